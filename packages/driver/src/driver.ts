@@ -1,0 +1,119 @@
+import type { BackupType, SourceKind } from "@stillpoint/contracts/names";
+import type { Mark, Runtime } from "@stillpoint/contracts/point";
+import type { Query, QueryRow } from "@stillpoint/contracts/query";
+import type { Secret } from "@stillpoint/contracts/secret";
+import type { SourceSpec } from "@stillpoint/contracts/source";
+import type { TreeFile, TreeWriter } from "./tree.ts";
+
+/** What a driver may know of the world. Nothing else reaches it: no environment, no clock, no bus. */
+export type DriverContext = {
+  /** An empty directory of its own, mode 0700; the caller removes it. */
+  directory: string;
+  /** Ends what is under way; every method rejects soon after it fires. */
+  signal: AbortSignal;
+  secret: (reference: string) => Secret;
+  /** Milliseconds of a monotonic clock. */
+  monotonicMs: () => number;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** One line for the log, with figures. Never a secret. */
+  log: (message: string, fields?: Record<string, unknown>) => void;
+  tools: Tools;
+};
+
+/** Where an installation keeps the stores' programs. Absent: the store is not installed here. */
+export type Tools = {
+  /** Directory with `postgres`, `initdb`, `pg_verifybackup`, … */
+  postgresBin?: string;
+  /** Account that servers run as where this process is root. */
+  serverUser?: string;
+  /** Directory of Neo4j's jars. */
+  neo4jLib?: string;
+  java?: string;
+  /** Program and first arguments that start a Qdrant server. */
+  qdrantCommand?: string[];
+  /** True if that program is the test double, which must never hold a user's data. */
+  qdrantIsDouble?: boolean;
+};
+
+export type Description = {
+  /** Of the server, for people: `PostgreSQL 15.18`. */
+  version: string;
+  runtime: Runtime;
+  /** The log kinds can be marked by position; the others fix a snapshot when they are cut. */
+  hasLog: boolean;
+  /** What `base` makes; absent where everything is captured at the finish. */
+  base?: BackupType;
+  finish: BackupType;
+  /** What people should know before they rely on it: missing rights, unlogged tables. */
+  notes: string[];
+};
+
+export type MarkRequest = {
+  cutId: string;
+  /** The reply is worth nothing after this long. */
+  budgetMs: number;
+  /** The application confirmed that it is quiet. */
+  fenced: boolean;
+};
+
+/**
+ * One process's ownership of a source for one run. The order of calls is: base (if it has one), then settle, mark and
+ * finish; after a void cut settle, mark and finish come again, with another cutId, on the same base. base and finish
+ * may be called again when their upload failed.
+ */
+export interface Capture extends AsyncDisposable {
+  readonly description: Description;
+  base(tree: TreeWriter): Promise<void>;
+  /** Brings the source to where the mark is quick. Called before the application is asked to be quiet; may take long. */
+  settle(): Promise<void>;
+  /** Fixes the position. A later one with another cutId replaces it. */
+  mark(request: MarkRequest): Promise<Mark>;
+  /** Everything up to the mark that the base does not hold. */
+  finish(tree: TreeWriter): Promise<void>;
+}
+
+/** A step that turns extracted trees into a directory that the store's own recovery accepts. Paths are relative. */
+export type LayoutStep =
+  | { do: "write"; path: string; content: string; mode: number }
+  | { do: "truncate"; path: string; size: number }
+  | { do: "move"; from: string; to: string }
+  | { do: "remove"; path: string }
+  | { do: "directory"; path: string; mode: number };
+
+export type SandboxInput = {
+  /** Holds the laid-out tree; the server may change it. */
+  directory: string;
+  mark: Mark;
+  runtime: Runtime;
+};
+
+/** The answer of one address to the egress probe that ran inside the sandbox. */
+export type EgressResult = { address: string; reached: boolean; detail: string };
+
+/** A throw-away server on a restored directory, recovered to its mark and answering. Disposal ends every process of it. */
+export interface Sandbox extends AsyncDisposable {
+  readonly version: string;
+  /** What recovery reported, for people. */
+  readonly recovered: string;
+  query(query: Query): AsyncIterable<QueryRow>;
+  /** Tries to get out: `host:port`, `unix:/path`, `dns:name`. */
+  probeEgress(addresses: readonly string[]): Promise<EgressResult[]>;
+}
+
+export interface Driver<Spec extends SourceSpec = SourceSpec> {
+  readonly kind: SourceKind;
+  /**
+   * Connects, checks rights, space and settings, and takes hold of what the capture needs (a slot, a read transaction).
+   * Throws SOURCE_UNREACHABLE, SOURCE_DENIED, SOURCE_UNSUPPORTED or SECRET_MISSING before anything was changed.
+   */
+  open(source: Spec, context: DriverContext): Promise<Capture>;
+  /** Pure: the steps from the trees of a full and its logs, extracted over one another, to a startable directory. */
+  layout(files: readonly TreeFile[], mark: Mark): LayoutStep[];
+  /** The runtime ids that a rehearsal can be given here, with these tools; empty where the store is not installed. */
+  runtimes(tools: Tools, signal: AbortSignal): Promise<string[]>;
+  /** Throws STORE_NOT_INSTALLED or SANDBOX_FAILED (with the server's last words). */
+  start(input: SandboxInput, context: DriverContext): Promise<Sandbox>;
+  /** Addresses that a source answers at, for the egress probe: `host:port`, `unix:/path`. */
+  addresses(source: Spec): string[];
+}

@@ -1,0 +1,43 @@
+/**
+ * How a chunker should see a file: pages of a database file that change in place, content-defined boundaries, or a tar
+ * whose inner entries bound the chunks.
+ */
+export type ChunkHint = "content" | "tar" | `page:${number}`;
+
+type Metadata = {
+  /** Relative, `/`-separated, no `.` or `..` component. */
+  path: string;
+  /** Permission bits. */
+  mode: number;
+  uid?: number;
+  gid?: number;
+  mtimeMs: number;
+  xattrs?: Record<string, Buffer>;
+};
+
+/** An entry of a backup's tree. A later entry of the same path replaces an earlier one. */
+export type TreeEntry =
+  | (Metadata & {
+      type: "file";
+      /** Bytes of the body. */
+      size: number;
+      hint: ChunkHint;
+      /** The body begins here in the file, whose bytes before it are in an earlier backup or entry. Default 0, a whole file. */
+      offset?: number;
+    })
+  | (Metadata & { type: "directory" })
+  | (Metadata & { type: "symlink"; target: string })
+  /** The path, with all below it, is gone since the backup that this one is laid over. */
+  | { type: "deleted"; path: string };
+
+/** A file as it lies in an extracted tree; what a layout is decided by. */
+export type TreeFile = { path: string; size: number };
+
+export interface TreeWriter {
+  /**
+   * Writes one entry; resolves when the stream took it (back-pressure). A body that ends early is padded with zeros and
+   * one that goes on is cut at `size`: both give `torn: true`, and the entry carries that mark, so that it can be added
+   * again.
+   */
+  add(entry: TreeEntry, body?: AsyncIterable<Uint8Array>): Promise<{ torn: boolean }>;
+}

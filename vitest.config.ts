@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "services/*/test/**/*.test.ts", "deploy/*/test/**/*.test.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 300_000,
+    teardownTimeout: 60_000,
+    // Servers of stores are started by the tests: two cores bear two files at once.
+    maxWorkers: 2,
+    passWithNoTests: false,
+  },
+});
