@@ -7,6 +7,8 @@ export const uuid = z.uuid();
 /** RFC 3339, UTC, milliseconds. */
 export const instant = z.iso.datetime({ precision: 3 });
 export const token = z.string().regex(/^[A-Za-z0-9_-]{1,80}$/, "must be 1–80 of A-Z, a-z, 0-9, _ and -");
+/** Run, source, fence token and try: `<runId>_<source>_<fenceToken>_<part><try>`. */
+export const backupId = z.string().regex(/^[A-Za-z0-9_-]{1,120}$/, "must be 1–120 of A-Z, a-z, 0-9, _ and -");
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const SOURCE_KINDS = ["postgres", "neo4j", "qdrant", "sqlite", "files"] as const;

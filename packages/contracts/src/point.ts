@@ -1,5 +1,16 @@
 import { z } from "zod";
-import { backupType, consistencyClass, instant, name, sha256, sourceKind, token, uuid, verdict } from "./names.ts";
+import {
+  backupId,
+  backupType,
+  consistencyClass,
+  instant,
+  name,
+  sha256,
+  sourceKind,
+  token,
+  uuid,
+  verdict,
+} from "./names.ts";
 
 /** What a server must have to run a backup's data; sealed with every mark, so that a rehearsal goes where it fits. */
 export const runtime = z.object({
@@ -33,7 +44,7 @@ export type Mark = z.infer<typeof mark>;
 
 /** A backup as its manifest in the repository sums it up. */
 export const backupFigures = z.object({
-  backupId: token,
+  backupId,
   plan: name,
   source: name,
   kind: sourceKind,
@@ -78,9 +89,11 @@ export const pointSource = z.object({
   kind: sourceKind,
   site: name,
   /** The full first, then what is laid over it, in order. */
-  backups: z.array(token).min(1),
+  backups: z.array(backupId).min(1),
   mark,
   runtime,
+  /** Where the source answered at capture; a rehearsal must not reach it. */
+  addresses: z.array(z.string()).default([]),
   bytes: z.number().int().nonnegative(),
   storedBytes: z.number().int().nonnegative(),
   ms: z.number().nonnegative(),

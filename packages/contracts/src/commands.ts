@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { defineCommand } from "./messages.ts";
+import { backupId, instant, name, sha256, sourceKind, token, uuid } from "./names.ts";
+import { mark, runtime } from "./point.ts";
+import { query } from "./query.ts";
+import { sourceSpec } from "./source.ts";
+
+/** One backup run of a plan. */
+export const runBackup = defineCommand(
+  "cmd.run.{plan}",
+  z.object({
+    runId: uuid,
+    plan: name,
+    /** Revision to run; the run refuses to start when it is not known. */
+    revision: sha256,
+    /** Schedule entries that it stands for; empty for a run that a person asked for. */
+    entries: z.array(z.string()).default([]),
+    dueAt: instant.optional(),
+    requestedBy: z.enum(["schedule", "person"]),
+    /** How often this command was published; part of the message id. */
+    publication: z.number().int().positive().default(1),
+  }),
+);
+
+/** Own the source for a run, from open to close. */
+export const captureSource = defineCommand(
+  "cmd.capture.{kind}.{site}.{plan}.{source}",
+  z.object({
+    runId: uuid,
+    plan: name,
+    revision: sha256,
+    source: name,
+    spec: sourceSpec,
+    mode: z.enum(["fence", "align"]),
+    publication: z.number().int().positive().default(1),
+  }),
+);
+
+export const validatePoint = defineCommand(
+  "cmd.validate.{pointId}",
+  z.object({ pointId: uuid, proofId: uuid, plan: name, requestedBy: z.enum(["seal", "person"]) }),
+);
+
+export const rehearseSource = defineCommand(
+  "cmd.rehearse.{kind}.{site}.{runtime}.{proofId}.{source}",
+  z.object({
+    proofId: uuid,
+    pointId: uuid,
+    plan: name,
+    source: name,
+    kind: sourceKind,
+    backups: z.array(backupId).min(1),
+    mark,
+    runtime,
+    queries: z.array(query),
+    /** What the egress probe tries from inside the sandbox. */
+    addresses: z.array(z.string()),
+    vaultUrl: z.url(),
+    /** Reads these backups, writes these results. */
+    ticket: z.string(),
+    timeoutMs: z.number().int().positive(),
+    runtimeToken: token,
+  }),
+);

@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { errorBody } from "./errors.ts";
+import { defineEvent, defineSignal } from "./messages.ts";
+import { backupId, backupType, instant, name, sha256, sourceKind, token, uuid } from "./names.ts";
+import { backupFigures, point, proof, runtime } from "./point.ts";
+
+const run = { runId: uuid, plan: name, pointId: uuid, at: instant };
+
+export const runStarted = defineEvent(
+  "evt.run.{runId}.started",
+  z.object({ ...run, revision: sha256, entries: z.array(z.string()), requestedBy: z.enum(["schedule", "person"]) }),
+);
+/** No point was made. */
+export const runFailed = defineEvent(
+  "evt.run.{runId}.failed",
+  z.object({ ...run, error: errorBody, source: name.optional() }),
+);
+/** A point was sealed, whole or partial. */
+export const runFinished = defineEvent(
+  "evt.run.{runId}.finished",
+  z.object({ ...run, partial: z.boolean(), skipped: z.array(z.object({ source: name, reason: z.string() })) }),
+);
+
+const capture = { runId: uuid, plan: name, source: name, at: instant };
+
+export const captureOpened = defineEvent(
+  "evt.capture.{runId}.{source}.opened",
+  z.object({
+    ...capture,
+    kind: sourceKind,
+    site: name,
+    session: token,
+    /** The highest one counts. */
+    fenceToken: z.number().int().positive(),
+    version: z.string(),
+    runtime,
+    hasLog: z.boolean(),
+    base: backupType.optional(),
+    finish: backupType,
+    /** Where the source answers; a rehearsal must not reach it. */
+    addresses: z.array(z.string()),
+    notes: z.array(z.string()),
+  }),
+);
+/** The source could not be opened; the agent will try again where `error.retry` says so. */
+export const captureRefused = defineEvent(
+  "evt.capture.{runId}.{source}.refused",
+  z.object({ ...capture, fenceToken: z.number().int().positive(), error: errorBody }),
+);
+
+export const backupStored = defineEvent("evt.backup.{backupId}.stored", z.object({ figures: backupFigures }));
+export const pointSealed = defineEvent("evt.point.{pointId}.sealed", z.object({ point }));
+export const proofSealed = defineEvent("evt.proof.{pointId}.sealed", z.object({ proof }));
+
+export const planAccepted = defineEvent(
+  "evt.plan.{plan}.accepted",
+  z.object({ plan: name, revision: sha256, at: instant }),
+);
+/** A new plan file was refused; what was accepted before stays in force. `plan` is `plan-file` where the file as a whole is bad. */
+export const planRejected = defineEvent(
+  "evt.plan.{plan}.rejected",
+  z.object({ plan: name, error: errorBody, at: instant }),
+);
+
+const rehearsal = { proofId: uuid, pointId: uuid, source: name, at: instant };
+
+export const rehearsalStarted = defineEvent("evt.rehearsal.{proofId}.{source}.started", z.object({ ...rehearsal }));
+export const rehearsalFinished = defineEvent(
+  "evt.rehearsal.{proofId}.{source}.finished",
+  z.object({
+    ...rehearsal,
+    version: z.string(),
+    recovered: z.string(),
+    /** From the command's start until the restored server answered. */
+    restoreMs: z.number().nonnegative(),
+    ms: z.number().nonnegative(),
+    /** Ids of the queries whose rows the vault holds. */
+    answered: z.array(token),
+    failed: z.array(z.object({ id: token, error: errorBody })),
+    isolation: z.object({ isolated: z.boolean(), detail: z.string() }),
+    egress: z.array(z.object({ address: z.string(), reached: z.boolean(), detail: z.string() })),
+    notes: z.array(z.string()),
+  }),
+);
+export const rehearsalFailed = defineEvent(
+  "evt.rehearsal.{proofId}.{source}.failed",
+  z.object({ ...rehearsal, error: errorBody }),
+);
+
+/** How far a step is: for progress bars, lost without harm. */
+export const progress = defineSignal(
+  "progress.{runId}.{source}",
+  z.object({
+    runId: uuid,
+    source: name,
+    kind: sourceKind,
+    step: z.enum(["open", "base", "settle", "cut", "finish", "restore", "start", "check", "done", "failed"]),
+    backupId: backupId.optional(),
+    bytes: z.number().nonnegative(),
+    /** What it will be, as far as is known. */
+    totalBytes: z.number().nonnegative().optional(),
+    storedBytes: z.number().nonnegative().optional(),
+    ms: z.number().nonnegative(),
+  }),
+);

@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { defineRequest } from "./messages.ts";
+import { backupId, instant, name, sourceKind, uuid } from "./names.ts";
+import { backupFigures, point, proof } from "./point.ts";
+
+/**
+ * What a ticket permits. `capture`: PUT of backups whose id begins with run, source and fence token; the vault reads the
+ * source's lease first. `rehearse`: GET of these backups, PUT of results of this proof. `restore`: GET of these backups.
+ * `results`: GET of the results of this proof.
+ */
+export const ticketClaims = z.discriminatedUnion("purpose", [
+  z.object({
+    purpose: z.literal("capture"),
+    runId: uuid,
+    plan: name,
+    source: name,
+    kind: sourceKind,
+    fenceToken: z.number().int().positive(),
+  }),
+  z.object({ purpose: z.literal("rehearse"), proofId: uuid, source: name, backups: z.array(backupId).min(1) }),
+  z.object({ purpose: z.literal("restore"), pointId: uuid, backups: z.array(backupId).min(1) }),
+  z.object({ purpose: z.literal("results"), proofId: uuid }),
+]);
+export type TicketClaims = z.infer<typeof ticketClaims>;
+
+export const vaultTicket = defineRequest(
+  "vault.ticket",
+  ticketClaims,
+  z.object({ vaultUrl: z.url(), ticket: z.string(), expiresAt: instant }),
+);
+
+/** Seals the point, or answers with the one that was sealed under this id before. */
+export const vaultSeal = defineRequest(
+  "vault.seal",
+  z.object({ point: point.omit({ sealedAt: true }) }),
+  z.object({ point }),
+);
+export const vaultSealProof = defineRequest("vault.seal-proof", z.object({ proof }), z.object({ proof }));
+
+export const vaultPoint = defineRequest(
+  "vault.point",
+  z.object({ pointId: uuid }),
+  z.object({ point, proofs: z.array(proof) }),
+);
+
+/** Pages through what the repository holds, in the order of ids. */
+export const vaultList = defineRequest(
+  "vault.list",
+  z.object({
+    what: z.enum(["points", "proofs", "backups"]),
+    after: z.string().optional(),
+    limit: z.number().int().min(1).max(200).default(50),
+  }),
+  z.object({
+    points: z.array(point).default([]),
+    proofs: z.array(proof).default([]),
+    backups: z.array(backupFigures).default([]),
+    /** Ask for the next page after this; absent at the end. */
+    next: z.string().optional(),
+  }),
+);
+
+export const vaultStatus = defineRequest(
+  "vault.status",
+  z.object({}),
+  z.object({ repositoryId: z.string(), url: z.string(), formatVersion: z.number().int(), vaultUrl: z.url() }),
+);
