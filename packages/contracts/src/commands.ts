@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defineCommand } from "./messages.ts";
-import { backupId, instant, name, sha256, sourceKind, token, uuid } from "./names.ts";
+import { backupId, instant, name, sha256, sourceKind, uuid } from "./names.ts";
 import { mark, runtime } from "./point.ts";
 import { query } from "./query.ts";
 import { sourceSpec } from "./source.ts";
@@ -56,9 +56,10 @@ export const rehearseSource = defineCommand(
     /** What the egress probe tries from inside the sandbox. */
     addresses: z.array(z.string()),
     vaultUrl: z.url(),
+    /** The vault that keeps this proof's results; one for all its sources. */
+    resultsUrl: z.url(),
     /** Reads these backups, writes these results. */
     ticket: z.string(),
     timeoutMs: z.number().int().positive(),
-    runtimeToken: token,
   }),
 );

@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   STORE_NOT_INSTALLED: { retry: "never", exit: 4, http: 422 },
   SANDBOX_FAILED: { retry: "never", exit: 8, http: 422 },
   VERIFICATION_FAILED: { retry: "never", exit: 8, http: 422 },
+  BUS_DENIED: { retry: "never", exit: 7, http: 503 },
   UNREACHABLE: { retry: "backoff", exit: 7, http: 503 },
   TIMEOUT: { retry: "backoff", exit: 1, http: 504 },
   CANCELLED: { retry: "never", exit: 130, http: 409 },
@@ -123,9 +124,20 @@ export class StillpointError extends Error {
   }
 }
 
-/** Any thrown value as a StillpointError: one stays itself, everything else is INTERNAL with its message as the reason. */
+/**
+ * Any thrown value as a StillpointError: one stays itself, a failed parse names the field, everything else is INTERNAL
+ * with its message as the reason.
+ */
 export function toStillpointError(error: unknown, what: string): StillpointError {
   if (error instanceof StillpointError) return error;
+  if (error instanceof z.ZodError) {
+    return new StillpointError("INVALID_REQUEST", {
+      what,
+      where: error.issues.map((issue) => issue.path.join(".") || "the whole").join(", "),
+      why: error.issues.map((issue) => issue.message).join("; "),
+      cause: error,
+    });
+  }
   return new StillpointError("INTERNAL", {
     what,
     why: error instanceof Error ? error.message : String(error),

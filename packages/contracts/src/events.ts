@@ -77,7 +77,6 @@ export const rehearsalFinished = defineEvent(
     /** Ids of the queries whose rows the vault holds. */
     answered: z.array(token),
     failed: z.array(z.object({ id: token, error: errorBody })),
-    isolation: z.object({ isolated: z.boolean(), detail: z.string() }),
     egress: z.array(z.object({ address: z.string(), reached: z.boolean(), detail: z.string() })),
     notes: z.array(z.string()),
   }),

@@ -5,7 +5,12 @@ import { alertRule, plan } from "./plan.ts";
 import { cutEvidence, mark, runtime } from "./point.ts";
 
 /** A claim that must be renewed; the revision it was created with is its fence token. */
-export const lease = z.object({ owner: token, since: instant, renewedAt: instant.optional() });
+export const lease = z.object({
+  owner: token,
+  since: instant,
+  /** The revision of the create. Absent until the first renewal: until then the entry's own revision is the token. */
+  fenceToken: z.number().int().positive().optional(),
+});
 
 const common = {
   runId: uuid,

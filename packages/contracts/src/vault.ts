@@ -65,3 +65,16 @@ export const vaultStatus = defineRequest(
   z.object({}),
   z.object({ repositoryId: z.string(), url: z.string(), formatVersion: z.number().int(), vaultUrl: z.url() }),
 );
+
+/** Headers of the vault's HTTP side, in lower case; each holds JSON in ASCII (`asciiJson`). */
+export const VAULT_HEADERS = {
+  /** BackupFigures, in the answer to HEAD. */
+  figures: "stillpoint-figures",
+  /** ErrorBody; a trailer where the error was met in mid-stream. */
+  error: "stillpoint-error",
+} as const;
+
+/** JSON that may stand in a header: what is not ASCII is escaped. */
+export function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

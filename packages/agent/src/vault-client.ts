@@ -1,0 +1,124 @@
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { json } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
+import { errorBody, StillpointError } from "@stillpoint/contracts/errors";
+import type { BackupType } from "@stillpoint/contracts/names";
+import { type BackupFigures, backupFigures } from "@stillpoint/contracts/point";
+import { VAULT_HEADERS } from "@stillpoint/contracts/vault";
+
+/** The vault's HTTP side for one ticket. Every method throws the StillpointError that the vault answered with. */
+export type VaultClient = ReturnType<typeof vaultClient>;
+
+export function vaultClient(vaultUrl: string, ticket: string, signal: AbortSignal) {
+  const call = (method: string, path: string, body?: AsyncIterable<Uint8Array>) =>
+    send(new URL(path, vaultUrl), method, ticket, signal, body);
+
+  return {
+    /** Streams a tar; resolves when its manifest is in the repository. */
+    async putBackup(backupId: string, type: BackupType, tar: AsyncIterable<Uint8Array>): Promise<BackupFigures> {
+      return backupFigures.parse(await json(await call("PUT", `/backups/${backupId}?type=${type}`, tar)));
+    },
+    /** Its figures if the repository holds it. */
+    async headBackup(backupId: string): Promise<BackupFigures | undefined> {
+      try {
+        const response = await call("HEAD", `/backups/${backupId}`);
+        response.resume();
+        return backupFigures.parse(JSON.parse(headerOf(response, VAULT_HEADERS.figures)));
+      } catch (error) {
+        if (error instanceof StillpointError && error.code === "BACKUP_UNKNOWN") return undefined;
+        throw error;
+      }
+    },
+    /** A backup's tar, or that of one path within it. Throws in mid-stream where the vault met damage. */
+    async *getBackup(backupId: string, path?: string): AsyncGenerator<Uint8Array> {
+      const query = path === undefined ? "" : `?path=${encodeURIComponent(path)}`;
+      yield* bodyOf(await call("GET", `/backups/${backupId}${query}`));
+    },
+    /** NDJSON rows of one check. */
+    async putResult(proofId: string, source: string, check: string, rows: AsyncIterable<Uint8Array>): Promise<void> {
+      (await call("PUT", `/results/${proofId}/${source}/${check}`, rows)).resume();
+    },
+    async *getResult(proofId: string, source: string, check: string): AsyncGenerator<Uint8Array> {
+      yield* bodyOf(await call("GET", `/results/${proofId}/${source}/${check}`));
+    },
+  };
+}
+
+async function send(
+  url: URL,
+  method: string,
+  ticket: string,
+  signal: AbortSignal,
+  body?: AsyncIterable<Uint8Array>,
+): Promise<IncomingMessage> {
+  const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
+    method,
+    signal,
+    headers: { authorization: `Bearer ${ticket}` },
+  });
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    request.once("response", resolve);
+    request.once("error", reject);
+  });
+  try {
+    if (body === undefined) {
+      request.end();
+      return await accept(await answered, url);
+    }
+    // The vault may refuse before it has read everything: its answer counts more than the broken pipe that follows.
+    const sent = pipeline(body, request).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    const response = await Promise.race([answered, sent.then((error) => (error === undefined ? answered : rejectLater(answered, error)))]);
+    return await accept(response, url);
+  } catch (error) {
+    request.destroy();
+    if (error instanceof StillpointError) throw error;
+    if (signal.aborted) throw signal.reason;
+    throw new StillpointError("UNREACHABLE", {
+      what: `The vault did not take ${method} ${url.pathname}`,
+      where: url.host,
+      why: error instanceof Error ? error.message : String(error),
+      hint: "check that the vault runs and that this agent reaches the address above",
+      cause: error,
+    });
+  }
+}
+
+/** After a broken upload the answer may still arrive; if it does not come at once, the break is the reason. */
+async function rejectLater(answered: Promise<IncomingMessage>, error: unknown): Promise<IncomingMessage> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(error), 1_000);
+  try {
+    return await Promise.race([answered.catch(() => promise), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function accept(response: IncomingMessage, url: URL): Promise<IncomingMessage> {
+  const status = response.statusCode ?? 0;
+  if (status >= 200 && status < 300) return response;
+  const coded = response.headers[VAULT_HEADERS.error];
+  response.resume();
+  if (typeof coded === "string") throw StillpointError.fromBody(errorBody.parse(JSON.parse(coded)));
+  throw new StillpointError("UNREACHABLE", {
+    what: "The vault answered with an error",
+    where: `${url.host}${url.pathname}`,
+    why: `HTTP ${status}`,
+  });
+}
+
+async function* bodyOf(response: IncomingMessage): AsyncGenerator<Uint8Array> {
+  for await (const chunk of response) yield chunk as Uint8Array; // no encoding is set: chunks are buffers
+  const coded = response.trailers[VAULT_HEADERS.error];
+  if (coded !== undefined) throw StillpointError.fromBody(errorBody.parse(JSON.parse(coded)));
+}
+
+function headerOf(response: IncomingMessage, header: string): string {
+  const value = response.headers[header];
+  if (typeof value === "string") return value;
+  throw new StillpointError("UNREACHABLE", { what: "The vault's answer lacks a header", where: header });
+}

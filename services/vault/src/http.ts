@@ -1,0 +1,141 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
+import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
+import { backupId, backupType, name, toInstant, token, uuid } from "@stillpoint/contracts/names";
+import type { BackupFigures } from "@stillpoint/contracts/point";
+import { asciiJson, VAULT_HEADERS } from "@stillpoint/contracts/vault";
+import type { Repository } from "@stillpoint/repository/repository";
+import type { ResultName, ResultStore } from "./results.ts";
+import { permitsReading, permitsWriting, verifyTicket } from "./tickets.ts";
+
+export type VaultHttp = {
+  repository: Repository;
+  results: ResultStore;
+  ticketKey: Uint8Array;
+  now: () => number;
+  /** Called once the backup's manifest is in the repository, before the answer. */
+  stored: (figures: BackupFigures) => Promise<void>;
+  log: (message: string, fields: Record<string, unknown>) => void;
+};
+
+/** Bytes in, bytes out: `/backups/<id>` and `/results/<proof>/<source>/<check>`. The caller listens and closes. */
+export function createVaultServer(vault: VaultHttp): Server {
+  const server = createServer((request, response) => {
+    answer(vault, request, response).catch((error: unknown) => {
+      const known = toStillpointError(error, `Cannot do ${request.method} ${request.url}`);
+      vault.log("request failed", { method: request.method, path: request.url?.split("?")[0], error: known.toBody() });
+      refuse(response, known);
+    });
+  });
+  // A backup may take hours; silence is what ends it, and the sender's own deadline.
+  server.requestTimeout = 0;
+  server.headersTimeout = 30_000;
+  return server;
+}
+
+async function answer(vault: VaultHttp, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? "/", "http://vault");
+  const [, area, ...rest] = url.pathname.split("/");
+  const route = `${request.method} ${area}`;
+  if (area === "backups") {
+    const id = backupId.parse(rest[0]);
+    if (route === "PUT backups") return putBackup(vault, id, url, request, response);
+    if (route === "GET backups") return getBackup(vault, id, url, request, response);
+    if (route === "HEAD backups") return headBackup(vault, id, request, response);
+  }
+  if (area === "results") {
+    const result = { proofId: uuid.parse(rest[0]), source: name.parse(rest[1]), check: token.parse(rest[2]) };
+    if (route === "PUT results") return putResult(vault, result, request, response);
+    if (route === "GET results") return getResult(vault, result, request, response);
+  }
+  throw new StillpointError("NOT_FOUND", { what: "There is nothing here", where: `${request.method} ${url.pathname}` });
+}
+
+function claimsOf(vault: VaultHttp, request: IncomingMessage) {
+  return verifyTicket(vault.ticketKey, request.headers.authorization, vault.now());
+}
+
+async function putBackup(vault: VaultHttp, id: string, url: URL, request: IncomingMessage, response: ServerResponse) {
+  const claims = claimsOf(vault, request);
+  if (claims.purpose !== "capture" || !permitsWriting(claims, id)) throw notPermitted(id);
+  const type = backupType.parse(url.searchParams.get("type"));
+  const { plan, source, kind, runId } = claims;
+  const aborted = new AbortController();
+  request.once("aborted", () => aborted.abort(new StillpointError("UNREACHABLE", { what: "The sender went away", where: id })));
+  const figures = await vault.repository.writeBackup(
+    { backupId: id, plan, source, kind, type, runId, startedAt: toInstant(vault.now()) },
+    request,
+    { signal: aborted.signal },
+  );
+  await vault.stored(figures);
+  sendJson(response, 201, figures);
+}
+
+async function headBackup(vault: VaultHttp, id: string, request: IncomingMessage, response: ServerResponse) {
+  if (!permitsReading(claimsOf(vault, request), id)) throw notPermitted(id);
+  const figures = await vault.repository.headBackup(id);
+  if (figures === undefined) throw new StillpointError("BACKUP_UNKNOWN", { what: "There is no such backup", where: id });
+  response.writeHead(200, { [VAULT_HEADERS.figures]: asciiJson(figures) }).end();
+}
+
+async function getBackup(vault: VaultHttp, id: string, url: URL, request: IncomingMessage, response: ServerResponse) {
+  if (!permitsReading(claimsOf(vault, request), id)) throw notPermitted(id);
+  const path = url.searchParams.get("path");
+  const gone = new AbortController();
+  response.once("close", () => gone.abort(new StillpointError("CANCELLED", { what: "The reader went away", where: id })));
+  const tar = vault.repository.readBackup(id, { ...(path === null ? {} : { path }), signal: gone.signal });
+  // The first chunk is read before the status is sent, so that what cannot be read at all is a plain error.
+  const bytes = tar[Symbol.asyncIterator]();
+  const first = await bytes.next();
+  response.writeHead(200, { "content-type": "application/x-tar", trailer: VAULT_HEADERS.error });
+  try {
+    // Not a pipeline: that would destroy the response on an error, and with it the trailer.
+    for (let step = first; step.done !== true; step = await bytes.next()) {
+      if (!response.write(step.value)) await once(response, "drain", { signal: gone.signal });
+    }
+  } catch (error) {
+    // The tar has no end then, and the trailer says why: nobody can take it for whole.
+    response.addTrailers({ [VAULT_HEADERS.error]: asciiJson(toStillpointError(error, "Cannot read the backup").toBody()) });
+    vault.log("backup could not be read to its end", { backupId: id, error: toStillpointError(error, "").toBody() });
+  }
+  response.end();
+}
+
+async function putResult(vault: VaultHttp, result: ResultName, request: IncomingMessage, response: ServerResponse) {
+  const claims = claimsOf(vault, request);
+  if (claims.purpose !== "rehearse" || claims.proofId !== result.proofId || claims.source !== result.source) {
+    throw notPermitted(`${result.proofId}, ${result.source}`);
+  }
+  await vault.results.write(result, request);
+  response.writeHead(204).end();
+}
+
+async function getResult(vault: VaultHttp, result: ResultName, request: IncomingMessage, response: ServerResponse) {
+  const claims = claimsOf(vault, request);
+  if (claims.purpose !== "results" || claims.proofId !== result.proofId) throw notPermitted(result.proofId);
+  const rows = await vault.results.read(result);
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  await pipeline(rows, response);
+}
+
+function notPermitted(where: string): StillpointError {
+  return new StillpointError("TICKET_INVALID", { what: "The ticket does not permit this", where });
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
+
+function refuse(response: ServerResponse, error: StillpointError): void {
+  if (response.headersSent) {
+    response.destroy(error);
+    return;
+  }
+  response.writeHead(error.http, {
+    "content-type": "application/problem+json",
+    [VAULT_HEADERS.error]: asciiJson(error.toBody()),
+    connection: "close",
+  });
+  response.end(JSON.stringify({ title: error.what, status: error.http, ...error.toBody() }));
+}
