@@ -1,0 +1,47 @@
+/** One object's name, its size, and when the storage says that it was last written. */
+export type ObjectInfo = { name: string; size: number; modifiedMs: number };
+
+/** The parts in order, as one object. They must not change until the put has ended. */
+export type ObjectBody = Uint8Array | readonly Uint8Array[];
+
+export type PutOptions = {
+  /** Fails with OBJECT_EXISTS, and changes nothing, where the name is taken: of several writers at once, one wins. */
+  ifAbsent?: boolean;
+  signal?: AbortSignal | undefined;
+};
+
+export type ByteRange = { offset: number; length: number };
+
+/**
+ * Objects by name, written whole or not at all. An object is at most some 64 MiB by the repository's format, so a body is
+ * in memory; what is larger is many objects. Every failure is a StillpointError: BUCKET_MISSING, STORE_DENIED,
+ * STORE_UNREACHABLE, DISK_FULL, OBJECT_EXISTS, OBJECT_MISSING. What `retry` says of it holds: "backoff" may be asked again.
+ */
+export interface ObjectStore extends AsyncDisposable {
+  /** Where it is, for people. Never holds a credential. */
+  readonly url: string;
+  /** Resolves when the object is durable. Before that a reader sees the object before it, or none; never a part. */
+  put(name: string, body: ObjectBody, options?: PutOptions): Promise<void>;
+  /** A range that passes the end gives what there is: the caller compares lengths. */
+  get(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array>;
+  /** In the order of the names' bytes, page by page, beginning behind `after`. */
+  list(
+    prefix: string,
+    options?: { after?: string | undefined; signal?: AbortSignal | undefined },
+  ): AsyncIterable<ObjectInfo>;
+  head(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined>;
+  /** Deleting what is not there is no error. */
+  delete(name: string, signal?: AbortSignal): Promise<void>;
+  /** Milliseconds since the epoch by the storage's own clock, which `modifiedMs` is taken from. */
+  now(signal?: AbortSignal): Promise<number>;
+  /** Whether `ifAbsent` is decided by the storage itself, in one step. Where it is not, two writers at once may both win. */
+  createsAtomically(signal?: AbortSignal): Promise<boolean>;
+}
+
+export function bodyParts(body: ObjectBody): readonly Uint8Array[] {
+  return body instanceof Uint8Array ? [body] : body;
+}
+
+export function bodyLength(body: ObjectBody): number {
+  return bodyParts(body).reduce((sum, part) => sum + part.length, 0);
+}
