@@ -1,0 +1,117 @@
+"""Collections, payload indexes and aliases."""
+
+import asyncio
+
+from aiohttp import web
+
+from . import TITLE, VERSION, configuration
+from .faults import FAULTS
+from .http import STORAGE, answer, body_of, collection_of, updated
+from .shard_tar import PEER_ID
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/")
+async def root(request: web.Request) -> web.Response:
+    return web.json_response({"title": TITLE, "version": VERSION, "commit": "double"})
+
+
+@routes.get("/healthz")
+@routes.get("/readyz")
+@routes.get("/livez")
+async def health(request: web.Request) -> web.Response:
+    return web.Response(text="all shards are ready (qdrant double)")
+
+
+@routes.get("/cluster")
+async def cluster(request: web.Request) -> web.Response:
+    return answer(request, {"status": "disabled"})
+
+
+@routes.get("/collections")
+async def list_collections(request: web.Request) -> web.Response:
+    return answer(request, {"collections": [{"name": name} for name in request.app[STORAGE].collections]})
+
+
+@routes.put("/collections/{collection}")
+async def create(request: web.Request) -> web.Response:
+    request.app[STORAGE].create(request.match_info["collection"], configuration.from_creation(await body_of(request)))
+    return answer(request, True)
+
+
+@routes.get("/collections/{collection}")
+async def info(request: web.Request) -> web.Response:
+    return answer(request, await asyncio.to_thread(collection_of(request).info))
+
+
+@routes.get("/collections/{collection}/exists")
+async def exists(request: web.Request) -> web.Response:
+    storage = request.app[STORAGE]
+    name = request.match_info["collection"]
+    return answer(request, {"exists": name in storage.collections or name in storage.aliases})
+
+
+@routes.delete("/collections/{collection}")
+async def drop(request: web.Request) -> web.Response:
+    storage = request.app[STORAGE]
+    collection = storage.collections.get(request.match_info["collection"])
+    if collection is None:
+        return answer(request, False)
+    async with collection.reading, collection.writes:
+        return answer(request, storage.drop(collection.name))
+
+
+@routes.get("/collections/{collection}/cluster")
+async def collection_cluster(request: web.Request) -> web.Response:
+    points = await asyncio.to_thread(collection_of(request).count)
+    shard = {"shard_id": 0, "points_count": points, "state": "Active"}
+    return answer(request, {"peer_id": PEER_ID, "shard_count": 1, "local_shards": [shard], "remote_shards": [], "shard_transfers": []})
+
+
+@routes.get("/collections/{collection}/optimizations")
+async def optimizations(request: web.Request) -> web.Response:
+    if request.app[FAULTS].hide_optimizations:
+        raise web.HTTPNotFound
+    collection = collection_of(request)
+    segments = await asyncio.to_thread(collection.segments)
+    running = [] if collection.optimization is None else [collection.optimization.listed(segments)]
+    idle = 0 if running else len(segments)
+    summary = {"queued_optimizations": 0, "queued_segments": 0, "queued_points": 0, "idle_segments": idle}
+    return answer(request, {"summary": summary, "running": running})
+
+
+@routes.put("/collections/{collection}/index")
+async def create_index(request: web.Request) -> web.Response:
+    collection, body = collection_of(request), await body_of(request)
+    schema = body.get("field_schema") or body.get("field_type")
+    await collection.write(lambda: collection.create_index(body["field_name"], schema))
+    return updated(request)
+
+
+@routes.delete("/collections/{collection}/index/{field}")
+async def delete_index(request: web.Request) -> web.Response:
+    collection = collection_of(request)
+    await collection.write(lambda: collection.delete_index(request.match_info["field"]))
+    return updated(request)
+
+
+@routes.post("/collections/aliases")
+async def change_aliases(request: web.Request) -> web.Response:
+    request.app[STORAGE].change_aliases((await body_of(request))["actions"])
+    return answer(request, True)
+
+
+@routes.get("/aliases")
+async def aliases(request: web.Request) -> web.Response:
+    known = request.app[STORAGE].aliases
+    return answer(request, {"aliases": [{"alias_name": alias, "collection_name": name} for alias, name in known.items()]})
+
+
+@routes.get("/collections/{collection}/aliases")
+async def collection_aliases(request: web.Request) -> web.Response:
+    name = collection_of(request).name
+    known = request.app[STORAGE].aliases.items()
+    return answer(request, {"aliases": [{"alias_name": alias, "collection_name": name} for alias, target in known if target == name]})
+
+

@@ -1,0 +1,59 @@
+"""The tar of one shard as a Qdrant server streams it, and the way back."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from qdrant_edge import EdgeShard
+
+from .problem import Problem
+from .sparse_files import files_below
+from .sparse_tar import END, bytes_entry, file_entry
+
+PEER_ID = 1
+REPLICA_STATE = json.dumps({"is_local": True, "this_peer_id": PEER_ID, "peers": {str(PEER_ID): "Active"}}, separators=(",", ":")).encode()
+SHARD_CONFIG = json.dumps({"type": "ReplicaSet"}, separators=(",", ":")).encode()
+WAL_BYTES = 32 << 20
+
+
+def entries(shard: Path) -> Iterator[bytes]:
+    """The order is the server's: segments, the log, and last the two small files that say that it is whole."""
+    for segment in sorted((shard / "segments").iterdir()):
+        for file in files_below(segment):
+            yield from file_entry(f"segments/{segment.name}/files/{file.relative_to(segment)}", file)
+    for file in files_below(shard / "wal"):
+        yield from file_entry(f"wal/{file.name}", file)
+    yield bytes_entry("replica_state.json", REPLICA_STATE)
+    yield bytes_entry("shard_config.json", SHARD_CONFIG)
+    yield END
+
+
+def empty_wal(shard: Path) -> None:
+    """
+    Replaces the log of a flushed shard by an empty one that goes on after its last index, as a streamed snapshot has it.
+    Without any log the engine would number operations from 0 again and ignore updates of points that it has.
+    """
+    wal = shard / "wal"
+    first_index = wal / "first-index"
+    last = json.loads(first_index.read_text())["ack_index"] if first_index.exists() else 0
+    shutil.rmtree(wal)
+    wal.mkdir()
+    with open(wal / f"closed-{last + 1}", "wb") as file:
+        file.write(b"wal\0" + bytes(4))
+        file.truncate(WAL_BYTES)
+
+
+def unpack(tar: Path, target: Path) -> None:
+    """Lets the engine itself unpack a shard's tar, whole or not at all."""
+    try:
+        EdgeShard.unpack_snapshot(str(tar), str(target))
+    except Exception as error:  # the engine raises nothing finer
+        shutil.rmtree(target, ignore_errors=True)
+        raise Problem(500, f"Service internal error: cannot unpack the snapshot: {error}") from error
+    missing = [name for name in ("replica_state.json", "shard_config.json") if not (target / name).exists()]
+    if missing or not (target / "segments").is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        raise Problem(500, f"Service internal error: the snapshot has no {', '.join(missing) or 'segments'}")
+    for name in ("replica_state.json", "shard_config.json"):
+        (target / name).unlink()
