@@ -101,6 +101,9 @@ export interface Sandbox extends AsyncDisposable {
   probeEgress(addresses: readonly string[]): Promise<EgressResult[]>;
 }
 
+/** Pure: the steps from the trees of a full and its logs, extracted over one another, to a startable directory. */
+export type TreeLayout = (files: readonly TreeFile[], mark: Mark) => LayoutStep[];
+
 export interface Driver<Spec extends SourceSpec = SourceSpec> {
   readonly kind: SourceKind;
   /**
@@ -108,8 +111,7 @@ export interface Driver<Spec extends SourceSpec = SourceSpec> {
    * Throws SOURCE_UNREACHABLE, SOURCE_DENIED, SOURCE_UNSUPPORTED or SECRET_MISSING before anything was changed.
    */
   open(source: Spec, context: DriverContext): Promise<Capture>;
-  /** Pure: the steps from the trees of a full and its logs, extracted over one another, to a startable directory. */
-  layout(files: readonly TreeFile[], mark: Mark): LayoutStep[];
+  layout: TreeLayout;
   /** The runtime ids that a rehearsal can be given here, with these tools; empty where the store is not installed. */
   runtimes(tools: Tools, signal: AbortSignal): Promise<string[]>;
   /** Throws STORE_NOT_INSTALLED or SANDBOX_FAILED (with the server's last words). */

@@ -1,0 +1,169 @@
+import { constants } from "node:fs";
+import { chmod, lchown, lstat, lutimes, mkdir, open, rm, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { writeExactly } from "./body.ts";
+import type { TreeEntry, TreeWriter } from "./tree.ts";
+import { checkTreePath, isWithin } from "./tree-path.ts";
+
+export type DirectoryTreeOptions = {
+  /** Give files the owners that they had. Possible for root only, and its default. */
+  keepOwners?: boolean;
+};
+
+export interface DirectoryTree extends TreeWriter {
+  /** Gives directories their modes and times, which writing below them would have disturbed. Call it once, at the end. */
+  finish(): Promise<void>;
+}
+
+type Metadata = Exclude<TreeEntry, { type: "deleted" }>;
+
+/**
+ * Writes entries straight into a directory, over what an earlier backup put there. Nothing is ever written outside of
+ * it: paths are plain, no component on the way is a symbolic link, files are made anew and never followed. Extended
+ * attributes are left out: Node has no call for them.
+ */
+export function directoryTree(directory: string, options: DirectoryTreeOptions = {}): DirectoryTree {
+  const keepOwners = options.keepOwners ?? process.getuid?.() === 0;
+  const directories = new Map<string, Metadata>();
+  /** Directories that are known to be real. */
+  const known = new Set<string>();
+
+  const forget = (path: string) => {
+    for (const each of [...known]) if (isWithin(each, path)) known.delete(each);
+    for (const each of [...directories.keys()]) if (isWithin(each, path)) directories.delete(each);
+  };
+
+  /** Whether everything above `path` is a real directory; makes what is missing if asked to. */
+  const parentsOf = async (path: string, missing: "make" | "leave"): Promise<boolean> => {
+    const parent = dirname(path);
+    if (parent === "." || known.has(parent)) return true;
+    if (!(await parentsOf(parent, missing))) return false;
+    const kind = await kindOf(join(directory, parent));
+    if (kind === "none" && missing === "leave") return false;
+    if (kind === "none") await mkdir(join(directory, parent), { mode: 0o755 });
+    else if (kind !== "directory")
+      throw unsafe(path, `${parent} is not a directory, and nothing is written through it`);
+    known.add(parent);
+    return true;
+  };
+
+  const clear = async (path: string) => {
+    forget(path);
+    await rm(join(directory, path), { recursive: true, force: true });
+  };
+
+  const writeFile = async (entry: Extract<TreeEntry, { type: "file" }>, body?: AsyncIterable<Uint8Array>) => {
+    const path = join(directory, entry.path);
+    const offset = entry.offset ?? 0;
+    const kind = await kindOf(path);
+    if (offset > 0) {
+      const size = kind === "file" ? (await lstat(path)).size : 0;
+      if (size < offset) {
+        throw new StillpointError("TAR_INVALID", {
+          what: "Cannot lay a part of a file over what is there",
+          where: entry.path,
+          why: `it begins at byte ${offset}, but only ${size} bytes are there`,
+        });
+      }
+    } else if (kind !== "none") await clear(entry.path);
+    const flags = constants.O_WRONLY | constants.O_NOFOLLOW;
+    const file = await open(path, offset > 0 ? flags : flags | constants.O_CREAT | constants.O_EXCL, 0o600);
+    try {
+      let at = offset;
+      const result = await writeExactly(entry.size, body, async (bytes) => {
+        for (let from = 0; from < bytes.byteLength; ) {
+          const { bytesWritten } = await file.write(bytes, from, bytes.byteLength - from, at);
+          from += bytesWritten;
+          at += bytesWritten;
+        }
+      });
+      await file.truncate(at);
+      if (keepOwners && entry.uid !== undefined && entry.gid !== undefined) await file.chown(entry.uid, entry.gid);
+      await file.chmod(keepOwners ? entry.mode & 0o7777 : entry.mode & 0o777);
+      await file.utimes(entry.mtimeMs / 1000, entry.mtimeMs / 1000);
+      return result;
+    } finally {
+      await file.close();
+    }
+  };
+
+  const place = async (entry: TreeEntry, body?: AsyncIterable<Uint8Array>): Promise<{ torn: boolean }> => {
+    const path = checkTreePath(entry.path);
+    if (entry.type === "deleted") {
+      if (await parentsOf(path, "leave")) await clear(path);
+      return { torn: false };
+    }
+    await parentsOf(path, "make");
+    if (entry.type === "file") return await writeFile(entry, body);
+    if (entry.type === "symlink") {
+      await clear(path);
+      await symlink(entry.target, join(directory, path));
+      await dress(join(directory, path), entry);
+      return { torn: false };
+    }
+    const kind = await kindOf(join(directory, path));
+    if (kind !== "directory") {
+      if (kind !== "none") await clear(path);
+      await mkdir(join(directory, path), { mode: 0o700 });
+    }
+    known.add(path);
+    directories.set(path, entry);
+    return { torn: false };
+  };
+
+  const dress = async (path: string, entry: Metadata) => {
+    if (keepOwners && entry.uid !== undefined && entry.gid !== undefined) await lchown(path, entry.uid, entry.gid);
+    if (entry.type === "directory") await chmod(path, keepOwners ? entry.mode & 0o7777 : entry.mode & 0o777);
+    await lutimes(path, entry.mtimeMs / 1000, entry.mtimeMs / 1000);
+  };
+
+  return {
+    async add(entry, body) {
+      try {
+        return await place(entry, body);
+      } catch (error) {
+        throw diskError(error, entry.path);
+      }
+    },
+    async finish() {
+      const deepestFirst = [...directories].sort(([a], [b]) => (a < b ? 1 : -1));
+      for (const [path, entry] of deepestFirst) {
+        if (await parentsOf(path, "leave")) await dress(join(directory, path), entry);
+      }
+    },
+  };
+}
+
+async function kindOf(path: string): Promise<"none" | "directory" | "file" | "other"> {
+  try {
+    const found = await lstat(path);
+    return found.isDirectory() ? "directory" : found.isFile() ? "file" : "other";
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return "none";
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+function unsafe(where: string, why: string): StillpointError {
+  return new StillpointError("PATH_UNSAFE", { what: "Refused to write an entry of a backup", where, why });
+}
+
+function diskError(error: unknown, where: string): unknown {
+  const code = codeOf(error);
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new StillpointError("DISK_FULL", {
+      what: "Cannot write into the destination",
+      where,
+      why: "the disk is full",
+      hint: "free space there, or choose another destination",
+      cause: error,
+    });
+  }
+  if (code === "ELOOP") return unsafe(where, "a symbolic link stands in its place");
+  return error;
+}

@@ -1,0 +1,20 @@
+/** The pax keys of a backup's tar that are ours. Everything else in it is plain pax, so that any tar reads it. */
+export const TAR_KEYS = {
+  /** How to chunk the body: `content`, `tar` or `page:<bytes>`. */
+  hint: "STILLPOINT.hint",
+  /** Where in the file the body begins; the bytes before it are in an earlier backup or entry. */
+  offset: "STILLPOINT.offset",
+  /** The path, with all below it, is gone. */
+  deleted: "STILLPOINT.deleted",
+  /**
+   * An entry without a body, right after the one that it speaks of: the file changed its length while it was read, so
+   * that body was padded or cut. pax keys stand before a body, hence an entry of its own. A further entry of the path
+   * replaces both.
+   */
+  torn: "STILLPOINT.torn",
+  /** The body is a tar itself whose bytes come back exactly as they came. */
+  opaque: "STILLPOINT.opaque",
+} as const;
+
+/** Extended attributes as other tars write them: the value in base64. */
+export const XATTR_PREFIX = "LIBARCHIVE.xattr.";
