@@ -63,30 +63,35 @@ export function defineSignal<const Subject extends string, Body extends z.ZodTyp
 
 const TOKEN = /^[A-Za-z0-9_-]+$/;
 
-/** The full subject; a parameter that is not one plain token is refused. */
-export function subjectOf<Subject extends string>(template: Subject, parameters: SubjectParameters<Subject>): string {
-  const values: Readonly<Record<string, string>> = parameters;
-  const filled = template.replace(/\{(\w+)\}/g, (_, key: string) => {
-    const value = values[key];
-    if (value === undefined || !TOKEN.test(value)) {
-      throw new StillpointError("INVALID_REQUEST", {
-        what: "Cannot make a subject",
-        where: `${template}, parameter ${key}`,
-        why: `${JSON.stringify(value)} is not one token of A-Z, a-z, 0-9, _ and -`,
-      });
-    }
-    return value;
+function tokenOf(template: string, key: string, value: string | undefined): string {
+  if (value !== undefined && TOKEN.test(value)) return value;
+  throw new StillpointError("INVALID_REQUEST", {
+    what: "Cannot make a subject",
+    where: `${template}, parameter ${key}`,
+    why: `${JSON.stringify(value)} is not one token of A-Z, a-z, 0-9, _ and -`,
   });
-  return `${SUBJECT_ROOT}.${filled}`;
 }
 
-/** The subject filter that matches a template: parameters that are given stay, the others become `*`. */
+/** The full subject; a parameter that is not one plain token is refused. */
+export function subjectOf<Subject extends string>(template: Subject, parameters: SubjectParameters<Subject>): string {
+  const values: Readonly<Record<string, string | undefined>> = parameters;
+  return `${SUBJECT_ROOT}.${template.replace(/\{(\w+)\}/g, (_, key: string) => tokenOf(template, key, values[key]))}`;
+}
+
+/**
+ * The subject filter that matches a template: parameters that are given stay, the others become `*`. A given one that is
+ * no plain token is refused here too, for a filter also names what is purged.
+ */
 export function filterOf<Subject extends string>(
   template: Subject,
   parameters: Partial<SubjectParameters<Subject>> = {},
 ): string {
   const values: Readonly<Record<string, string | undefined>> = parameters;
-  return `${SUBJECT_ROOT}.${template.replace(/\{(\w+)\}/g, (_, key: string) => values[key] ?? "*")}`;
+  const filter = template.replace(/\{(\w+)\}/g, (_, key: string) => {
+    const value = values[key];
+    return value === undefined ? "*" : tokenOf(template, key, value);
+  });
+  return `${SUBJECT_ROOT}.${filter}`;
 }
 
 /** The parameters of a concrete subject; undefined if the template does not match. */

@@ -8,6 +8,7 @@ import { cutEvidence, mark, runtime } from "./point.ts";
 export const lease = z.object({
   owner: token,
   since: instant,
+  renewedAt: instant.optional(),
   /** The revision of the create. Absent until the first renewal: until then the entry's own revision is the token. */
   fenceToken: z.number().int().positive().optional(),
 });
@@ -80,3 +81,6 @@ export const agentState = z.object({
 export type AgentState = z.infer<typeof agentState>;
 
 export const cancellation = z.object({ at: instant, reason: z.string() });
+
+/** KV `attempts`, key `<durable>.<sequence>`. */
+export const attempts = z.object({ attempts: z.number().int().nonnegative() });

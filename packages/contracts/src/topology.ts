@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { SUBJECT_ROOT } from "./messages.ts";
-import { agentState, alertRules, cancellation, lease, planRevision, runSource, runState } from "./state.ts";
+import { agentState, alertRules, attempts, cancellation, lease, planRevision, runSource, runState } from "./state.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -57,12 +57,12 @@ export const STREAMS = {
 export type BucketDefinition<Value extends z.ZodType = z.ZodType> = {
   name: string;
   value: Value;
-  /** A key that is not written again for this long is gone. `lease`: the installation's lease time. Absent: never. */
-  ttl?: "lease";
+  /** A key that is not written again for this long (ms) is gone. `lease`: the installation's lease time. Absent: never. */
+  ttl?: "lease" | number;
   history: number;
 };
 
-function bucket<Value extends z.ZodType>(name: string, value: Value, rest: { ttl?: "lease"; history?: number } = {}) {
+function bucket<Value extends z.ZodType>(name: string, value: Value, rest: { ttl?: "lease" | number; history?: number } = {}) {
   return { name, value, history: rest.history ?? 1, ...(rest.ttl === undefined ? {} : { ttl: rest.ttl }) };
 }
 
@@ -75,7 +75,15 @@ export const BUCKETS = {
   runSources: bucket("run-sources", runSource),
   /** `<runId>`. */
   cancellations: bucket("cancellations", cancellation),
-  plans: bucket("plans", planRevision, { history: 8 }),
+  /** `<plan>`: the revision in force. */
+  plans: bucket("plans", planRevision),
+  /**
+   * `<plan>.<revision>`: every accepted revision, written before it is put in force, so that a run or a proof of an older
+   * one still finds what it was made by.
+   */
+  revisions: bucket("revisions", planRevision),
   installation: bucket("installation", alertRules),
   agents: bucket("agents", agentState, { ttl: "lease" }),
+  /** `<durable>.<sequence>`: how often a command was begun; the server's own count also grows by waiting for a lease. */
+  attempts: bucket("attempts", attempts, { ttl: 7 * DAY_MS }),
 } as const satisfies Record<string, BucketDefinition>;

@@ -1,7 +1,7 @@
-import type { Bucket } from "@stillpoint/bus/bucket";
+import type { Bucket, Written } from "@stillpoint/bus/bucket";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { RunState } from "@stillpoint/contracts/state";
-import type { runState } from "@stillpoint/contracts/state";
+import type { BUCKETS } from "@stillpoint/contracts/topology";
 
 /** A run's state as this process wrote or read it last. */
 export type HeldState = { state: RunState; revision: number };
@@ -10,18 +10,18 @@ type WithoutChange<State> = State extends unknown ? Omit<State, "changeId"> : ne
 export type NextState = WithoutChange<RunState>;
 
 /** Changes of a run's state: compare-and-set, each with a change id by which its author recognises it. */
-export function runStore(bucket: Bucket<typeof runState>, newId: () => string) {
-  async function write(next: NextState, put: (state: RunState) => Promise<number | undefined>): Promise<HeldState> {
+export function runStore(bucket: Bucket<(typeof BUCKETS)["runs"]>, newId: () => string) {
+  async function write(next: NextState, put: (state: RunState) => Promise<Written<RunState>>): Promise<HeldState> {
     const state: RunState = { ...next, changeId: newId() };
-    const revision = await put(state);
-    if (revision !== undefined) return { state, revision };
+    const written = await put(state);
+    if (written.written) return { state, revision: written.revision };
     // The answer to an earlier try may have been lost: what is there decides whose change it was.
-    const found = await bucket.get(next.runId);
-    if (found !== undefined && found.value.changeId === state.changeId) return { state, revision: found.revision };
+    const { current } = written;
+    if (current?.value.changeId === state.changeId) return { state, revision: current.revision };
     throw new StillpointError("LEASE_LOST", {
       what: "This process no longer drives the run",
       where: next.runId,
-      why: found === undefined ? "its state is gone" : `${found.value.owner} changed it to ${found.value.state}`,
+      why: current === undefined ? "its state is gone" : `${current.value.owner} changed it to ${current.value.state}`,
     });
   }
   return {

@@ -1,0 +1,66 @@
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { captureSource, rehearseSource } from "@stillpoint/contracts/commands";
+import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
+import type { SourceSpec } from "@stillpoint/contracts/source";
+import { BUCKETS } from "@stillpoint/contracts/topology";
+import type { Driver } from "@stillpoint/driver/driver";
+import { reapSandboxes } from "@stillpoint/driver/sandbox-record";
+import { defineService } from "@stillpoint/service/define-service";
+import { ownSource } from "./own-source.ts";
+import { takeRehearsal } from "./take-rehearsal.ts";
+import { agentSettings, toolsOf } from "./settings.ts";
+import { slots } from "./slots.ts";
+
+/** Captures at once: an open session costs memory only, and a run needs all its sessions open together. */
+const SESSIONS_AT_ONCE = 2_000;
+
+/** The service for one kind of store: its knowledge is the driver's, everything else is the same for all. */
+export function defineAgent<Spec extends SourceSpec>(driver: Driver<Spec>) {
+  const { kind } = driver;
+  return defineService({
+    name: `agent-${kind}`,
+    config: agentSettings,
+    async start(context, resources) {
+      const { bus, config } = context;
+      const site = config.STILLPOINT_SITE;
+      const agent = `agent-${kind}-${uuidv7(context.clock.now(), context.random(10))}`;
+      const workDirectory = join(config.STILLPOINT_WORK_DIRECTORY, `agent-${kind}`);
+      await mkdir(workDirectory, { recursive: true });
+      await chmod(workDirectory, 0o711); // servers of rehearsals run as an account of their own, and pass through
+      await reapSandboxes(workDirectory);
+      const tools = toolsOf(config);
+      const shared = { context, driver, site, agent, workDirectory, tools, buckets: {
+        runs: await bus.bucket(BUCKETS.runs),
+      } };
+
+      const runtimes = config.STILLPOINT_ROLES.includes("rehearsal") ? await driver.runtimes(tools, context.signal) : [];
+      for (const runtime of runtimes) {
+        resources.use(
+          await bus.takeCommands(
+            rehearseSource,
+            { parameters: { kind, site, runtime }, concurrency: config.STILLPOINT_MAX_REHEARSALS, ackWaitMs: context.ackWaitMs },
+            takeRehearsal(shared),
+          ),
+        );
+      }
+      if (config.STILLPOINT_ROLES.includes("capture")) {
+        const streams = slots(config.STILLPOINT_MAX_STREAMS);
+        resources.use(
+          await bus.takeCommands(
+            captureSource,
+            { parameters: { kind, site }, concurrency: SESSIONS_AT_ONCE, ackWaitMs: context.ackWaitMs },
+            ownSource({ ...shared, streams }),
+          ),
+        );
+      }
+      const agents = await bus.bucket(BUCKETS.agents);
+      const since = toInstant(context.clock.now());
+      const announce = () =>
+        agents.put(`${kind}.${site}.${agent}`, { agent, kind, site, roles: config.STILLPOINT_ROLES, runtimes, since });
+      await announce();
+      resources.use(context.every(context.leaseTtlMs / 3, announce));
+      resources.defer(() => agents.delete(`${kind}.${site}.${agent}`).then(() => undefined));
+    },
+  });
+}

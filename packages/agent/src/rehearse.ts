@@ -1,0 +1,106 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { rehearseSource } from "@stillpoint/contracts/commands";
+import { type ErrorBody, toStillpointError } from "@stillpoint/contracts/errors";
+import type { rehearsalFinished } from "@stillpoint/contracts/events";
+import type { Query, QueryRow } from "@stillpoint/contracts/query";
+import type { Driver, DriverContext, Sandbox } from "@stillpoint/driver/driver";
+import type { z } from "zod";
+import { restoreTree } from "./restore-tree.ts";
+import { vaultClient } from "./vault-client.ts";
+
+export type Rehearsal = z.output<typeof rehearseSource.body>;
+type Finished = Omit<z.input<typeof rehearsalFinished.body>, "at">;
+
+export type RehearsalPorts = {
+  driver: Driver;
+  /** An own, empty place for each directory that is asked for. */
+  context: (directory: string, signal: AbortSignal) => DriverContext;
+  workDirectory: string;
+  monotonicMs: () => number;
+  report: (step: "restore" | "start" | "check", bytes: number) => void;
+};
+
+/**
+ * Restores one source into a throw-away server, answers the queries beside it, and ends it. Waits for no other source.
+ * Whatever happens, the server is stopped and its directory removed before this resolves.
+ */
+export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, outer: AbortSignal): Promise<Finished> {
+  const signal = AbortSignal.any([outer, AbortSignal.timeout(rehearsal.timeoutMs)]);
+  const startedMs = ports.monotonicMs();
+  const home = join(ports.workDirectory, `rehearsal-${rehearsal.proofId}-${rehearsal.source}`);
+  const tree = join(home, "tree");
+  const own = join(home, "own");
+  await rm(home, { recursive: true, force: true });
+  try {
+    // Servers run as an account of their own, which must get through to what it is given.
+    await mkdir(home, { recursive: true, mode: 0o711 });
+    await mkdir(own, { mode: 0o700 });
+    let bytes = 0;
+    await restoreTree(tree, rehearsal.backups, rehearsal.mark, {
+      read: (backupId) => vaultClient(rehearsal.vaultUrl, rehearsal.ticket, signal).getBackup(backupId),
+      layout: ports.driver.layout,
+      keepOwners: false,
+      progress: (more) => {
+        bytes += more;
+        ports.report("restore", bytes);
+      },
+    });
+    ports.report("start", bytes);
+    await using sandbox = await ports.driver.start(
+      { directory: tree, mark: rehearsal.mark, runtime: rehearsal.runtime },
+      ports.context(own, signal),
+    );
+    const restoreMs = ports.monotonicMs() - startedMs;
+    ports.report("check", bytes);
+    const egress = await sandbox.probeEgress(rehearsal.addresses);
+    const { answered, failed } = await answerAll(rehearsal, sandbox, signal);
+    return {
+      proofId: rehearsal.proofId,
+      pointId: rehearsal.pointId,
+      source: rehearsal.source,
+      version: sandbox.version,
+      recovered: sandbox.recovered,
+      restoreMs,
+      ms: ports.monotonicMs() - startedMs,
+      answered,
+      failed,
+      egress,
+      notes: rehearsal.mark.notes,
+    };
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+/** One query that cannot be answered leaves the others alone: its check is open, not the whole proof lost. */
+async function answerAll(rehearsal: Rehearsal, sandbox: Sandbox, signal: AbortSignal) {
+  const results = vaultClient(rehearsal.resultsUrl, rehearsal.ticket, signal);
+  const answered: string[] = [];
+  const failed: { id: string; error: ErrorBody }[] = [];
+  for (const query of rehearsal.queries) {
+    try {
+      await results.putResult(rehearsal.proofId, rehearsal.source, query.id, ndjson(sandbox, query));
+      answered.push(query.id);
+    } catch (error) {
+      signal.throwIfAborted();
+      failed.push({ id: query.id, error: toStillpointError(error, `Cannot answer ${query.id}`).toBody() });
+    }
+  }
+  return { answered, failed };
+}
+
+const LINES_BYTES = 64 * 1024;
+
+async function* ndjson(sandbox: Sandbox, query: Query): AsyncGenerator<Uint8Array> {
+  let lines = "";
+  const rows: AsyncIterable<QueryRow> = sandbox.query(query);
+  for await (const row of rows) {
+    lines += `${JSON.stringify(row)}\n`;
+    if (lines.length >= LINES_BYTES) {
+      yield Buffer.from(lines);
+      lines = "";
+    }
+  }
+  if (lines !== "") yield Buffer.from(lines);
+}

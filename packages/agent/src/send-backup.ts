@@ -1,0 +1,99 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { BackupType } from "@stillpoint/contracts/names";
+import type { BackupFigures } from "@stillpoint/contracts/point";
+import { createTarWriter } from "@stillpoint/driver/tar-writer";
+import type { SendBackup, VaultAddress } from "./session.ts";
+import type { Slots } from "./slots.ts";
+import type { TaskProgress } from "./task.ts";
+import { vaultClient } from "./vault-client.ts";
+
+export type SendSettings = {
+  runId: string;
+  source: string;
+  fenceToken: number;
+  /** Ends the sending; the vault forgets what has no manifest. */
+  signal: AbortSignal;
+  streams: Slots;
+  /** Told now and then, and at the end of each try. */
+  report: (step: "base" | "finish", backupId: string, bytes: number, storedBytes: number | undefined) => void;
+};
+
+const MOST_TRIES = 3;
+const REPORT_EVERY_BYTES = 4 * 1024 * 1024;
+
+/** Sends trees as tars, one stream at a time per slot, a lost answer asked for before a new try. */
+export function backupSender(settings: SendSettings): SendBackup {
+  let tries = 0;
+  return (part, type, vault, write, progress) =>
+    settings.streams(async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        tries += 1;
+        const { runId, source, fenceToken } = settings;
+        const backupId = `${runId}_${source}_${fenceToken}_${part}${tries}`;
+        progress.bytes = 0;
+        try {
+          const figures = await sendOnce(settings, part, backupId, type, vault, write, progress);
+          settings.report(part, backupId, figures.bytes, figures.storedBytes);
+          return figures;
+        } catch (error) {
+          settings.signal.throwIfAborted();
+          if (attempt >= MOST_TRIES || !mayPass(error)) throw error;
+        }
+      }
+    });
+}
+
+function mayPass(error: unknown): boolean {
+  return error instanceof StillpointError && error.retry === "backoff" && error.code !== "DISK_FULL";
+}
+
+async function sendOnce(
+  settings: SendSettings,
+  part: "base" | "finish",
+  backupId: string,
+  type: BackupType,
+  vault: VaultAddress,
+  write: Parameters<SendBackup>[3],
+  progress: TaskProgress,
+): Promise<BackupFigures> {
+  const client = vaultClient(vault.vaultUrl, vault.ticket, settings.signal);
+  const tar = createTarWriter();
+  // The side that fails first is the cause, the other's failure its consequence.
+  let cause: unknown;
+  const writing = write(tar).then(
+    () => tar.end(),
+    (error: unknown) => {
+      cause ??= error;
+      tar.fail(error);
+      throw error;
+    },
+  );
+  const counted = count(tar.stream, progress, (bytes) => settings.report(part, backupId, bytes, undefined));
+  const sending = client.putBackup(backupId, type, counted).catch((error: unknown) => {
+    cause ??= error;
+    tar.fail(error); // nobody reads any more: the driver must not wait for ever
+    throw error;
+  });
+  const [written, sent] = await Promise.allSettled([writing, sending]);
+  if (sent.status === "fulfilled" && written.status === "fulfilled") return sent.value;
+  // Everything was written and only the answer is missing: what is there counts, with its own figures.
+  const stored = written.status === "fulfilled" ? await client.headBackup(backupId) : undefined;
+  if (stored !== undefined) return stored;
+  throw cause;
+}
+
+async function* count(
+  stream: AsyncIterable<Uint8Array>,
+  progress: TaskProgress,
+  report: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let reportedAt = 0;
+  for await (const chunk of stream) {
+    progress.bytes += chunk.byteLength;
+    if (progress.bytes - reportedAt >= REPORT_EVERY_BYTES) {
+      reportedAt = progress.bytes;
+      report(progress.bytes);
+    }
+    yield chunk;
+  }
+}

@@ -1,0 +1,115 @@
+import { once } from "node:events";
+import { readFile, stat } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { Bucket } from "@stillpoint/bus/bucket";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { backupStored, pointSealed, proofSealed } from "@stillpoint/contracts/events";
+import { toInstant } from "@stillpoint/contracts/names";
+import { BUCKETS } from "@stillpoint/contracts/topology";
+import {
+  type TicketClaims,
+  vaultList,
+  vaultPoint,
+  vaultSeal,
+  vaultSealProof,
+  vaultStatus,
+  vaultTicket,
+} from "@stillpoint/contracts/vault";
+import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { openRepository } from "@stillpoint/repository/repository";
+import { defineService } from "@stillpoint/service/define-service";
+import { vaultConfig } from "./config.ts";
+import { createVaultServer } from "./http.ts";
+import { listPage } from "./list-page.ts";
+import { readKeyFile } from "./key-file.ts";
+import { resultStore } from "./results.ts";
+import { mintTicket } from "./tickets.ts";
+
+const QUEUE = { queue: "vault" };
+
+/** The only service that holds the repository's key and the object store's credentials. */
+export const service = defineService({
+  name: "vault",
+  config: vaultConfig,
+  async start(context, resources) {
+    const { bus, config, clock, log } = context;
+    const store = openObjectStore(config.STILLPOINT_REPOSITORY, { environment: context.environment });
+    const passphrase = await readKeyFile(config.STILLPOINT_KEY_FILE, { readFile, stat });
+    const repository = resources.use(await openRepository(store, { passphrase, random: context.random, now: clock.now }));
+    const results = resultStore(join(config.STILLPOINT_VAULT_DIRECTORY, "results"));
+    const ticketKey = repository.deriveKey("ticket");
+    const leases = await bus.bucket(BUCKETS.leases);
+
+    const server = createVaultServer({
+      repository,
+      results,
+      ticketKey,
+      now: clock.now,
+      stored: async (figures) => {
+        await bus.publishEvent(backupStored, { backupId: figures.backupId }, { figures });
+      },
+      log: (message, fields) => log.warn(fields, message),
+    });
+    server.listen(config.STILLPOINT_VAULT_PORT, config.STILLPOINT_VAULT_HOST);
+    await once(server, "listening");
+    resources.defer(async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    const { port } = server.address() as AddressInfo; // it listens on TCP
+    const vaultUrl = config.STILLPOINT_VAULT_URL ?? `http://${config.STILLPOINT_VAULT_HOST}:${port}`;
+
+    resources.use(
+      await bus.answer(vaultTicket, QUEUE, async ({ body: claims }) => {
+        await permit(claims, leases);
+        const expiresAtMs = clock.now() + config.STILLPOINT_TICKET_MS;
+        return { vaultUrl, ticket: mintTicket(ticketKey, claims, expiresAtMs), expiresAt: toInstant(expiresAtMs) };
+      }),
+    );
+    resources.use(
+      await bus.answer(vaultSeal, QUEUE, async ({ body }) => {
+        const point = await repository.sealPoint({ ...body.point, sealedAt: toInstant(clock.now()) });
+        // Told on every seal of it: the event of the first may have been lost with the process that was to send it.
+        await bus.publishEvent(pointSealed, { pointId: point.pointId }, { point }, { key: point.pointId });
+        return { point };
+      }),
+    );
+    resources.use(
+      await bus.answer(vaultSealProof, QUEUE, async ({ body }) => {
+        const proof = await repository.sealProof(body.proof);
+        await bus.publishEvent(proofSealed, { pointId: proof.pointId }, { proof }, { key: proof.proofId });
+        await results.drop(proof.proofId);
+        return { proof };
+      }),
+    );
+    resources.use(
+      await bus.answer(vaultPoint, QUEUE, async ({ body: { pointId } }) => {
+        const point = await repository.point(pointId);
+        if (point === undefined) throw new StillpointError("POINT_UNKNOWN", { what: "There is no such point", where: pointId });
+        return { point, proofs: await repository.proofs(pointId) };
+      }),
+    );
+    resources.use(await bus.answer(vaultList, QUEUE, ({ body }) => listPage(repository, body)));
+    resources.use(
+      await bus.answer(vaultStatus, QUEUE, async () => ({
+        repositoryId: repository.id,
+        url: store.url,
+        formatVersion: repository.formatVersion,
+        vaultUrl,
+      })),
+    );
+  },
+});
+
+/** A capture's ticket is for who owns the source now: an attempt that lost its lease gets none. */
+async function permit(claims: TicketClaims, leases: Bucket<(typeof BUCKETS)["leases"]>): Promise<void> {
+  if (claims.purpose !== "capture") return;
+  const held = await leases.get(`capture.${claims.plan}.${claims.source}`);
+  if (held !== undefined && (held.value.fenceToken ?? held.revision) === claims.fenceToken) return;
+  throw new StillpointError("LEASE_LOST", {
+    what: "The session does not own the source any more",
+    where: claims.source,
+    why: held === undefined ? "its lease ran out" : "another session has it",
+  });
+}
