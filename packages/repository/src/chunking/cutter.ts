@@ -1,0 +1,124 @@
+import type { Chunking } from "../format/documents.ts";
+import { gearMasks } from "./gear.ts";
+
+/** How a body is cut. `bundle`: small files, several in one chunk. */
+export const CUT = { page: 0, content: 1, bundle: 2 } as const;
+export type Cut = (typeof CUT)[keyof typeof CUT];
+
+/**
+ * A run of bytes of one file, as it lies in the stream of all bodies. `unit` is the length of a page block. A bundled
+ * file's end is a place where a chunk may end; the others always begin and end a chunk.
+ */
+export type Piece = { cut: Cut; length: number; unit: number; begins: boolean; ends: boolean };
+
+/** Where the cutter stands between two buffers. */
+export type CutterState = {
+  /** Bytes of the chunk that is open. */
+  open: number;
+  cut: Cut;
+  hash: number;
+  /** In a bundle: a boundary was found in it, and the next end of a file is taken. */
+  found: boolean;
+  /** In a bundle: files in it, which are bounded too. */
+  files: number;
+};
+
+export const CUTTER_START: CutterState = { open: 0, cut: CUT.content, hash: 0, found: false, files: 0 };
+
+/** Files in a bundle at most: their entries wait in memory until its chunk is named. */
+const BUNDLE_FILES = 4096;
+
+export type Cutter = {
+  /** Appends the lengths of the chunks that end within the pieces, which lie one after the other from `at` on. */
+  cut(bytes: Uint8Array, at: number, pieces: readonly Piece[], state: CutterState, lengths: number[]): CutterState;
+};
+
+export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
+  const content = gearMasks(chunking.contentTarget);
+  const bundle = gearMasks(chunking.bundleMax / 2).frequent;
+
+  /** The index behind the first byte at which the hash fits the mask, or -1; `rolled` takes the hash at the end. */
+  const rolled = new Int32Array(1);
+  function search(bytes: Uint8Array, from: number, to: number, mask: number, start: number): number {
+    let hash = start;
+    for (let at = from; at < to; at++) {
+      hash = ((hash << 1) + (table[bytes[at] as number] as number)) | 0; // both indexes are in range
+      if ((hash & mask) === 0) {
+        rolled[0] = 0;
+        return at + 1;
+      }
+    }
+    rolled[0] = hash;
+    return -1;
+  }
+
+  function cutContent(bytes: Uint8Array, from: number, to: number, state: CutterState, lengths: number[]): void {
+    let at = from;
+    while (at < to) {
+      const { contentMin, contentTarget, contentMax } = chunking;
+      // No boundary below the minimum; the hash needs its 32 bytes before that.
+      const skip = Math.min(Math.max(contentMin - 32 - state.open, 0), to - at);
+      at += skip;
+      state.open += skip;
+      const limit = state.open < contentTarget ? contentTarget : contentMax;
+      const end = Math.min(to, at + limit - state.open);
+      const mask = state.open < contentTarget ? content.rare : content.frequent;
+      let found = search(bytes, at, end, mask, state.hash);
+      state.hash = rolled[0] as number; // one element, written by `search`
+      if (found < 0 && state.open + end - at >= contentMax) found = end;
+      const next = found < 0 ? end : found;
+      state.open += next - at;
+      at = next;
+      if (found >= 0) close(state, lengths);
+    }
+  }
+
+  function cutPages(length: number, unit: number, state: CutterState, lengths: number[]): void {
+    for (let left = length; left > 0; ) {
+      const taken = Math.min(left, unit - state.open);
+      state.open += taken;
+      left -= taken;
+      if (state.open === unit) close(state, lengths);
+    }
+  }
+
+  function lookInBundle(bytes: Uint8Array, from: number, to: number, state: CutterState): void {
+    state.open += to - from;
+    if (!state.found) {
+      state.found = search(bytes, from, to, bundle, state.hash) >= 0;
+      state.hash = rolled[0] as number; // one element, written by `search`
+    }
+  }
+
+  function close(state: CutterState, lengths: number[]): void {
+    if (state.open > 0) lengths.push(state.open);
+    state.open = 0;
+    state.hash = 0;
+    state.found = false;
+    state.files = 0;
+  }
+
+  return {
+    cut(bytes, at, pieces, before, lengths) {
+      const state = { ...before };
+      let from = at;
+      for (const piece of pieces) {
+        const to = from + piece.length;
+        const joins = piece.cut === CUT.bundle && state.cut === CUT.bundle;
+        if (piece.begins && !joins) close(state, lengths);
+        state.cut = piece.cut;
+        if (piece.cut === CUT.content) cutContent(bytes, from, to, state, lengths);
+        else if (piece.cut === CUT.page) cutPages(piece.length, piece.unit, state, lengths);
+        else lookInBundle(bytes, from, to, state);
+        if (piece.ends) {
+          state.files++;
+          const large = state.open >= chunking.bundleMax - chunking.bundleBelow;
+          const fits = state.found && state.open >= chunking.bundleMin;
+          if (piece.cut !== CUT.bundle || large || fits || state.files >= BUNDLE_FILES) close(state, lengths);
+        }
+        from = to;
+      }
+      return state;
+    },
+  };
+}

@@ -1,0 +1,116 @@
+import * as aead from "../keys/aead.ts";
+import { deriveKey, LABELS } from "../keys/derive.ts";
+import { objectDamaged } from "./damage.ts";
+import { decodeHeader, encodeHeader, HEADER_LENGTH } from "./header.ts";
+import { packIdOf } from "./kinds.ts";
+import type { EpochKeys } from "./sealed-object.ts";
+
+export const NAME_LENGTH = 32;
+/** The trailer's position under the pack's key; chunks have those from 0 on. */
+export const TRAILER_POSITION = 0xffff_ffff;
+/** Length of the sealed trailer (4) and the end mark (4). */
+export const FOOTER_LENGTH = 8;
+const END_MARK = Buffer.from("STPE", "ascii");
+const ENTRY_LENGTH = NAME_LENGTH + 1 + 4 + 4;
+
+export const CHUNK_TYPES = ["data", "tree"] as const;
+export type ChunkType = (typeof CHUNK_TYPES)[number];
+
+/** A chunk in a pack; its place in the list is its position. */
+export type PackEntry = { name: Uint8Array; type: ChunkType; offset: number; length: number };
+
+export type PackKey = { header: Uint8Array; key: Uint8Array };
+
+export function newPackKey(packId: Uint8Array, keys: EpochKeys): PackKey {
+  const epochKey = keys.keyOf(keys.current);
+  if (epochKey === undefined) throw new TypeError("unreachable: the current epoch's key is always there");
+  const header = encodeHeader({ kind: "packs", epoch: keys.current, salt: packId });
+  return { header, key: deriveKey(epochKey, packId, LABELS.pack) };
+}
+
+/** What is bound into the seal of a piece of a pack: format, kind, epoch, id by the header, and its position. */
+export function packPieceAad(header: Uint8Array, position: number): Uint8Array {
+  const aad = Buffer.alloc(HEADER_LENGTH + 4);
+  aad.set(header, 0);
+  aad.writeUInt32BE(position, HEADER_LENGTH);
+  return aad;
+}
+
+export function encodePackEntries(entries: readonly PackEntry[]): Buffer {
+  const bytes = Buffer.alloc(4 + entries.length * ENTRY_LENGTH);
+  bytes.writeUInt32BE(entries.length, 0);
+  entries.forEach((entry, position) => {
+    const at = 4 + position * ENTRY_LENGTH;
+    bytes.set(entry.name, at);
+    bytes[at + NAME_LENGTH] = CHUNK_TYPES.indexOf(entry.type);
+    bytes.writeUInt32BE(entry.offset, at + NAME_LENGTH + 1);
+    bytes.writeUInt32BE(entry.length, at + NAME_LENGTH + 5);
+  });
+  return bytes;
+}
+
+/** Reads the list that begins at `at`; undefined where the bytes are no such list. */
+export function decodePackEntries(bytes: Buffer, at = 0): { entries: PackEntry[]; end: number } | undefined {
+  if (bytes.length < at + 4) return undefined;
+  const count = bytes.readUInt32BE(at);
+  const end = at + 4 + count * ENTRY_LENGTH;
+  if (bytes.length < end) return undefined;
+  const entries: PackEntry[] = [];
+  for (let from = at + 4; from < end; from += ENTRY_LENGTH) {
+    const type = CHUNK_TYPES[bytes[from + NAME_LENGTH] ?? 255];
+    if (type === undefined) return undefined;
+    entries.push({
+      name: bytes.subarray(from, from + NAME_LENGTH),
+      type,
+      offset: bytes.readUInt32BE(from + NAME_LENGTH + 1),
+      length: bytes.readUInt32BE(from + NAME_LENGTH + 5),
+    });
+  }
+  return { entries, end };
+}
+
+/** What follows the last chunk: the sealed list, its length, the end mark. */
+export function encodePackTrailer(pack: PackKey, entries: readonly PackEntry[]): Buffer[] {
+  const aad = packPieceAad(pack.header, TRAILER_POSITION);
+  const sealed = aead.seal(pack.key, TRAILER_POSITION, aad, encodePackEntries(entries));
+  const footer = Buffer.alloc(FOOTER_LENGTH);
+  footer.writeUInt32BE(
+    sealed.reduce((sum, piece) => sum + piece.length, 0),
+    0,
+  );
+  END_MARK.copy(footer, 4);
+  return [...sealed, footer];
+}
+
+/** The key of a pack that lies under `object`, from the name alone or, with its bytes, after comparing the header. */
+export function packKeyOf(object: string, epoch: number, keys: EpochKeys): PackKey {
+  const packId = Buffer.from(packIdOf(object), "hex");
+  const epochKey = keys.keyOf(epoch);
+  if (epochKey === undefined) throw objectDamaged(object, `its key epoch ${epoch} is not in the repository`);
+  return {
+    header: encodeHeader({ kind: "packs", epoch, salt: packId }),
+    key: deriveKey(epochKey, packId, LABELS.pack),
+  };
+}
+
+/** Reads a whole pack's own list of chunks, after checking that it is the pack of that name. */
+export function openPackTrailer(
+  object: string,
+  bytes: Uint8Array,
+  keys: EpochKeys,
+): { pack: PackKey; entries: PackEntry[] } {
+  const { epoch, salt } = decodeHeader(object, bytes, "packs");
+  if (Buffer.from(salt).toString("hex") !== packIdOf(object)) throw objectDamaged(object, "it is another pack");
+  const pack = packKeyOf(object, epoch, keys);
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const footer = whole.subarray(-FOOTER_LENGTH);
+  if (!footer.subarray(4).equals(END_MARK)) throw objectDamaged(object, "its end is missing");
+  const end = whole.length - FOOTER_LENGTH;
+  const from = end - footer.readUInt32BE(0);
+  if (from < HEADER_LENGTH) throw objectDamaged(object, "its trailer's length is wrong");
+  const aad = packPieceAad(pack.header, TRAILER_POSITION);
+  const plain = aead.open(pack.key, TRAILER_POSITION, aad, whole.subarray(from, end));
+  const list = plain && decodePackEntries(Buffer.from(plain.buffer, plain.byteOffset, plain.length));
+  if (list === undefined) throw objectDamaged(object, "its trailer's bytes are not those that were sealed");
+  return { pack, entries: list.entries };
+}

@@ -1,0 +1,106 @@
+import { z } from "zod";
+import { objectDamaged } from "./damage.ts";
+import { NAME_LENGTH } from "./pack-format.ts";
+
+const metadata = {
+  path: z.string(),
+  mode: z.number().int(),
+  uid: z.number().int().optional(),
+  gid: z.number().int().optional(),
+  mtimeMs: z.number(),
+  /** Values in base64. */
+  xattrs: z.record(z.string(), z.base64()).optional(),
+};
+
+/** One entry of a backup's tar, in its order: what packages/driver makes of a header, as JSON. */
+export const treeRecord = z.discriminatedUnion("type", [
+  z.object({
+    ...metadata,
+    type: z.literal("file"),
+    size: z.number().int().nonnegative(),
+    hint: z.string(),
+    offset: z.number().int().nonnegative().optional(),
+  }),
+  z.object({ ...metadata, type: z.literal("directory") }),
+  z.object({ ...metadata, type: z.literal("symlink"), target: z.string() }),
+  z.object({ type: z.literal("deleted"), path: z.string() }),
+  z.object({ type: z.literal("torn"), path: z.string() }),
+]);
+export type TreeRecord = z.infer<typeof treeRecord>;
+
+export function bodyLengthOf(record: TreeRecord): number {
+  return record.type === "file" ? record.size : 0;
+}
+
+/** A piece of a chunk's plain bytes. */
+export type Extent = { chunk: Uint8Array; offset: number; length: number };
+/** 1 to 16 extents, one after the other. */
+export type Block = readonly Extent[];
+export const MOST_EXTENTS = 16;
+
+/** A tree is a sequence of these: an entry, then the blocks of its body in as many items as it takes. */
+export type TreeItem = { item: "entry"; entry: TreeRecord } | { item: "blocks"; blocks: Block[] };
+
+const ENTRY = 1;
+const BLOCKS = 2;
+const ITEM_HEAD = 5;
+const EXTENT_LENGTH = NAME_LENGTH + 8;
+
+function withHead(type: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(ITEM_HEAD);
+  head[0] = type;
+  head.writeUInt32BE(payload.length, 1);
+  return Buffer.concat([head, payload]);
+}
+
+export function encodeEntry(entry: TreeRecord): Buffer {
+  return withHead(ENTRY, Buffer.from(JSON.stringify(entry), "utf8"));
+}
+
+export function encodeBlocks(blocks: readonly Block[]): Buffer {
+  const length = blocks.reduce((sum, block) => sum + 1 + block.length * EXTENT_LENGTH, 0);
+  const bytes = Buffer.alloc(length);
+  let at = 0;
+  for (const block of blocks) {
+    at = bytes.writeUInt8(block.length, at);
+    for (const { chunk, offset, length: extentLength } of block) {
+      bytes.set(chunk, at);
+      at = bytes.writeUInt32BE(offset, at + NAME_LENGTH);
+      at = bytes.writeUInt32BE(extentLength, at);
+    }
+  }
+  return withHead(BLOCKS, bytes);
+}
+
+function decodeBlocks(bytes: Buffer): Block[] | undefined {
+  const blocks: Block[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const count = bytes[at++] ?? 0;
+    if (count === 0 || count > MOST_EXTENTS || bytes.length < at + count * EXTENT_LENGTH) return undefined;
+    const block: Extent[] = [];
+    for (let i = 0; i < count; i++, at += EXTENT_LENGTH)
+      block.push({
+        chunk: bytes.subarray(at, at + NAME_LENGTH),
+        offset: bytes.readUInt32BE(at + NAME_LENGTH),
+        length: bytes.readUInt32BE(at + NAME_LENGTH + 4),
+      });
+    blocks.push(block);
+  }
+  return blocks;
+}
+
+/** The items of one tree chunk: an item never spans two. `object` is the name to blame. */
+export function* decodeTreeItems(object: string, bytes: Buffer): Generator<TreeItem> {
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.length < at + ITEM_HEAD ? Number.POSITIVE_INFINITY : at + ITEM_HEAD + bytes.readUInt32BE(at + 1);
+    if (end > bytes.length) throw objectDamaged(object, "its tree is cut short");
+    const payload = bytes.subarray(at + ITEM_HEAD, end);
+    if (bytes[at] === ENTRY) yield { item: "entry", entry: treeRecord.parse(JSON.parse(payload.toString("utf8"))) };
+    else if (bytes[at] === BLOCKS) {
+      const blocks = decodeBlocks(payload);
+      if (blocks === undefined) throw objectDamaged(object, "its blocks are no blocks");
+      yield { item: "blocks", blocks };
+    } else throw objectDamaged(object, `its tree has an item of unknown type ${bytes[at]}`);
+    at = end;
+  }
+}

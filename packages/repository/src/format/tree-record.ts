@@ -1,0 +1,26 @@
+import type { TarEntry } from "@stillpoint/driver/tar-entry";
+import type { ChunkHint } from "@stillpoint/driver/tree";
+import type { TreeRecord } from "./tree-format.ts";
+
+/** An entry as a tree holds it. */
+export function toRecord(entry: TarEntry): TreeRecord {
+  if (entry.type === "deleted" || entry.type === "torn" || entry.xattrs === undefined) return entry as TreeRecord; // the same fields; only xattrs differ
+  const values = Object.entries(entry.xattrs).map(([name, value]) => [name, value.toString("base64")]);
+  return { ...entry, xattrs: Object.fromEntries(values) };
+}
+
+/** An entry as the tar's writer takes it. */
+export function toEntry(record: TreeRecord): TarEntry {
+  if (record.type === "deleted" || record.type === "torn") return record;
+  const { xattrs, uid, gid, ...rest } = record;
+  const values = Object.entries(xattrs ?? {}).map(([name, value]) => [name, Buffer.from(value, "base64")]);
+  const optional = {
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(xattrs === undefined ? {} : { xattrs: Object.fromEntries(values) }),
+  };
+  if (rest.type !== "file") return { ...rest, ...optional };
+  const { offset, hint, ...file } = rest;
+  // A hint that this version does not know was taken as content when it was written.
+  return { ...file, ...optional, hint: hint as ChunkHint, ...(offset === undefined ? {} : { offset }) };
+}

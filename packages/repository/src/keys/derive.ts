@@ -1,0 +1,22 @@
+import { hkdfSync } from "node:crypto";
+
+/**
+ * One label for each purpose. A key is never used for two.
+ * From the repository's key: mac, signing, derived, epoch. From an epoch's key: the others.
+ */
+export const LABELS = {
+  mac: "stillpoint/1/mac",
+  signing: "stillpoint/1/signing",
+  epoch: "stillpoint/1/epoch",
+  pack: "stillpoint/1/pack",
+  chunker: "stillpoint/1/chunker",
+  dataName: "stillpoint/1/chunk-name/data",
+  treeName: "stillpoint/1/chunk-name/tree",
+  object: (kind: string) => `stillpoint/1/object/${kind}`,
+  derived: (label: string) => `stillpoint/1/derived/${label}`,
+} as const;
+
+/** HKDF-SHA-256. */
+export function deriveKey(key: Uint8Array, salt: Uint8Array, label: string, length = 32): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", key, salt, label, length));
+}

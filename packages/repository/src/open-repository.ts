@@ -1,0 +1,144 @@
+import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
+import type { BackupFigures, Point, Proof } from "@stillpoint/contracts/point";
+import type { Secret } from "@stillpoint/contracts/secret";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import { type CheckOptions, type CheckReport, checkRepository } from "./check.ts";
+import { gearTable } from "./chunking/gear.ts";
+import { getDocument, listIds } from "./documents-store.ts";
+import { manifest } from "./format/documents.ts";
+import type { TreeRecord } from "./format/tree-format.ts";
+import { indexLoader } from "./index/load-index.ts";
+import { memoryChunkIndex } from "./index/memory-chunk-index.ts";
+import { deriveKey, LABELS } from "./keys/derive.ts";
+import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
+import {
+  findPoint,
+  type ListOptions,
+  listPoints,
+  listProofs,
+  sealPoint,
+  sealProof,
+  type UnsealedPoint,
+} from "./points.ts";
+import { type ReadOptions, readBackup } from "./read/read-backup.ts";
+import { openManifest, readTree } from "./read/read-tree.ts";
+import type { RepositoryContext } from "./repository-context.ts";
+import { type StageCpu, type WorkerPool, workerPool } from "./workers/worker-pool.ts";
+import { semaphore } from "./write/task-group.ts";
+import { type BackupHead, type WriteOptions, writeBackup } from "./write/write-backup.ts";
+
+export type OpenOptions = {
+  passphrase: Secret;
+  /** Threads for the work per byte. Default: one for each core, up to four. */
+  threads?: number;
+  /** Bytes that nobody can guess. */
+  random?: (length: number) => Uint8Array;
+  /** Milliseconds since the epoch. */
+  now?: () => number;
+};
+
+/** An open repository. Disposal ends its threads; the object store stays the caller's. */
+export interface Repository extends AsyncDisposable {
+  readonly id: string;
+  readonly formatVersion: number;
+  /** CPU time of the threads so far, by stage. */
+  readonly stageCpuMs: Readonly<StageCpu>;
+  /** The backup is there once this resolves, durable, and never in part. OBJECT_EXISTS where its id is taken. */
+  writeBackup(head: BackupHead, tar: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<BackupFigures>;
+  /** A pax tar with the entries, keys and bytes that came in. Nothing of a damaged chunk is given out. */
+  readBackup(backupId: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
+  headBackup(backupId: string, signal?: AbortSignal): Promise<BackupFigures | undefined>;
+  /** The entries of a backup in its tar's order. */
+  tree(backupId: string, signal?: AbortSignal): AsyncIterable<TreeRecord>;
+  /** In the order of ids. */
+  backups(options?: ListOptions): AsyncIterable<BackupFigures>;
+  sealPoint(point: UnsealedPoint): Promise<Point>;
+  point(pointId: string, signal?: AbortSignal): Promise<Point | undefined>;
+  points(options?: ListOptions): AsyncIterable<Point>;
+  sealProof(proof: Proof): Promise<Proof>;
+  proofs(options?: ListOptions & { pointId?: string | undefined }): AsyncIterable<Proof>;
+  check(options?: CheckOptions): Promise<CheckReport>;
+  /** A key of 32 bytes for a purpose outside of the repository, such as signing tickets. */
+  deriveKey(label: string): Uint8Array;
+}
+
+const MOST_THREADS = 4;
+const UPLOADS_AT_ONCE = 4;
+
+function nameKeys(ring: KeyRing) {
+  const keys = new Map<number, { data: Uint8Array; tree: Uint8Array }>();
+  for (let epoch = 1; epoch <= ring.epochs.current; epoch++) {
+    const key = ring.epochs.keyOf(epoch);
+    const nothing = new Uint8Array(0);
+    if (key !== undefined)
+      keys.set(epoch, {
+        data: deriveKey(key, nothing, LABELS.dataName),
+        tree: deriveKey(key, nothing, LABELS.treeName),
+      });
+  }
+  return keys;
+}
+
+async function* entries(
+  context: RepositoryContext,
+  backupId: string,
+  signal?: AbortSignal,
+): AsyncGenerator<TreeRecord> {
+  const { document } = await openManifest(context, backupId, signal);
+  for await (const item of readTree(context, backupId, document, signal)) if (item.item === "entry") yield item.entry;
+}
+
+async function* figures(context: RepositoryContext, options: ListOptions = {}): AsyncGenerator<BackupFigures> {
+  for await (const backupId of listIds(context, "backups", options)) {
+    const found = await getDocument(context, "backups", backupId, manifest, options.signal);
+    if (found !== undefined) yield found.document.figures;
+  }
+}
+
+/**
+ * Opens with a passphrase: REPOSITORY_MISSING, FORMAT_UNKNOWN, KEY_WRONG before anything else happens. Reads the index, so
+ * that what it opened can be read and written at once.
+ */
+export async function openRepository(store: ObjectStore, options: OpenOptions): Promise<Repository> {
+  const { config, ring } = await openKeyRing(store, options.passphrase);
+  const currentKey = ring.epochs.keyOf(ring.epochs.current) ?? new Uint8Array(0);
+  const gear = gearTable(currentKey);
+  const index = memoryChunkIndex();
+  const loader = indexLoader(store, index, ring.epochs);
+  await loader.load();
+  const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
+  const pool: WorkerPool = workerPool(threads, { chunking: config.chunking, gear, nameKeys: nameKeys(ring) });
+  const context: RepositoryContext = {
+    store,
+    ring,
+    chunking: config.chunking,
+    gear,
+    index,
+    loader,
+    pool,
+    uploads: semaphore(UPLOADS_AT_ONCE),
+    spareSlabs: [],
+    random: options.random ?? ((length) => new Uint8Array(randomBytes(length))),
+    now: options.now ?? Date.now,
+  };
+  return {
+    id: ring.repositoryId,
+    formatVersion: config.version,
+    stageCpuMs: pool.cpuMs,
+    writeBackup: (head, tar, writeOptions) => writeBackup(context, head, tar, writeOptions),
+    readBackup: (backupId, readOptions) => readBackup(context, backupId, readOptions),
+    headBackup: async (backupId, signal) =>
+      (await getDocument(context, "backups", backupId, manifest, signal))?.document.figures,
+    tree: (backupId, signal) => entries(context, backupId, signal),
+    backups: (listOptions) => figures(context, listOptions),
+    sealPoint: (point) => sealPoint(context, point),
+    point: (pointId, signal) => findPoint(context, pointId, signal),
+    points: (listOptions) => listPoints(context, listOptions),
+    sealProof: (proof) => sealProof(context, proof),
+    proofs: (listOptions) => listProofs(context, listOptions),
+    check: (checkOptions) => checkRepository(context, checkOptions),
+    deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,83 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { toInstant } from "@stillpoint/contracts/names";
+import { type Point, type Proof, proof } from "@stillpoint/contracts/point";
+import { getDocument, listIds, putDocument } from "./documents-store.ts";
+import { readDocument, sealedPoint, signed } from "./format/documents.ts";
+import { objectName } from "./format/kinds.ts";
+import { signStatement, verifiedStatement } from "./keys/signing.ts";
+import { openManifest } from "./read/read-tree.ts";
+import type { RepositoryContext } from "./repository-context.ts";
+
+export type UnsealedPoint = Omit<Point, "sealedAt">;
+/** Behind which id a listing begins. */
+export type ListOptions = { after?: string | undefined; signal?: AbortSignal | undefined };
+
+export async function findPoint(
+  context: RepositoryContext,
+  pointId: string,
+  signal?: AbortSignal,
+): Promise<Point | undefined> {
+  return (await getDocument(context, "points", pointId, sealedPoint, signal))?.document.point;
+}
+
+/** Seals a point once: the second time answers with what was sealed. Refused where a backup of it is not there. */
+export async function sealPoint(context: RepositoryContext, unsealed: UnsealedPoint): Promise<Point> {
+  const before = await findPoint(context, unsealed.pointId);
+  if (before !== undefined) return before;
+  const ids = [...new Set(unsealed.sources.flatMap(({ backups }) => backups))];
+  const manifests = await Promise.all(
+    ids.map(async (backupId) => ({ backupId, sha256: (await openManifest(context, backupId)).sha256 })),
+  );
+  const point: Point = { ...unsealed, sealedAt: toInstant(context.now()) };
+  if (await putDocument(context, "points", point.pointId, { point, manifests })) return point;
+  const other = await findPoint(context, point.pointId);
+  if (other !== undefined) return other;
+  throw new StillpointError("OBJECT_MISSING", {
+    what: "Cannot seal a point",
+    where: objectName("points", point.pointId),
+    why: "the object store says that it is there, and does not give it",
+  });
+}
+
+export async function* listPoints(context: RepositoryContext, options: ListOptions = {}): AsyncGenerator<Point> {
+  for await (const pointId of listIds(context, "points", options)) {
+    const point = await findPoint(context, pointId, options.signal);
+    if (point !== undefined) yield point;
+  }
+}
+
+/** The id of a proof's object: proofs of one point lie together. */
+export function proofKey({ pointId, proofId }: Pick<Proof, "pointId" | "proofId">): string {
+  return `${pointId}/${proofId}`;
+}
+
+async function findProof(context: RepositoryContext, key: string, signal?: AbortSignal): Promise<Proof | undefined> {
+  const found = await getDocument(context, "proofs", key, signed, signal);
+  if (found === undefined) return undefined;
+  const name = objectName("proofs", key);
+  return readDocument(proof, name, verifiedStatement(name, found.document, context.ring.trustedKeys));
+}
+
+/** Signs and seals a proof beside its point, once: the second time answers with what was sealed. */
+export async function sealProof(context: RepositoryContext, value: Proof): Promise<Proof> {
+  if ((await findPoint(context, value.pointId)) === undefined)
+    throw new StillpointError("POINT_UNKNOWN", {
+      what: "Cannot seal a proof",
+      where: value.pointId,
+      why: "the repository holds no such point",
+    });
+  if (await putDocument(context, "proofs", proofKey(value), signStatement(context.ring.signing, value))) return value;
+  return (await findProof(context, proofKey(value))) ?? value;
+}
+
+/** `after` is a proof's key (proofKey). */
+export async function* listProofs(
+  context: RepositoryContext,
+  options: ListOptions & { pointId?: string | undefined } = {},
+): AsyncGenerator<Proof> {
+  const within = options.pointId === undefined ? "" : `${options.pointId}/`;
+  for await (const key of listIds(context, "proofs", { ...options, within })) {
+    const found = await findProof(context, key, options.signal);
+    if (found !== undefined) yield found;
+  }
+}

@@ -1,0 +1,80 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { objectDamaged } from "../format/damage.ts";
+import { packName } from "../format/kinds.ts";
+import { packKeyOf } from "../format/pack-format.ts";
+import type { ChunkLocation } from "../index/chunk-index.ts";
+import type { RepositoryContext } from "../repository-context.ts";
+
+export type WantedChunk = { name: Uint8Array; location: ChunkLocation };
+
+/** Bytes between two wanted chunks that are rather read in vain than asked for apart. */
+const GAP = 65_536;
+const LONGEST_READ = 8 * 1024 * 1024;
+
+export type Read = { packId: string; offset: number; length: number; chunks: WantedChunk[] };
+
+/** Pure: neighbouring chunks of a pack are joined into one read. */
+export function joinReads(wanted: readonly WantedChunk[]): Read[] {
+  const sorted = [...wanted].sort((a, b) =>
+    a.location.packId === b.location.packId
+      ? a.location.offset - b.location.offset
+      : a.location.packId < b.location.packId
+        ? -1
+        : 1,
+  );
+  const reads: Read[] = [];
+  for (const chunk of sorted) {
+    const { packId, offset, length } = chunk.location;
+    const last = reads.at(-1);
+    const end = last === undefined ? 0 : last.offset + last.length;
+    const near = last?.packId === packId && offset - end <= GAP && offset + length - last.offset <= LONGEST_READ;
+    if (last !== undefined && near) {
+      last.length = Math.max(last.length, offset + length - last.offset);
+      last.chunks.push(chunk);
+    } else reads.push({ packId, offset, length, chunks: [chunk] });
+  }
+  return reads;
+}
+
+/** Fetches and opens the chunks of one read. Rejects, naming the pack, if one of them is not what was stored. */
+export async function readChunks(
+  { store, ring, pool }: Pick<RepositoryContext, "store" | "ring" | "pool">,
+  read: Read,
+  signal?: AbortSignal,
+): Promise<Map<string, Uint8Array>> {
+  const object = packName(read.packId);
+  const bytes = await store
+    .get(object, { offset: read.offset, length: read.length }, signal)
+    .catch((error: unknown) => {
+      if (error instanceof StillpointError && error.code === "OBJECT_MISSING")
+        throw objectDamaged(object, "the object is missing", error);
+      throw error;
+    });
+  if (bytes.length < read.length) throw objectDamaged(object, "it is cut short");
+  const epoch = read.chunks[0]?.location.epoch ?? 0;
+  const { header, key } = packKeyOf(object, epoch, ring.epochs);
+  const whole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
+  const { chunks } = await pool.run(
+    {
+      task: "open",
+      bytes,
+      chunks: read.chunks.map(({ name, location }) => ({
+        start: location.offset - read.offset,
+        length: location.length,
+        position: location.position,
+        type: location.type,
+        name,
+      })),
+      header,
+      key,
+      epoch,
+    },
+    whole ? [bytes.buffer as ArrayBuffer] : [], // checked above; other memory is copied
+  );
+  const opened = new Map<string, Uint8Array>();
+  chunks.forEach((chunk, i) => {
+    if (typeof chunk === "string") throw objectDamaged(object, `chunk ${read.chunks[i]?.location.position}: ${chunk}`);
+    opened.set(Buffer.from(read.chunks[i]?.name ?? []).toString("hex"), chunk);
+  });
+  return opened;
+}

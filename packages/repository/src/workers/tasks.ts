@@ -1,0 +1,74 @@
+import type { CutterState, Piece } from "../chunking/cutter.ts";
+import type { Chunking } from "../format/documents.ts";
+import type { ChunkType } from "../format/pack-format.ts";
+
+/** What a worker knows from its start. */
+export type WorkerSetup = {
+  chunking: Chunking;
+  gear: Uint32Array;
+  /** Keys that name chunks, for each epoch. */
+  nameKeys: ReadonlyMap<number, Readonly<Record<ChunkType, Uint8Array>>>;
+};
+
+export type Span = { start: number; length: number };
+
+/**
+ * `cut`: finds chunk ends in a slab. The open chunk's bytes are taken over from `carry`, laid before `at`, and what is open
+ * in the end is left there again.
+ */
+export type CutTask = {
+  task: "cut";
+  slab: SharedArrayBuffer;
+  carry: SharedArrayBuffer;
+  at: number;
+  end: number;
+  pieces: readonly Piece[];
+  state: CutterState;
+  /** No bytes follow: what is open is a chunk. */
+  last: boolean;
+};
+export type CutResult = { lengths: number[]; state: CutterState };
+
+export type NameTask = {
+  task: "name";
+  slab: SharedArrayBuffer;
+  spans: readonly Span[];
+  epoch: number;
+  type: ChunkType;
+};
+/** One name after the other. */
+export type NameResult = { names: Uint8Array<ArrayBuffer> };
+
+export type SealTask = {
+  task: "seal";
+  slab: SharedArrayBuffer;
+  spans: readonly (Span & { position: number })[];
+  header: Uint8Array;
+  key: Uint8Array;
+};
+/** One sealed chunk after the other. */
+export type SealResult = { sealed: Uint8Array<ArrayBuffer>; lengths: number[] };
+
+export type OpenTask = {
+  task: "open";
+  /** A range of a pack. */
+  bytes: Uint8Array;
+  chunks: readonly (Span & { position: number; name: Uint8Array; type: ChunkType })[];
+  header: Uint8Array;
+  key: Uint8Array;
+  epoch: number;
+};
+/** The plain bytes of each chunk, or why it is damaged. */
+export type OpenResult = { chunks: (Uint8Array<ArrayBuffer> | string)[] };
+
+export type Task = CutTask | NameTask | SealTask | OpenTask;
+export type ResultOf<T extends Task> = T extends CutTask
+  ? CutResult
+  : T extends NameTask
+    ? NameResult
+    : T extends SealTask
+      ? SealResult
+      : OpenResult;
+
+export type Request = { id: number; task: Task };
+export type Reply = { id: number; cpuMs: number } & ({ result: ResultOf<Task> } | { failed: string });

@@ -1,0 +1,140 @@
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { Chunking } from "../format/documents.ts";
+import type { IndexedPack } from "../format/index-format.ts";
+import { type ChunkType, NAME_LENGTH } from "../format/pack-format.ts";
+import type { EpochKeys } from "../format/sealed-object.ts";
+import type { ChunkIndex } from "../index/chunk-index.ts";
+import { writeIndex } from "../index/load-index.ts";
+import type { Span } from "../workers/tasks.ts";
+import type { WorkerPool } from "../workers/worker-pool.ts";
+import { packWriter } from "./pack-writer.ts";
+import type { semaphore, taskGroup } from "./task-group.ts";
+
+export type SinkOptions = {
+  store: ObjectStore;
+  index: ChunkIndex;
+  indexWritten: (name: string) => void;
+  keys: EpochKeys;
+  random: (length: number) => Uint8Array;
+  chunking: Chunking;
+  pool: WorkerPool;
+  uploads: ReturnType<typeof semaphore>;
+  group: ReturnType<typeof taskGroup>;
+  signal: AbortSignal;
+};
+
+/** An index object for every so many packs: what a broken-off backup stored until then is not stored twice. */
+const PACKS_PER_INDEX = 64;
+/** Packs that wait to be stored, before the reading of the tar waits for them. */
+const PACKS_QUEUED = 2;
+
+/** Takes chunks, stores those that the repository does not have, and lists them in index objects once they are durable. */
+export function chunkSink(options: SinkOptions) {
+  const { keys, pool, index, group } = options;
+  const epoch = keys.current;
+  /** Names in packs of this backup that no index object lists yet. */
+  const pending = new Set<string>();
+  let stored: IndexedPack[] = [];
+  let storedBytes = 0;
+  let queued = 0;
+  const room: (() => void)[] = [];
+
+  const packs = packWriter({
+    store: options.store,
+    keys,
+    random: options.random,
+    target: options.chunking.packTarget,
+    epoch,
+    signal: options.signal,
+    upload: (work) => {
+      queued++;
+      group.spawn(async () => {
+        try {
+          await options.uploads(work);
+        } finally {
+          queued--;
+          for (const go of room.splice(0)) go();
+        }
+        if (stored.length >= PACKS_PER_INDEX) await listStored();
+      });
+    },
+    stored: (pack) => stored.push(pack),
+  });
+
+  async function listStored(): Promise<void> {
+    const listed = stored;
+    if (listed.length === 0) return;
+    stored = [];
+    options.indexWritten(await writeIndex(options.store, listed, keys, options.random, options.signal));
+    for (const pack of listed) {
+      index.add(pack);
+      for (const { name } of pack.entries) pending.delete(Buffer.from(name).toString("hex"));
+    }
+  }
+
+  function isNew(name: Uint8Array): boolean {
+    if (index.locate(name) !== undefined) return false;
+    const key = Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
+    if (pending.has(key)) return false;
+    pending.add(key);
+    return true;
+  }
+
+  async function sealNew(
+    slab: SharedArrayBuffer,
+    spans: readonly Span[],
+    names: readonly Uint8Array[],
+    type: ChunkType,
+  ): Promise<void> {
+    const fresh = spans.map((span, i) => ({ ...span, name: names[i] })).filter(({ name }) => name && isNew(name));
+    if (fresh.length === 0) return;
+    const { pack, first } = packs.assign(fresh.length);
+    const { sealed, lengths } = await pool.run({
+      task: "seal",
+      slab,
+      spans: fresh.map(({ start, length }, i) => ({ start, length, position: first + i })),
+      header: pack.header,
+      key: pack.key,
+    });
+    storedBytes += sealed.length;
+    const freshNames = fresh.map(({ name }) => name).filter((name) => name !== undefined);
+    packs.deliver(pack, first, freshNames, type, sealed, lengths);
+  }
+
+  return {
+    get storedBytes() {
+      return storedBytes;
+    },
+    /** Names the chunks; storing those that are new goes on in the group. `done` is called when the memory is free. */
+    async add(
+      slab: SharedArrayBuffer,
+      spans: readonly Span[],
+      type: ChunkType,
+      done: () => void,
+    ): Promise<Uint8Array[]> {
+      const { names: joined } = await pool.run({ task: "name", slab, spans, epoch, type });
+      const names = spans.map((_, i) => joined.subarray(i * NAME_LENGTH, (i + 1) * NAME_LENGTH));
+      group.spawn(async () => {
+        await sealNew(slab, spans, names, type);
+        done();
+      });
+      return names;
+    },
+    /** Resolves when not too many packs wait to be stored. */
+    async room(): Promise<void> {
+      while (queued > PACKS_QUEUED) {
+        options.signal.throwIfAborted();
+        await new Promise<void>((resolve) => room.push(resolve));
+      }
+    },
+    /** No chunk follows. The last pack is stored, then listed: afterwards every chunk may be leaned on. */
+    async end(): Promise<void> {
+      await group.ended();
+      group.check();
+      packs.end();
+      await group.ended();
+      group.check();
+      await listStored();
+    },
+  };
+}
