@@ -27,6 +27,8 @@ export type Tools = {
   postgresBin?: string;
   /** Account that servers run as where this process is root. */
   serverUser?: string;
+  /** Sandboxes run in the open, because something around this machine keeps them in; the egress probe still tells. */
+  openSandboxes?: boolean;
   /** Directory of Neo4j's jars. */
   neo4jLib?: string;
   java?: string;
