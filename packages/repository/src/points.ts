@@ -1,5 +1,4 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { toInstant } from "@stillpoint/contracts/names";
 import { type Point, type Proof, proof } from "@stillpoint/contracts/point";
 import { getDocument, listIds, putDocument } from "./documents-store.ts";
 import { readDocument, sealedPoint, signed } from "./format/documents.ts";
@@ -8,7 +7,6 @@ import { signStatement, verifiedStatement } from "./keys/signing.ts";
 import { openManifest } from "./read/read-tree.ts";
 import type { RepositoryContext } from "./repository-context.ts";
 
-export type UnsealedPoint = Omit<Point, "sealedAt">;
 /** Behind which id a listing begins. */
 export type ListOptions = { after?: string | undefined; signal?: AbortSignal | undefined };
 
@@ -21,14 +19,13 @@ export async function findPoint(
 }
 
 /** Seals a point once: the second time answers with what was sealed. Refused where a backup of it is not there. */
-export async function sealPoint(context: RepositoryContext, unsealed: UnsealedPoint): Promise<Point> {
-  const before = await findPoint(context, unsealed.pointId);
+export async function sealPoint(context: RepositoryContext, point: Point): Promise<Point> {
+  const before = await findPoint(context, point.pointId);
   if (before !== undefined) return before;
-  const ids = [...new Set(unsealed.sources.flatMap(({ backups }) => backups))];
+  const ids = [...new Set(point.sources.flatMap(({ backups }) => backups))];
   const manifests = await Promise.all(
     ids.map(async (backupId) => ({ backupId, sha256: (await openManifest(context, backupId)).sha256 })),
   );
-  const point: Point = { ...unsealed, sealedAt: toInstant(context.now()) };
   if (await putDocument(context, "points", point.pointId, { point, manifests })) return point;
   const other = await findPoint(context, point.pointId);
   if (other !== undefined) return other;
@@ -80,4 +77,8 @@ export async function* listProofs(
     const found = await findProof(context, key, options.signal);
     if (found !== undefined) yield found;
   }
+}
+
+export async function proofsOf(context: RepositoryContext, pointId: string): Promise<Proof[]> {
+  return await Array.fromAsync(listProofs(context, { pointId }));
 }

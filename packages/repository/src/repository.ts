@@ -12,15 +12,7 @@ import { indexLoader } from "./index/load-index.ts";
 import { memoryChunkIndex } from "./index/memory-chunk-index.ts";
 import { deriveKey, LABELS } from "./keys/derive.ts";
 import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
-import {
-  findPoint,
-  type ListOptions,
-  listPoints,
-  listProofs,
-  sealPoint,
-  sealProof,
-  type UnsealedPoint,
-} from "./points.ts";
+import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoint, sealProof } from "./points.ts";
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import type { RepositoryContext } from "./repository-context.ts";
@@ -53,11 +45,15 @@ export interface Repository extends AsyncDisposable {
   tree(backupId: string, signal?: AbortSignal): AsyncIterable<TreeRecord>;
   /** In the order of ids. */
   backups(options?: ListOptions): AsyncIterable<BackupFigures>;
-  sealPoint(point: UnsealedPoint): Promise<Point>;
+  /** The point as it is sealed: of two with one id the first. BACKUP_UNKNOWN where a backup of it is not there. */
+  sealPoint(point: Point): Promise<Point>;
   point(pointId: string, signal?: AbortSignal): Promise<Point | undefined>;
   points(options?: ListOptions): AsyncIterable<Point>;
   sealProof(proof: Proof): Promise<Proof>;
-  proofs(options?: ListOptions & { pointId?: string | undefined }): AsyncIterable<Proof>;
+  /** In the order of points' ids, then proofs'; `after` is a `proofKey`. */
+  proofs(options?: ListOptions): AsyncIterable<Proof>;
+  /** Oldest first. */
+  proofsOf(pointId: string): Promise<Proof[]>;
   check(options?: CheckOptions): Promise<CheckReport>;
   /** A key of 32 bytes for a purpose outside of the repository, such as signing tickets. */
   deriveKey(label: string): Uint8Array;
@@ -137,6 +133,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     points: (listOptions) => listPoints(context, listOptions),
     sealProof: (proof) => sealProof(context, proof),
     proofs: (listOptions) => listProofs(context, listOptions),
+    proofsOf: (pointId) => proofsOf(context, pointId),
     check: (checkOptions) => checkRepository(context, checkOptions),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
