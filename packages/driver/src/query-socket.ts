@@ -1,5 +1,4 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { errorBody, StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
@@ -36,7 +35,7 @@ export async function serveQueries(path: string, answer: (asked: Query) => Async
 
 async function* lines(socket: Socket, answer: (asked: Query) => AsyncIterable<QueryRow>): AsyncGenerator<string> {
   try {
-    const [first = ""] = await Array.fromAsync(createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }));
+    const [first = ""] = await Array.fromAsync(splitLines(socket));
     for await (const row of answer(query.parse(JSON.parse(first)))) yield `${JSON.stringify({ row })}\n`;
     yield `${JSON.stringify({ end: true })}\n`;
   } catch (error) {
@@ -49,7 +48,7 @@ export async function* askOverSocket(path: string, asked: Query): AsyncGenerator
   const socket = connect({ path, allowHalfOpen: true });
   try {
     socket.end(`${JSON.stringify(asked)}\n`);
-    for await (const text of createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const text of splitLines(socket)) {
       const parsed = line.parse(JSON.parse(text));
       if ("end" in parsed) return;
       if ("error" in parsed) throw StillpointError.fromBody(parsed.error);
@@ -62,4 +61,16 @@ export async function* askOverSocket(path: string, asked: Query): AsyncGenerator
     what: "Cannot answer a query",
     why: "the process in the sandbox ended",
   });
+}
+
+/** Not `readline`, whose iterator does not hear of the stream's errors. */
+async function* splitLines(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const bytes of source) {
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = parts.pop() ?? "";
+    yield* parts;
+  }
+  if (rest !== "") yield rest;
 }
