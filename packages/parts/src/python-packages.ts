@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { installPackages } from "./apt-packages.ts";
+import { findOnPath, runToEnd } from "./command.ts";
+import type { PartOptions } from "./part-options.ts";
+
+/**
+ * Puts Python packages into `target`, for PYTHONPATH. Debian parts Python from pip and from venv, so each is tried, and
+ * pip is installed where we may. A directory rather than a virtual environment: it may be renamed, and needs no venv.
+ */
+export async function installPython(
+  packages: readonly string[],
+  target: string,
+  options: PartOptions & { readonly withDependencies: boolean },
+): Promise<void> {
+  const env = options.env ?? process.env;
+  const python = await findPython(env);
+  const args = ["-m", "pip", "install", "--quiet", "--no-input", "--target", target];
+  if (!options.withDependencies) args.push("--no-deps");
+  args.push(...packages);
+  if (await canRun(python, ["-m", "pip", "--version"], env)) {
+    await runToEnd(python, args, { env });
+    return;
+  }
+  if (await canRun(python, ["-c", "import ensurepip, venv"], env)) {
+    const virtual = await mkdtemp(join(tmpdir(), "stillpoint-pip-"));
+    try {
+      await runToEnd(python, ["-m", "venv", virtual], { env });
+      await runToEnd(join(virtual, "bin/python"), args, { env });
+    } finally {
+      await rm(virtual, { recursive: true, force: true });
+    }
+    return;
+  }
+  await installPackages(["python3-pip"], options);
+  await runToEnd("/usr/bin/python3", args, { env });
+}
+
+export async function findPython(env: NodeJS.ProcessEnv): Promise<string> {
+  const [python] = await findOnPath("python3", env);
+  if (python === undefined) throw new Error("there is no python3 on PATH");
+  return python;
+}
+
+async function canRun(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<boolean> {
+  return runToEnd(command, args, { env }).then(
+    () => true,
+    () => false,
+  );
+}
