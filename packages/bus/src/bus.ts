@@ -82,6 +82,7 @@ export type Bus = AsyncDisposable & {
     body: z.input<Definition["body"]>,
     options: RequestOptions,
   ) => Promise<z.output<Definition["reply"]>>;
+  /** Bare JSON to a subject that is not ours; the reply as it came, to be parsed by the asker. */
   requestJson: (subject: string, body: unknown, timeoutMs: number) => Promise<unknown>;
   answer: <Definition extends Request>(
     request: Definition,

@@ -34,6 +34,7 @@ export async function* followed(connection: Connection, options: FollowOptions):
   while (!signal.aborted && !connection.nc.isClosed()) {
     let messages: ConsumerMessages | undefined;
     const stop = () => void messages?.close();
+    if (!(await connection.link.up(PAUSE_MS))) continue;
     try {
       const consumer = await connection.js.consumers.get(stream, orderedOptions(options.filters, start));
       const { num_pending: pending } = await consumer.info(true);

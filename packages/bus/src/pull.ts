@@ -28,9 +28,10 @@ export async function* pulled(connection: Connection, options: PullOptions): Asy
   const { signal, stream, durable } = options;
   let consumer: Consumer | undefined;
   let failures = 0;
-  while (!signal.aborted) {
+  while (!signal.aborted && !connection.nc.isClosed()) {
     let messages: ConsumerMessages | undefined;
     const stop = () => void messages?.close();
+    if (!(await connection.link.up(PAUSE_MS))) continue;
     try {
       consumer ??= await connection.js.consumers.get(stream, durable);
       messages = await consumer.fetch({ max_messages: options.batch, expires: EXPIRES_MS });

@@ -36,7 +36,8 @@ export type Taken<Definition extends Command> = {
  */
 export type CommandHandler<Definition extends Command> = (
   taken: Taken<Definition>,
-) => Promise<undefined | Delay | void>;
+) => // biome-ignore lint/suspicious/noConfusingVoidType: an async function that just ends is a handler too
+Promise<undefined | Delay | void>;
 
 export type TakeOptions<Definition extends Command> = {
   /** Those parameters of the subject by which takers divide the work: `{kind, site}`. They name the durable. */

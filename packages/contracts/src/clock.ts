@@ -6,4 +6,4 @@ export type Clock = {
   monotonicMs: () => number;
 };
 
-export type RandomBytes = (count: number) => Uint8Array;
+export type RandomBytes = (count: number) => Buffer;
