@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { errnoOf, fromErrno, rootMissing } from "./directory-errors.ts";
 import { listDirectory } from "./directory-list.ts";
@@ -51,12 +51,19 @@ export function directoryStore(root: string): ObjectStore {
     if (!found.isDirectory()) throw rootMissing(root);
   }
 
-  /** Makes the directories of a name durable too, from the first new one's parent on. */
+  /** Makes the directories between the root and a file, each durable; never the root itself. */
   async function makeParents(file: string): Promise<void> {
-    const parent = dirname(file);
-    const first = await mkdir(parent, { recursive: true, mode: 0o700 });
-    if (first === undefined) return;
-    for (let at = parent; at.length >= dirname(first).length; at = dirname(at)) await syncDirectory(at);
+    let parent = root;
+    for (const component of relative(root, dirname(file)).split(sep)) {
+      const directory = join(parent, component);
+      await mkdir(directory, { mode: 0o700 }).then(
+        () => syncDirectory(dirname(directory)),
+        (error: unknown) => {
+          if (errnoOf(error) !== "EEXIST") throw error;
+        },
+      );
+      parent = directory;
+    }
   }
 
   async function writeTemporary(parts: readonly Uint8Array[], signal?: AbortSignal): Promise<string> {

@@ -1,0 +1,87 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { directoryStore } from "../src/directory.ts";
+import { memoryStore } from "../src/memory.ts";
+import { openObjectStore } from "../src/open-object-store.ts";
+import { codeOf, conformsTo } from "./conformance.ts";
+
+conformsTo("memory", async () => ({ store: memoryStore(Date.now), end: async () => undefined }));
+
+conformsTo("directory", async () => {
+  const root = await mkdtemp(join(tmpdir(), "stillpoint-store-"));
+  return { store: directoryStore(root), end: () => rm(root, { recursive: true }) };
+});
+
+describe("a directory", () => {
+  let root = "";
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), "stillpoint-directory-"));
+  });
+  afterAll(() => rm(root, { recursive: true }));
+
+  it("that does not exist is named, and is not made by reading or writing", async () => {
+    const store = directoryStore(join(root, "not-mounted"));
+    const calls = [
+      () => store.put("a", Buffer.from("x")),
+      () => store.get("a"),
+      () => store.head("a"),
+      () => store.delete("a"),
+      () => store.now(),
+    ];
+    for (const call of calls) expect(await codeOf(call())).toBe("BUCKET_MISSING");
+    expect(await codeOf(Array.fromAsync(store.list("")))).toBe("BUCKET_MISSING");
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it("is made only where that is asked for", async () => {
+    const path = join(root, "fresh", "deep");
+    await using before = await openObjectStore(path, { environment: {} });
+    expect(await codeOf(before.put("a", Buffer.from("x")))).toBe("BUCKET_MISSING");
+    await using made = await openObjectStore(path, { environment: {}, create: true });
+    await made.put("a", Buffer.from("x"));
+    await using byUrl = await openObjectStore(`file://${path}`, { environment: {} });
+    expect((await byUrl.get("a")).length).toBe(1);
+  });
+
+  it("keeps no temporary file, whatever became of a put", async () => {
+    const store = directoryStore(root);
+    await store.put("kept", Buffer.from("x"), { ifAbsent: true });
+    await codeOf(store.put("kept", Buffer.from("y"), { ifAbsent: true }));
+    await codeOf(store.put("kept/below", Buffer.from("z")));
+    expect(await readdir(join(root, ".tmp"))).toEqual([]);
+  });
+
+  it("that is no directory, or not ours to write, is refused with the reason", async () => {
+    const store = directoryStore(root);
+    await store.put("a-file", Buffer.from("x"));
+    expect(await codeOf(directoryStore(join(root, "a-file")).put("a", Buffer.from("x")))).toMatch(/^(STORE|BUCKET)_/);
+    expect(await codeOf(directoryStore("/proc").put("a", Buffer.from("x")))).toMatch(/^STORE_/);
+  });
+});
+
+describe("the URL of an object store", () => {
+  const environment = { AWS_ACCESS_KEY_ID: "an-id", AWS_SECRET_ACCESS_KEY: "a-very-secret-key" };
+  const open = (url: string, given: Record<string, string> = environment) =>
+    openObjectStore(url, { environment: given });
+
+  it("is refused with the reason where it is none", async () => {
+    for (const url of ["ftp://host/x", "s3://", "s3://bucket?colour=red", "s3://bucket?endpoint=nohost"])
+      expect(await codeOf(open(url))).toBe("CONFIG_INVALID");
+  });
+
+  it("never holds a credential, and an error never shows one", async () => {
+    await expect(open("s3://id:a-very-secret-key@bucket/x")).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    await expect(open("s3://id:a-very-secret-key@bucket/x")).rejects.not.toThrow(/very-secret/);
+    await using store = await open("s3://bucket/prefix/?region=eu-central-1");
+    expect(store.url).toBe("s3://bucket/prefix");
+  });
+
+  it("names the variable that lacks the credentials", async () => {
+    await expect(open("s3://bucket", {})).rejects.toMatchObject({
+      code: "SECRET_MISSING",
+      where: expect.stringContaining("AWS_ACCESS_KEY_ID"),
+    });
+  });
+});
