@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.test.ts", "services/*/test/**/*.test.ts", "deploy/*/test/**/*.test.ts"],
+    globalSetup: "packages/testkit/src/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 300_000,
     teardownTimeout: 60_000,

@@ -37,7 +37,7 @@ export async function startQdrant(options: QdrantOptions): Promise<QdrantServer>
     command,
     args: [...before, ...place, ...(options.args ?? [])],
     cwd: dir,
-    env: { PATH: process.env.PATH, ...part.env, ...qdrantSettings(dir, port, apiKey) },
+    env: { PATH: process.env.PATH, ...part.env, ...qdrantSettings(dir, port, await freePort(), apiKey) },
     logFile: join(dir, "qdrant.log"),
     user: undefined,
     deathSignal: "SIGKILL",
@@ -49,11 +49,11 @@ export async function startQdrant(options: QdrantOptions): Promise<QdrantServer>
 }
 
 /** Everything by environment: the key must not be on a command line, and the double reads the same names. */
-function qdrantSettings(dir: string, port: number, apiKey: string): Record<string, string> {
+function qdrantSettings(dir: string, port: number, grpcPort: number, apiKey: string): Record<string, string> {
   return {
     QDRANT__SERVICE__HOST: "127.0.0.1",
     QDRANT__SERVICE__HTTP_PORT: String(port),
-    QDRANT__SERVICE__GRPC_PORT: "null",
+    QDRANT__SERVICE__GRPC_PORT: String(grpcPort),
     QDRANT__SERVICE__API_KEY: apiKey,
     QDRANT__STORAGE__STORAGE_PATH: join(dir, "storage"),
     QDRANT__STORAGE__SNAPSHOTS_PATH: join(dir, "snapshots"),
