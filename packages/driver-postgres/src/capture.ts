@@ -1,0 +1,134 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { Mark } from "@stillpoint/contracts/point";
+import type { PostgresSource } from "@stillpoint/contracts/source";
+import type { Capture, DriverContext } from "@stillpoint/driver/driver";
+import { type Base, takeBase } from "./base-backup.ts";
+import { connect } from "./connection.ts";
+import { addCounts, openCounting } from "./counting.ts";
+import { formatLsn } from "./lsn.ts";
+import { type MarkDetail, markDetail } from "./mark-detail.ts";
+import { neededPreload } from "./preload.ts";
+import { MARK_RIGHT_MISSING } from "./requirements.ts";
+import { pick } from "./runtime.ts";
+import { CARRIED_SETTINGS } from "./server-facts.ts";
+import { openSlot } from "./slot.ts";
+import { probeAddress, sourceAddress } from "./source-address.ts";
+import { survey } from "./survey.ts";
+import { furtherTablespaces, MARK_SETTINGS, type TakenMark, takeMark } from "./take-mark.ts";
+import { addLog } from "./wal-tree.ts";
+
+export async function openCapture(source: PostgresSource, context: DriverContext): Promise<Capture> {
+  const { signal } = context;
+  const address = sourceAddress(source);
+  const where = probeAddress(address);
+  const password = source.password === undefined ? undefined : context.secret(source.password);
+  const options = { address, password, signal };
+  await using opened = new AsyncDisposableStack();
+  const openMarking = () => connect({ ...options, what: "Cannot mark PostgreSQL", settings: MARK_SETTINGS });
+
+  let marking = opened.use(await openMarking());
+  const { facts, description, unlogged } = await survey(marking, options, where);
+  const slot = opened.use(await openSlot(options));
+  const counting = opened.use(openCounting(options, facts.databases, context));
+  const segmentBytes = Number(facts.settings.wal_segment_size);
+  const blockBytes = Number(facts.settings.block_size);
+
+  let base: Base | undefined;
+  let current: { cutId: string; detail: MarkDetail } | undefined;
+
+  const ended = (): Base => {
+    if (base !== undefined) return base;
+    throw new StillpointError("INTERNAL", { what: "Cannot mark PostgreSQL", where, why: "no base has ended yet" });
+  };
+  const checkUnchanged = (taken: Pick<TakenMark, "tablespaces"> & { timeline?: number }) => {
+    const { tablespaces, timeline } = ended();
+    const why =
+      taken.timeline !== undefined && taken.timeline !== timeline
+        ? `the server is on timeline ${taken.timeline}, and its base on ${timeline}`
+        : String(taken.tablespaces) !== String(tablespaces)
+          ? // Replaying the creation of a tablespace would make a directory at the source's path.
+            "a tablespace was created or dropped since the base"
+          : undefined;
+    if (why === undefined) return;
+    throw new StillpointError("SOURCE_CHANGED", {
+      what: "Cannot mark PostgreSQL",
+      where,
+      why,
+      hint: "take a point anew: it makes a new base",
+    });
+  };
+
+  const resources = opened.move();
+  const freshMarking = async () => {
+    if (marking.isLost()) marking = resources.use(await openMarking());
+    return marking;
+  };
+  return {
+    description,
+
+    async base(tree) {
+      base = undefined;
+      await using copying = await connect({
+        ...options,
+        what: "Cannot copy PostgreSQL's data directory",
+        replication: true,
+      });
+      const taken = await takeBase(copying, tree, { directory: context.directory, blockBytes });
+      slot.connection.check();
+      base = taken;
+      context.log("base taken", { start: formatLsn(taken.start), end: formatLsn(taken.end), timeline: taken.timeline });
+    },
+
+    async settle() {
+      slot.connection.check();
+      checkUnchanged({ tablespaces: await furtherTablespaces(await freshMarking()) });
+      await counting.settle();
+    },
+
+    async mark({ cutId }): Promise<Mark> {
+      const { start } = ended();
+      slot.connection.check();
+      await counting.openSnapshots();
+      const taken = await takeMark(marking, cutId, facts.mayMark);
+      checkUnchanged(taken);
+      const uncounted = await counting.keep(cutId, taken.xid);
+      const detail: MarkDetail = {
+        target: taken.target,
+        lsn: taken.lsn,
+        timeline: taken.timeline,
+        start,
+        until: taken.until,
+        segmentBytes,
+        database: address.database,
+        bootstrapUser: facts.bootstrapUser,
+        settings: pick(facts.settings, CARRIED_SETTINGS),
+        preload: neededPreload(facts.settings.shared_preload_libraries),
+      };
+      current = { cutId, detail };
+      const name = taken.target.by === "name" ? `${taken.target.name} at ` : "";
+      return {
+        cutId,
+        position: `${name}${formatLsn(taken.lsn)}, timeline ${taken.timeline}`,
+        detail: markDetail.encode(detail),
+        ...(facts.mayMark ? {} : { fuzzy: MARK_RIGHT_MISSING }),
+        notes: [
+          ...(unlogged.length === 0 ? [] : [`unlogged tables come back empty: ${unlogged.join(", ")}`]),
+          ...uncounted,
+        ],
+      };
+    },
+
+    async finish(tree) {
+      if (current === undefined) {
+        throw new StillpointError("INTERNAL", { what: "Cannot finish PostgreSQL", where, why: "it was not marked" });
+      }
+      const { cutId, detail } = current;
+      checkUnchanged({ tablespaces: await furtherTablespaces(await freshMarking()) });
+      const mtimeMs = context.now();
+      const [counts] = await Promise.all([counting.count(cutId), addLog(tree, slot, { ...detail, mtimeMs })]);
+      await addCounts(tree, counts, mtimeMs);
+    },
+
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}

@@ -1,0 +1,21 @@
+import type { PostgresSource } from "@stillpoint/contracts/source";
+import type { Driver } from "@stillpoint/driver/driver";
+import { openCapture } from "./capture.ts";
+import { layout } from "./layout.ts";
+import { libcOfProgram, programVersion, runtimeId } from "./runtime.ts";
+import { startSandbox } from "./sandbox.ts";
+import { probeAddress, sourceAddress } from "./source-address.ts";
+
+/** PostgreSQL 15 and later: a physical base over the replication protocol, and the WAL up to a restore point. */
+export const postgresDriver: Driver<PostgresSource> = {
+  kind: "postgres",
+  open: openCapture,
+  layout,
+  async runtimes({ postgresBin }) {
+    const version = postgresBin === undefined ? undefined : await programVersion(postgresBin);
+    if (postgresBin === undefined || version === undefined) return [];
+    return [runtimeId(version.major, await libcOfProgram(postgresBin))];
+  },
+  start: startSandbox,
+  addresses: (source) => [probeAddress(sourceAddress(source))],
+};

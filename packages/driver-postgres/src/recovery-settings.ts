@@ -1,0 +1,68 @@
+import { formatLsn } from "./lsn.ts";
+import type { MarkDetail } from "./mark-detail.ts";
+import { quietingSettings } from "./preload.ts";
+
+export type Settings = Readonly<Record<string, string>>;
+
+/**
+ * The whole configuration of a restored server: nothing of the source's but the sizes that its data asks for. Left to
+ * itself the server reaches nobody and nobody reaches it but through a socket in its own directory.
+ */
+export function serverSettings(detail: MarkDetail): Settings {
+  return {
+    ...detail.settings,
+    ...silence,
+    ...(detail.preload.length === 0 ? {} : { shared_preload_libraries: detail.preload.join(",") }),
+    ...quietingSettings(detail.preload),
+    ...recoverySettings(detail),
+  };
+}
+
+const silence: Settings = {
+  listen_addresses: "",
+  unix_socket_directories: ".",
+  unix_socket_permissions: "0700",
+  ssl: "off",
+  archive_mode: "off",
+  primary_conninfo: "",
+  primary_slot_name: "",
+  // Subscriptions are in the data: a worker of one would consume its publisher's slot.
+  max_logical_replication_workers: "0",
+  shared_preload_libraries: "",
+  session_preload_libraries: "",
+  local_preload_libraries: "",
+  logging_collector: "off",
+  log_destination: "stderr",
+  // The words of recovery are read, so they must be the ones that are expected.
+  lc_messages: "C",
+  timezone: "UTC",
+  log_timezone: "UTC",
+};
+
+function recoverySettings(detail: MarkDetail): Settings {
+  return {
+    // Every segment lies in pg_wal already, so "not in the archive" is the true answer for each; recovery then looks
+    // there. A segment that is missing or damaged before the mark ends recovery with an error, for a target is set.
+    restore_command: "exit 1",
+    ...recoveryTarget(detail),
+    // A number: with `latest`, a fail-over after the mark would be followed.
+    recovery_target_timeline: String(detail.timeline),
+    recovery_target_action: "promote",
+    // Nobody is let in before the mark.
+    hot_standby: "off",
+    // Tablespaces are laid inside the data directory.
+    allow_in_place_tablespaces: "on",
+  };
+}
+
+function recoveryTarget({ target, lsn }: MarkDetail): Settings {
+  if (target.by === "name") return { recovery_target_name: target.name };
+  // The end of the marking record: what begins there is not replayed.
+  return { recovery_target_lsn: formatLsn(lsn), recovery_target_inclusive: "off" };
+}
+
+export function settingsText(settings: Settings): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`)
+    .join("");
+}

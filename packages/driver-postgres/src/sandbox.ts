@@ -1,0 +1,150 @@
+import { randomUUID } from "node:crypto";
+import { access, chmod, lchown, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { Query, QueryRow } from "@stillpoint/contracts/query";
+import type { DriverContext, Sandbox, SandboxInput } from "@stillpoint/driver/driver";
+import { type Isolation, isolate } from "@stillpoint/driver/isolation";
+import { lastWords } from "@stillpoint/driver/last-words";
+import { answerQuery } from "./answer-query.ts";
+import { type Checked, type ProgramResult, pass } from "./check.ts";
+import { connect, settingOptions } from "./connection.ts";
+import { type MarkDetail, parseMarkDetail } from "./mark-detail.ts";
+import { programVersion } from "./runtime.ts";
+import { PORT, startServer } from "./sandbox-server.ts";
+import { storeChecks } from "./store-checks.ts";
+import { verifyBase } from "./verify-base.ts";
+
+/** Over what the data brings along: settings of its databases and roles are the source's too. */
+const SESSION_SETTINGS = {
+  session_preload_libraries: "",
+  local_preload_libraries: "",
+  lc_messages: "C",
+  datestyle: "ISO, YMD",
+  intervalstyle: "postgres",
+  timezone: "UTC",
+  bytea_output: "hex",
+  row_security: "off",
+};
+
+export async function startSandbox(input: SandboxInput, context: DriverContext): Promise<Sandbox> {
+  const { directory, mark } = input;
+  const { signal, tools } = context;
+  const detail = parseMarkDetail(mark);
+  const { bin, version } = await serverProgram(directory, context);
+  await using started = new AsyncDisposableStack();
+  const isolation = started.use(
+    await isolate({
+      directory: context.directory,
+      keep: [directory, bin],
+      user: tools.serverUser,
+      open: tools.openSandboxes,
+      signal,
+    }),
+  );
+  await giveTo(isolation, context.directory, directory);
+  const run = programRunner(bin, isolation, context, detail);
+  const manifest = await verifyBase(run, directory);
+  const log = join(context.directory, "postgres.log");
+  const { recovered } = started.use(await startServer({ bin, directory, log, isolation, signal }, detail));
+  const address = {
+    host: isolation.sockets,
+    port: PORT,
+    user: detail.bootstrapUser,
+    database: detail.database,
+    ssl: false,
+  };
+  const connectTo: Checked["connect"] = async (database = detail.database) =>
+    await connect({
+      address,
+      database,
+      what: "Cannot question the restored PostgreSQL",
+      settings: SESSION_SETTINGS,
+      signal,
+    });
+  // Answering: the port is open before the first session can begin.
+  await using first = await connectTo();
+  await first.query("select 1");
+  const checked: Checked = { directory, cutId: mark.cutId, detail, connect: connectTo, run };
+  const running = started.move();
+  return {
+    version,
+    recovered,
+    async *query(query: Query): AsyncGenerator<QueryRow, void, void> {
+      if (query.type === "store") {
+        yield* storeChecks(checked, { recovery: pass(recovered), manifest });
+        return;
+      }
+      await using connection = await connectTo();
+      yield* answerQuery(connection, query);
+    },
+    probeEgress: (addresses) => isolation.probeEgress(addresses),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** The program that opens this data: of another major version, PostgreSQL refuses it. */
+async function serverProgram(directory: string, { tools }: DriverContext): Promise<{ bin: string; version: string }> {
+  const major = (await readFile(join(directory, "PG_VERSION"), "utf8")).trim();
+  const bin = tools.postgresBin;
+  const found = bin === undefined ? undefined : await programVersion(bin);
+  const why =
+    bin === undefined || found === undefined
+      ? "no PostgreSQL server is installed here"
+      : String(found.major) !== major
+        ? `the server here is version ${found.version}`
+        : process.getuid?.() === 0 && tools.serverUser === undefined
+          ? "PostgreSQL refuses to run as root, and no other account is configured"
+          : undefined;
+  if (bin !== undefined && found !== undefined && why === undefined) {
+    return { bin, version: `PostgreSQL ${found.version}` };
+  }
+  throw new StillpointError("STORE_NOT_INSTALLED", {
+    what: `Cannot start PostgreSQL ${major}`,
+    where: bin,
+    why,
+    hint: `rehearse on an agent with the image of PostgreSQL ${major}`,
+  });
+}
+
+/** The server's account owns the tree; others are kept out, or PostgreSQL refuses to start. */
+async function giveTo({ account }: Isolation, own: string, directory: string): Promise<void> {
+  if (account !== undefined) {
+    const { uid, gid } = account;
+    await lchown(own, uid, gid);
+    await lchown(directory, uid, gid);
+    for (const path of await readdir(directory, { recursive: true })) await lchown(join(directory, path), uid, gid);
+  }
+  await chmod(directory, 0o700);
+}
+
+function programRunner(
+  bin: string,
+  isolation: Isolation,
+  { directory, signal }: DriverContext,
+  detail: MarkDetail,
+): Checked["run"] {
+  return async (program, args, env = {}): Promise<ProgramResult> => {
+    const path = join(bin, program);
+    if (!(await exists(path))) return "missing";
+    signal.throwIfAborted();
+    const output = join(directory, `${program}-${randomUUID()}.log`);
+    const server = { PGHOST: isolation.sockets, PGPORT: String(PORT), PGUSER: detail.bootstrapUser };
+    const options = { PGOPTIONS: settingOptions(SESSION_SETTINGS) };
+    const child = await isolation.spawn(path, args, { output, env: { ...server, ...options, ...env } });
+    const { code } = await child.exited;
+    const words = await lastWords(output);
+    await rm(output, { force: true });
+    return { code, words };
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
+  }
+}
