@@ -90,11 +90,11 @@ export function ownSource<Spec extends SourceSpec>(
       answering.use(await bus.answer(sessionFinish, mine, async ({ body: asked }) => replyOf(steps.finish(asked.cutId, asked))));
       answering.use(await bus.answer(sessionAbort, mine, async ({ body: asked }) => {
         end(asked.reason);
-        return { ended: true };
+        return { ended: true as const };
       }));
       answering.use(await bus.answer(sessionClose, mine, async () => {
         end("closed");
-        return { ended: true };
+        return { ended: true as const };
       }));
 
       const { version, runtime, hasLog, base, finish, notes } = capture.description;

@@ -114,7 +114,18 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   }
 }
 
-async function assemble(connection: Connection, options: BusOptions): Promise<Bus> {
+/** Connects to an installation as a guest: streams and buckets are left as its services made them, no lease is taken. */
+export async function joinBus(options: ConnectionOptions): Promise<Omit<Bus, "acquireLease">> {
+  const connection = await openConnection(options);
+  try {
+    return await assemble(connection, { leaseTtlMs: 0 });
+  } catch (error) {
+    await connection.nc.close();
+    throw error;
+  }
+}
+
+async function assemble(connection: Connection, options: Pick<BusOptions, "leaseTtlMs">): Promise<Bus> {
   const leases = await openBucket(connection, BUCKETS.leases);
   const attempts = await openAttempts(connection);
   return {

@@ -47,6 +47,7 @@ export const ERROR_CODES = {
   BUS_DENIED: { retry: "never", exit: 7, http: 503 },
   UNREACHABLE: { retry: "backoff", exit: 7, http: 503 },
   TIMEOUT: { retry: "backoff", exit: 1, http: 504 },
+  PARTIAL: { retry: "never", exit: 3, http: 200 },
   CANCELLED: { retry: "never", exit: 130, http: 409 },
   INTERNAL: { retry: "never", exit: 1, http: 500 },
 } as const satisfies Record<string, { retry: "never" | "backoff"; exit: number; http: number }>;

@@ -34,7 +34,7 @@ export const service = defineService({
     const store = runStore(buckets.runs, newId);
 
     resources.use(
-      await bus.takeCommands(runBackup, { concurrency: config.STILLPOINT_RUNS_AT_ONCE }, async ({ body, signal, delay }) => {
+      await bus.takeCommands(runBackup, { concurrency: config.STILLPOINT_RUNS_AT_ONCE, ackWaitMs: context.ackWaitMs }, async ({ body, signal, delay }) => {
         await using lease = await bus.acquireLease(`run.${body.runId}`, owner);
         // Another process drives it: offered again until that one has ended it, or is gone.
         if (lease === undefined) return delay(LEASE_RETRY_MS);

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { readFile, stat } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Bucket } from "@stillpoint/bus/bucket";
@@ -17,12 +16,13 @@ import {
   vaultTicket,
 } from "@stillpoint/contracts/vault";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { readKeyFile } from "@stillpoint/repository/key-file";
 import { openRepository } from "@stillpoint/repository/repository";
 import { defineService } from "@stillpoint/service/define-service";
 import { vaultConfig } from "./config.ts";
 import { createVaultServer } from "./http.ts";
 import { listPage } from "./list-page.ts";
-import { readKeyFile } from "./key-file.ts";
+
 import { resultStore } from "./results.ts";
 import { mintTicket } from "./tickets.ts";
 
@@ -34,8 +34,8 @@ export const service = defineService({
   config: vaultConfig,
   async start(context, resources) {
     const { bus, config, clock, log } = context;
-    const store = openObjectStore(config.STILLPOINT_REPOSITORY, { environment: context.environment });
-    const passphrase = await readKeyFile(config.STILLPOINT_KEY_FILE, { readFile, stat });
+    const store = resources.use(await openObjectStore(config.STILLPOINT_REPOSITORY, { environment: context.environment }));
+    const passphrase = await readKeyFile(config.STILLPOINT_KEY_FILE);
     const repository = resources.use(await openRepository(store, { passphrase, random: context.random, now: clock.now }));
     const results = resultStore(join(config.STILLPOINT_VAULT_DIRECTORY, "results"));
     const ticketKey = repository.deriveKey("ticket");
@@ -87,7 +87,7 @@ export const service = defineService({
       await bus.answer(vaultPoint, QUEUE, async ({ body: { pointId } }) => {
         const point = await repository.point(pointId);
         if (point === undefined) throw new StillpointError("POINT_UNKNOWN", { what: "There is no such point", where: pointId });
-        return { point, proofs: await repository.proofs(pointId) };
+        return { point, proofs: await repository.proofsOf(pointId) };
       }),
     );
     resources.use(await bus.answer(vaultList, QUEUE, ({ body }) => listPage(repository, body)));

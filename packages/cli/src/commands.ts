@@ -1,0 +1,125 @@
+import { Command } from "commander";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { uuid } from "@stillpoint/contracts/names";
+import { backUp } from "./backup.ts";
+import { rebuildCatalog } from "./catalog.ts";
+import { examine } from "./doctor.ts";
+import { listPoints, showPoint } from "./points.ts";
+import { checkRepository, initialiseRepository } from "./repo.ts";
+import { restore } from "./restore.ts";
+import { showStatus } from "./status.ts";
+import { bringUp } from "./up.ts";
+import { validate } from "./validate.ts";
+import type { World } from "./world.ts";
+
+const JSON_OPTION = ["--json", "print the result as one JSON document on standard output"] as const;
+
+/** The `stillpoint` command. Actions throw StillpointError; exit codes are made in one place, main.ts. */
+export function program(world: World): Command {
+  const command = new Command("stillpoint")
+    .description("One recovery point for all your stores, proven by restoring it.")
+    .exitOverride()
+    .configureOutput({ writeOut: world.out, writeErr: world.error })
+    .showHelpAfterError();
+
+  command
+    .command("up")
+    .description("run the whole system on this machine until Ctrl-C")
+    .option("--plans <file>", "your plan file; without it a sample system is started and protected")
+    .option("--isolate", "give each service its own process, as compose and Kubernetes do", false)
+    .option("--port <port>", "port of the REST interface", "7400")
+    .action((options) => bringUp(world, options));
+
+  command
+    .command("backup")
+    .argument("[plan]", "name of the plan; may be left out where there is one")
+    .description("take a recovery point now")
+    .option("--no-wait", "answer the run's id and go")
+    .option(...JSON_OPTION)
+    .action((plan: string | undefined, options) => backUp(world, plan, options));
+
+  command
+    .command("points")
+    .description("list recovery points, newest first")
+    .option("--plan <name>", "of this plan only")
+    .option("--limit <count>", "at most this many", "20")
+    .option(...JSON_OPTION)
+    .action((options) => listPoints(world, options));
+
+  command
+    .command("show")
+    .argument("<point>", "id of a recovery point", pointId)
+    .description("show a recovery point, its backups and its proofs")
+    .option(...JSON_OPTION)
+    .action((point: string, options) => showPoint(world, point, options));
+
+  command
+    .command("validate")
+    .argument("<point>", "id of a recovery point", pointId)
+    .description("prove a recovery point: restore it into throw-away servers and check it")
+    .option(...JSON_OPTION)
+    .action((point: string, options) => validate(world, point, options));
+
+  command
+    .command("restore")
+    .argument("[point]", "id of a recovery point; the newest whole one of the plan where it is left out")
+    .description("restore a point, one source or one path of it, into a directory")
+    .requiredOption("--to <directory>", "where to; must be empty or absent")
+    .option("--plan <name>", "whose newest point")
+    .option("--source <name>", "this source only")
+    .option("--path <path>", "this file or subtree of the source only")
+    .option("--repository <url>", "straight from a repository, with no service running: a directory or s3://…")
+    .option("--key-file <file>", "file (0600) with the repository's passphrase; with --repository")
+    .option("--dry-run", "say what would be restored, and write nothing", false)
+    .option(...JSON_OPTION)
+    .action((point: string | undefined, options) => restore(world, point === undefined ? undefined : pointId(point), options));
+
+  command
+    .command("status")
+    .description("what runs, what lives, what was the last point of each plan")
+    .option(...JSON_OPTION)
+    .action((options) => showStatus(world, options));
+
+  command
+    .command("doctor")
+    .description("test every connection and permission, and say how to mend what is wrong")
+    .option(...JSON_OPTION)
+    .action((options) => examine(world, options));
+
+  const repo = command.command("repo").description("the repository itself; needs no service running");
+  repo
+    .command("init")
+    .description("make a repository: an explicit act, no service ever does it")
+    .requiredOption("--repository <url>", "a directory or s3://bucket/prefix?endpoint=…")
+    .requiredOption("--key-file <file>", "file (0600) with the passphrase; made with a random one if absent")
+    .option(...JSON_OPTION)
+    .action((options) => initialiseRepository(world, options));
+  repo
+    .command("check")
+    .description("check the repository's structure, or every byte")
+    .requiredOption("--repository <url>", "a directory or s3://…")
+    .requiredOption("--key-file <file>", "file (0600) with the passphrase")
+    .option("--read-data", "read and authenticate every chunk", false)
+    .option(...JSON_OPTION)
+    .action((options) => checkRepository(world, options));
+
+  command
+    .command("catalog")
+    .description("the catalog")
+    .command("rebuild")
+    .description("make the catalog anew from the repository")
+    .option(...JSON_OPTION)
+    .action((options) => rebuildCatalog(world, options));
+
+  return command;
+}
+
+function pointId(text: string): string {
+  const parsed = uuid.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new StillpointError("INVALID_REQUEST", {
+    what: "That is not the id of a recovery point",
+    where: text,
+    hint: "see `stillpoint points`",
+  });
+}

@@ -1,0 +1,31 @@
+import type { SourceKind } from "@stillpoint/contracts/names";
+import type { SourceSpec } from "@stillpoint/contracts/source";
+import type { Capture, Driver, DriverContext, TreeLayout } from "@stillpoint/driver/driver";
+
+/** Loaded when they are needed: a restore of files needs no database's client. */
+const LOADERS = {
+  postgres: async () => (await import("@stillpoint/driver-postgres/postgres-driver")).postgresDriver,
+  neo4j: async () => (await import("@stillpoint/driver-neo4j/neo4j-driver")).neo4jDriver,
+  qdrant: async () => (await import("@stillpoint/driver-qdrant/qdrant-driver")).qdrantDriver,
+  sqlite: async () => (await import("@stillpoint/driver-sqlite/sqlite-driver")).sqliteDriver,
+  files: async () => (await import("@stillpoint/driver-files/files-driver")).filesDriver,
+} satisfies { [Kind in SourceKind]: () => Promise<Driver<Extract<SourceSpec, { kind: Kind }>>> };
+
+export async function layoutOf(kind: SourceKind): Promise<TreeLayout> {
+  return (await LOADERS[kind]()).layout;
+}
+
+export async function openSource(spec: SourceSpec, context: DriverContext): Promise<Capture> {
+  switch (spec.kind) {
+    case "postgres":
+      return (await LOADERS.postgres()).open(spec, context);
+    case "neo4j":
+      return (await LOADERS.neo4j()).open(spec, context);
+    case "qdrant":
+      return (await LOADERS.qdrant()).open(spec, context);
+    case "sqlite":
+      return (await LOADERS.sqlite()).open(spec, context);
+    case "files":
+      return (await LOADERS.files()).open(spec, context);
+  }
+}

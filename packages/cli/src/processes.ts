@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { StillpointError } from "@stillpoint/contracts/errors";
+
+/** Several services in one process, or one. */
+export type ProcessGroup = { name: string; services: readonly string[] };
+
+const CONTROL = ["gateway", "scheduler", "orchestrator", "catalog", "validator", "alerting"];
+const AGENTS = ["agent-postgres", "agent-neo4j", "agent-qdrant", "agent-sqlite", "agent-files"];
+
+/** The three processes of a laptop, or each service in its own, as compose and Kubernetes have it. */
+export function processGroups(isolate: boolean): ProcessGroup[] {
+  if (isolate) return [...CONTROL, "vault", ...AGENTS].map((name) => ({ name, services: [name] }));
+  return [
+    { name: "control", services: CONTROL },
+    { name: "vault", services: ["vault"] },
+    { name: "agents", services: AGENTS },
+  ];
+}
+
+export type RunningProcess = AsyncDisposable & {
+  name: string;
+  pid: number;
+  /** Resolves when it has ended, with how. */
+  ended: Promise<string>;
+};
+
+const STOP_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 60_000;
+const POLL_MS = 50;
+
+/** Starts one group and waits until it is ready. Its log goes to a file; what it said last is in the error. */
+export async function startProcess(
+  group: ProcessGroup,
+  settings: { environment: Record<string, string | undefined>; logFile: string; healthPort: number; signal: AbortSignal },
+): Promise<RunningProcess> {
+  const paths = group.services.map((name) => servicePath(name));
+  const host = fileURLToPath(import.meta.resolve("@stillpoint/service/host"));
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", host, ...paths], {
+    env: { ...settings.environment, STILLPOINT_HEALTH_PORT: String(settings.healthPort), STILLPOINT_PARENT_PID: String(process.pid) },
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: true, // Ctrl-C on the terminal is ours to pass on, once, in order
+  });
+  const last: string[] = [];
+  const log = createWriteStream(settings.logFile, { flags: "a", mode: 0o600 });
+  child.stderr.on("data", (chunk: Buffer) => {
+    log.write(chunk);
+    last.push(...chunk.toString().split("\n").filter((line) => line !== ""));
+    last.splice(0, last.length - 5);
+  });
+  const ended = once(child, "exit").then(([code, signal]) => `ended with ${signal ?? `exit code ${code}`}`);
+  const running: RunningProcess = {
+    name: group.name,
+    pid: child.pid ?? 0,
+    ended,
+    [Symbol.asyncDispose]: () => stop(child, ended),
+  };
+  const how = await Promise.race([ended, untilReady(settings.healthPort, settings.signal)]);
+  if (how === "ready") return running;
+  await running[Symbol.asyncDispose]();
+  throw new StillpointError("INTERNAL", {
+    what: `The process ${group.name} did not start`,
+    where: settings.logFile,
+    why: `${how}; it said: ${last.join(" | ")}`,
+  });
+}
+
+function servicePath(name: string): string {
+  return fileURLToPath(new URL(`../../../services/${name}/src/service.ts`, import.meta.url));
+}
+
+async function untilReady(port: number, signal: AbortSignal): Promise<string> {
+  for (let waited = 0; waited < READY_WITHIN_MS && !signal.aborted; waited += POLL_MS) {
+    const answered = await fetch(`http://127.0.0.1:${port}/ready`).then(
+      (response) => response.ok,
+      () => false, // nobody listens yet
+    );
+    if (answered) return "ready";
+    await wait(POLL_MS);
+  }
+  return signal.aborted ? "was interrupted" : `was not ready after ${READY_WITHIN_MS / 1000} s`;
+}
+
+async function stop(child: ChildProcess, ended: Promise<string>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGTERM");
+  const deadline = new AbortController();
+  const late = wait(STOP_WITHIN_MS, "late", { signal: deadline.signal }).catch(() => "ended");
+  if ((await Promise.race([ended, late])) === "late") child.kill("SIGKILL");
+  deadline.abort();
+  await ended;
+}

@@ -1,0 +1,142 @@
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { restoreTree } from "@stillpoint/agent/restore-tree";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { Point, PointSource } from "@stillpoint/contracts/point";
+import { extractTar } from "@stillpoint/driver/extract";
+import { layoutOf } from "./drivers.ts";
+import { bytes, rate, span } from "./figures.ts";
+import { type PointReader, repositoryReader, vaultReader } from "./point-reader.ts";
+import type { World } from "./world.ts";
+
+export type RestoreOptions = {
+  to: string;
+  plan?: string;
+  source?: string;
+  path?: string;
+  repository?: string;
+  keyFile?: string;
+  dryRun: boolean;
+  json?: boolean;
+};
+
+/** Says, to whoever finds the directory, that it is not whole. Removed last. */
+const INCOMPLETE = "RESTORE-INCOMPLETE";
+
+export async function restore(world: World, pointId: string | undefined, options: RestoreOptions): Promise<void> {
+  const to = resolve(options.to);
+  await using reader = await openReader(world, options);
+  const point = await reader.find(pointId, options.plan);
+  const sources = chosen(point, options);
+  await assertEmpty(to);
+  const total = sources.reduce((sum, each) => sum + each.bytes, 0);
+  world.errorLine(`point ${point.pointId} of ${point.cut.at} (${point.cut.consistency}${point.partial ? ", PARTIAL" : ""})`);
+  for (const each of sources) world.errorLine(`  ${each.source} (${each.kind}, ${bytes(each.bytes)}) → ${join(to, each.source)}`);
+  if (options.dryRun) {
+    world.out(options.json ? `${JSON.stringify({ point: point.pointId, to, sources: sources.map(({ source }) => source), bytes: total })}\n` : `would write up to ${bytes(total)}; nothing was written\n`);
+    return;
+  }
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  await writeFile(join(to, INCOMPLETE), `The restore of point ${point.pointId} into this directory has not ended.\n`);
+  const restored: { source: string; kind: string; directory: string; bytes: number; ms: number }[] = [];
+  for (const source of sources) restored.push(await restoreSource(world, reader, point, source, to, options));
+  await rm(join(to, INCOMPLETE));
+  if (options.json) {
+    world.out(`${JSON.stringify({ point: point.pointId, to, sources: restored }, undefined, 2)}\n`);
+    return;
+  }
+  world.out(`restored ${bytes(restored.reduce((sum, each) => sum + each.bytes, 0))} into ${to}\n`);
+}
+
+function openReader(world: World, options: RestoreOptions): Promise<PointReader> {
+  if (options.repository === undefined) return vaultReader(world);
+  if (options.keyFile !== undefined) return repositoryReader(world, options.repository, options.keyFile);
+  throw new StillpointError("INVALID_REQUEST", { what: "A repository needs its key", where: "--key-file", why: "it is missing" });
+}
+
+function chosen(point: Point, options: RestoreOptions): PointSource[] {
+  if (options.source === undefined) {
+    if (options.path === undefined) return point.sources;
+    throw new StillpointError("INVALID_REQUEST", { what: "A path needs its source", where: "--source", why: "it is missing" });
+  }
+  const found = point.sources.filter(({ source }) => source === options.source);
+  if (found.length > 0) return found;
+  const left = point.skipped.find(({ source }) => source === options.source);
+  throw new StillpointError("NOT_FOUND", {
+    what: "The point does not hold that source",
+    where: options.source,
+    why: left === undefined ? `it holds ${point.sources.map(({ source }) => source).join(", ")}` : `it was left out: ${left.reason}`,
+  });
+}
+
+async function assertEmpty(directory: string): Promise<void> {
+  const found = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  if (found.length === 0) return;
+  throw new StillpointError("DESTINATION_NOT_EMPTY", {
+    what: "Nothing was restored",
+    where: directory,
+    why: `it holds ${found.slice(0, 3).join(", ")}${found.length > 3 ? ", …" : ""}`,
+    hint: "choose an empty or a new directory",
+  });
+}
+
+async function restoreSource(
+  world: World,
+  reader: PointReader,
+  point: Point,
+  source: PointSource,
+  to: string,
+  options: RestoreOptions,
+) {
+  const directory = join(to, source.source);
+  const startedMs = world.clock.monotonicMs();
+  let read = 0;
+  const alive = setInterval(() => world.error(`\r  ${source.source}: ${bytes(read)} …   `), 1_000);
+  const progress = (more: number) => {
+    read += more;
+  };
+  try {
+    const count = options.path === undefined
+      ? await restoreTree(directory, source.backups, source.mark, {
+          read: (backupId) => reader.read(point, backupId, undefined),
+          layout: await layoutOf(source.kind),
+          keepOwners: process.getuid?.() === 0,
+          progress,
+        })
+      : await restorePath(reader, point, source, directory, options.path, progress);
+    const ms = world.clock.monotonicMs() - startedMs;
+    world.errorLine(`${world.isTerminal ? "\r" : ""}  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`);
+    return { source: source.source, kind: source.kind, directory, bytes: count, ms };
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+/** A file or subtree as it lies in the backups, without the step that makes a startable directory of the whole. */
+async function restorePath(
+  reader: PointReader,
+  point: Point,
+  source: PointSource,
+  directory: string,
+  path: string,
+  progress: (bytes: number) => void,
+): Promise<number> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  let files = 0;
+  let count = 0;
+  for (const backupId of source.backups) {
+    const figures = await extractTar(reader.read(point, backupId, path), directory, { path });
+    files += figures.files + figures.directories + figures.symlinks;
+    count += figures.bytes;
+    progress(figures.bytes);
+  }
+  if (files > 0) return count;
+  throw new StillpointError("NOT_FOUND", {
+    what: "The point does not hold that path",
+    where: `${source.source}, ${path}`,
+    hint: "paths are relative to the source's tree; restore the whole source to look",
+  });
+}

@@ -1,0 +1,88 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { freePort } from "@stillpoint/parts/free-port";
+import { ensureNats } from "@stillpoint/parts/nats-part";
+import { startNats } from "@stillpoint/parts/nats-server";
+import { initRepository } from "@stillpoint/repository/init-repository";
+import { readKeyFile } from "@stillpoint/repository/key-file";
+import { processGroups, type RunningProcess, startProcess } from "./processes.ts";
+import { type Endpoints, endpointsFile } from "./reach.ts";
+import { makeKeyFile } from "./repo.ts";
+import type { World } from "./world.ts";
+
+export type SystemOptions = {
+  planFile: string;
+  isolate: boolean;
+  restPort: number;
+  partsDirectory: string;
+  /** More environment for every service: secrets that the plan names, where the stores' programs lie. */
+  environment: Record<string, string>;
+};
+
+export type System = AsyncDisposable & Endpoints & { processes: readonly RunningProcess[]; repository: string; keyFile: string };
+
+/** The whole system on this machine: NATS, a repository in a directory, the services. Disposal stops all of it. */
+export async function startSystem(world: World, options: SystemOptions): Promise<System> {
+  await using starting = new AsyncDisposableStack();
+  const { home } = world;
+  for (const part of ["nats", "logs", "catalog", "vault", "agents"]) await mkdir(join(home, part), { recursive: true });
+
+  const say = (line: string) => world.errorLine(`  ${line}`);
+  say("NATS …");
+  const nats = starting.use(
+    await startNats({ part: await ensureNats({ directory: options.partsDirectory, log: say }), dir: join(home, "nats") }),
+  );
+  const repository = join(home, "repository");
+  const keyFile = join(home, "repository.key");
+  await ownRepository(world, repository, keyFile, say);
+
+  const rest = `http://127.0.0.1:${options.restPort}`;
+  const environment = {
+    ...world.environment,
+    ...options.environment,
+    STILLPOINT_NATS_URL: nats.url,
+    STILLPOINT_REPOSITORY: repository,
+    STILLPOINT_KEY_FILE: keyFile,
+    STILLPOINT_VAULT_PORT: String(await freePort()),
+    STILLPOINT_VAULT_DIRECTORY: join(home, "vault"),
+    STILLPOINT_WORK_DIRECTORY: join(home, "agents"),
+    STILLPOINT_CATALOG_DIRECTORY: join(home, "catalog"),
+    STILLPOINT_PLAN_FILE: options.planFile,
+    STILLPOINT_GATEWAY_PORT: String(options.restPort),
+  };
+  const groups = processGroups(options.isolate);
+  say(`services: ${groups.map(({ name }) => name).join(", ")} …`);
+  // The one that others ask comes first; all of them wait for what is not there yet.
+  const processes = await Promise.all(
+    groups.map(async (group) =>
+      starting.use(
+        await startProcess(group, {
+          environment,
+          logFile: join(home, "logs", `${group.name}.log`),
+          healthPort: await freePort(),
+          signal: world.signal,
+        }),
+      ),
+    ),
+  );
+  world.signal.throwIfAborted();
+  const found: Endpoints = { nats: nats.url, rest, pid: process.pid };
+  await writeFile(endpointsFile(home), JSON.stringify(found), { mode: 0o600 });
+  starting.defer(() => rm(endpointsFile(home), { force: true }));
+  const stack = starting.move();
+  return { ...found, processes, repository, keyFile, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** `up` is the explicit act that makes this machine's own repository; a service never does. */
+async function ownRepository(world: World, directory: string, keyFile: string, say: (line: string) => void): Promise<void> {
+  await makeKeyFile(keyFile);
+  await using store = await openObjectStore(directory, { environment: world.environment });
+  try {
+    await initRepository(store, { passphrase: await readKeyFile(keyFile), random: world.random, now: world.clock.now });
+    say(`a new repository at ${directory}; its passphrase is in ${keyFile}: keep a copy elsewhere`);
+  } catch (error) {
+    if (!(error instanceof StillpointError && error.code === "REPOSITORY_EXISTS")) throw error;
+  }
+}
