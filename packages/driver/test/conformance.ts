@@ -30,6 +30,8 @@ export type ConformanceSubject<Spec extends SourceSpec> = AsyncDisposable & {
   traces: () => Promise<string[]>;
   /** Whether marks of a quiet source are exact; else they are expected to say that they are fuzzy. Default true. */
   exact?: boolean;
+  /** What the mark fixed is a stream that can be read only once: a second finish voids the cut. Default false. */
+  readOnce?: boolean;
 };
 
 /**
@@ -80,10 +82,16 @@ export function driverConformance<Spec extends SourceSpec>(
 
         const voided = await takeMark(capture, writer);
         await writer.reached(60);
-        const { mark, acknowledged } = await takeMark(capture, writer);
+        let { mark, acknowledged } = await takeMark(capture, writer);
         expect(mark.cutId).not.toBe(voided.mark.cutId);
         await writer.reached(80);
         await discarded((into) => capture.finish(into));
+        if (subject.readOnce === true) {
+          const again = discarded((into) => capture.finish(into));
+          await expect(again).rejects.toMatchObject({ code: "CUT_VOID", retry: "backoff" });
+          ({ mark, acknowledged } = await takeMark(capture, writer));
+          await writer.reached(100);
+        }
         await extracted(tree, (into) => capture.finish(into));
         await writer.stop();
         await capture[Symbol.asyncDispose]();

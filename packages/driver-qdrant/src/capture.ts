@@ -1,0 +1,138 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { QdrantSource } from "@stillpoint/contracts/source";
+import type { Capture, Description, DriverContext } from "@stillpoint/driver/driver";
+import { alignedMark } from "./aligned-mark.ts";
+import { parseBaseUrl } from "./base-url.ts";
+import { closeAll, fencedMark } from "./fenced-mark.ts";
+import { writeFixed } from "./finish.ts";
+import { type Fixed, toMark } from "./fixed.ts";
+import { type Inventory, readInventory } from "./inventory.ts";
+import { chooseProbes, type Probe } from "./neighbours.ts";
+import { waitForOptimizations } from "./optimizations.ts";
+import { qdrantServer } from "./server.ts";
+import { readVersion, type ServerVersion } from "./server-version.ts";
+import { snapshotKeeper } from "./snapshot-keeper.ts";
+
+/** Without an answer for so long while a source is opened, it counts as down. */
+const OPEN_MS = 30_000;
+/** An HNSW build was measured at 8 to 30 s; a server that never rests is not waited for without end. */
+const SETTLE_MS = 120_000;
+const SETTLE_REPORT_MS = 5_000;
+
+export async function openCapture(source: QdrantSource, context: DriverContext): Promise<Capture> {
+  const key = source.apiKey === undefined ? undefined : context.secret(source.apiKey);
+  const server = qdrantServer(parseBaseUrl(source.url), key);
+  const opening = AbortSignal.any([context.signal, AbortSignal.timeout(OPEN_MS)]);
+  const [version, inventory] = await unreachableWhenLate(server.url, context.signal, async () => [
+    await readVersion(server, opening),
+    await readInventory(server, opening),
+  ]);
+  const keeper = snapshotKeeper(server, context.log);
+  const description = describe(version, inventory);
+  let probes: Probe[] = [];
+  let held: { fixed: Fixed; isRead: boolean } | undefined;
+
+  const letGo = async () => {
+    const streams = held?.fixed.streams ?? [];
+    held = undefined;
+    await closeAll(streams);
+  };
+
+  return {
+    description,
+    async base() {
+      throw new StillpointError("INTERNAL", { what: "A Qdrant server has no base", where: server.url });
+    },
+    async settle() {
+      await letGo();
+      await keeper.clear();
+      const { collections } = await readInventory(server, context.signal);
+      await rest(
+        collections.map(({ name }) => name),
+        context,
+        (names, untilMs) =>
+          waitForOptimizations(server, names, {
+            monotonicMs: context.monotonicMs,
+            untilMs,
+            signal: context.signal,
+          }),
+      );
+      probes = await chooseProbes(server, collections, context.signal);
+    },
+    async mark({ cutId, budgetMs, fenced }) {
+      // The server begins no stream of a shard while another one is open.
+      await letGo();
+      const { monotonicMs, signal } = context;
+      const marking = { server, keeper, probes, budgetMs, monotonicMs, signal };
+      const fixed = fenced ? await fencedMark(marking) : await alignedMark(marking);
+      held = { fixed, isRead: false };
+      const { gateMs, openMs } = fixed;
+      context.log("the Qdrant server's content is fixed", { gateMs, openMs, shards: fixed.streams.length });
+      return toMark(cutId, fixed);
+    },
+    async finish(tree) {
+      if (held === undefined) throw cannotFinish("nothing is marked");
+      if (held.isRead && held.fixed.streams.length > 0) throw cannotFinish("its streams can be read only once");
+      held.isRead = true;
+      await writeFixed(server, held.fixed, tree, { mtimeMs: context.now(), signal: context.signal });
+    },
+    async [Symbol.asyncDispose]() {
+      await letGo();
+      await keeper[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function describe({ version, isDouble, runtimeId }: ServerVersion, { collections }: Inventory): Description {
+  const several = collections.filter(({ shards }) => shards.length > 1).map(({ name }) => name);
+  return {
+    version: isDouble ? `Qdrant test double ${version}` : `Qdrant ${version}`,
+    runtime: { id: runtimeId, version, arch: process.arch, extensions: [], settings: {} },
+    hasLog: false,
+    finish: "full",
+    notes: [
+      ...(isDouble ? ["this is the test double of a Qdrant server: it must not hold data of worth"] : []),
+      ...(several.length > 0 ? [`several shards, which only a fence puts at one moment: ${several.join(", ")}`] : []),
+    ],
+  };
+}
+
+/** Waits, with a word now and then, until no optimization runs, or the limit has come. */
+async function rest(
+  names: readonly string[],
+  { monotonicMs, log, signal }: DriverContext,
+  wait: (names: readonly string[], untilMs: number) => Promise<string[]>,
+): Promise<void> {
+  const began = monotonicMs();
+  let busy = await wait(names, began);
+  while (busy.length > 0 && monotonicMs() - began < SETTLE_MS) {
+    log("waiting for optimizations to end", { collections: busy, waitedMs: Math.round(monotonicMs() - began) });
+    busy = await wait(names, monotonicMs() + SETTLE_REPORT_MS);
+    if (busy.length > 0) await delay(0, undefined, { signal });
+  }
+  if (busy.length > 0) log("optimizations do not end; the mark may fail", { collections: busy });
+}
+
+async function unreachableWhenLate<Result>(
+  url: string,
+  signal: AbortSignal,
+  act: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await act();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof Error) || error.name !== "TimeoutError") throw error;
+    throw new StillpointError("SOURCE_UNREACHABLE", {
+      what: "Cannot reach the Qdrant server",
+      where: url,
+      why: `no answer within ${OPEN_MS / 1000} s`,
+      cause: error,
+    });
+  }
+}
+
+function cannotFinish(why: string): StillpointError {
+  return new StillpointError("CUT_VOID", { what: "Cannot read the Qdrant server's snapshot", why });
+}

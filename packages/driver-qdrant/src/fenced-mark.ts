@@ -1,0 +1,105 @@
+import { cutVoid, withinBudget } from "./budget.ts";
+import { exactCounts } from "./counts.ts";
+import { estimateBytes, fencePlan } from "./fence-plan.ts";
+import type { Fixed } from "./fixed.ts";
+import { type Inventory, readInventory } from "./inventory.ts";
+import { findNeighbours, type Neighbours, type Probe } from "./neighbours.ts";
+import { waitForOptimizations } from "./optimizations.ts";
+import type { QdrantServer } from "./server.ts";
+import { openShardStream, type ShardStream } from "./shard-stream.ts";
+import type { SnapshotKeeper } from "./snapshot-keeper.ts";
+
+export type Marking = {
+  server: QdrantServer;
+  keeper: SnapshotKeeper;
+  probes: readonly Probe[];
+  budgetMs: number;
+  monotonicMs: () => number;
+  signal: AbortSignal;
+};
+
+/** Searches must not make the fence longer than the opening of the streams does by itself. */
+const SEARCH_MS = 250;
+
+/**
+ * Fixes the server while the application is quiet. The gate first: deletes that were acknowledged while an optimization
+ * ran are missing from a stream that is opened before it ends. Then all streams at once, done when each is fixed.
+ */
+export async function fencedMark(marking: Marking): Promise<Fixed> {
+  const { server, budgetMs, monotonicMs, signal: ended } = marking;
+  const began = monotonicMs();
+  return await withinBudget(fencePlan(budgetMs, 0).endMs, ended, async (signal, step) => {
+    step("listing the collections");
+    const inventory = await readInventory(server, signal);
+    const names = inventory.collections.map(({ name }) => name);
+    const bytes = inventory.collections.reduce((sum, each) => sum + estimateBytes(each.points, each.config.params), 0);
+    const plan = fencePlan(budgetMs, bytes);
+
+    step("waiting for optimizations to end and counting points");
+    const [counts, busy] = await Promise.all([
+      exactCounts(server, names, signal),
+      waitForOptimizations(server, names, { monotonicMs, untilMs: began + plan.gateMs, signal }),
+    ]);
+    const gateMs = monotonicMs() - began;
+    if (busy.length > 0 && !plan.classicAllowed) {
+      throw cutVoid(`an optimization still runs on ${busy.join(", ")}, and deleted points would come back`);
+    }
+
+    step("opening the streams of all shards");
+    const opened = await openAll(marking, inventory, new Set(busy), signal);
+    const openMs = monotonicMs() - began - gateMs;
+    const notes = busy.map(
+      (name) => `${name}: taken by a collection snapshot, for an optimization did not end in time`,
+    );
+    return { inventory, counts, gateMs, openMs, ...opened, notes };
+  });
+}
+
+async function openAll(
+  { server, keeper, probes }: Marking,
+  inventory: Inventory,
+  busy: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<Pick<Fixed, "streams" | "snapshots" | "neighbours">> {
+  const failing = new AbortController();
+  const failed = (error: unknown): never => {
+    failing.abort(error);
+    throw error;
+  };
+  const all = AbortSignal.any([signal, failing.signal]);
+  const shards = inventory.collections
+    .filter(({ name }) => !busy.has(name))
+    .flatMap(({ name, shards: ids }) => ids.map((shard) => ({ name, shard })));
+  const opening = shards.map(({ name, shard }) => openShardStream(server, name, shard, all).catch(failed));
+  const creating = [...busy].map((name) => keeper.create(name, all).catch(failed));
+  const searching = quickNeighbours(server, probes, all).catch(failed);
+  const streams = (await Promise.allSettled(opening)).flatMap((each) =>
+    each.status === "fulfilled" ? [each.value] : [],
+  );
+  try {
+    const [snapshots, neighbours] = await Promise.all([Promise.all(creating), searching, Promise.all(opening)]);
+    return { streams, snapshots, neighbours };
+  } catch (error) {
+    await closeAll(streams);
+    throw failing.signal.reason ?? error;
+  }
+}
+
+export async function closeAll(streams: readonly ShardStream[]): Promise<void> {
+  await Promise.all(streams.map((stream) => stream.close()));
+}
+
+/** Nothing, rather than a longer fence: the check is then made without neighbours. */
+async function quickNeighbours(
+  server: QdrantServer,
+  probes: readonly Probe[],
+  signal: AbortSignal,
+): Promise<Neighbours[]> {
+  const quick = AbortSignal.timeout(SEARCH_MS);
+  try {
+    return await findNeighbours(server, probes, AbortSignal.any([signal, quick]));
+  } catch (error) {
+    if (quick.aborted && !signal.aborted) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,19 @@
+import type { QdrantSource } from "@stillpoint/contracts/source";
+import type { Driver } from "@stillpoint/driver/driver";
+import { parseBaseUrl } from "./base-url.ts";
+import { openCapture } from "./capture.ts";
+import { installedRuntimes, startSandbox } from "./sandbox.ts";
+
+/** Qdrant: shard streams opened in the fence behind a gate, or snapshots that the server makes where nobody is quiet. */
+export const qdrantDriver: Driver<QdrantSource> = {
+  kind: "qdrant",
+  open: openCapture,
+  // Snapshots go into a server as they are.
+  layout: () => [],
+  runtimes: installedRuntimes,
+  start: startSandbox,
+  addresses(source) {
+    const { host, port } = parseBaseUrl(source.url);
+    return [`${host}:${port}`];
+  },
+};
