@@ -47,11 +47,15 @@ export const queryBackup = defineRequest("query.backup", z.object({ backupId }),
 export const queryRuns = defineRequest(
   "query.runs",
   z.object({ plan: name.optional(), ...page }),
-  z.object({ runs: z.array(runRow), ...next }),
+  /** `notes`: what is not in the list, such as runs that an earlier catalog alone knew. */
+  z.object({ runs: z.array(runRow), notes: z.array(z.string()).default([]), ...next }),
 );
 export const queryRun = defineRequest("query.run", z.object({ runId: uuid }), z.object({ run: runRow }));
 
-/** Drops the projection and makes it anew from the repository. Run history is not in the repository: it is gone, and said so. */
+/**
+ * Makes points, proofs and backups anew from the repository. Run history is not in the repository: what a catalog knows of it
+ * is kept, and `notes` say of how many points the run is not known.
+ */
 export const catalogRebuild = defineRequest(
   "catalog.rebuild",
   z.object({}),
