@@ -30,14 +30,14 @@ export type Taken<Definition extends Command> = {
   delay: (ms: number) => Delay;
 };
 
+// biome-ignore lint/suspicious/noConfusingVoidType: an async function that just ends is a handler too
+export type Handled = Delay | undefined | void;
+
 /**
  * Returning ends the command. Throwing gives it back for later, or buries it as a dead letter where the error says that
  * no later try can succeed. The command is kept alive for as long as this runs.
  */
-export type CommandHandler<Definition extends Command> = (
-  taken: Taken<Definition>,
-) => // biome-ignore lint/suspicious/noConfusingVoidType: an async function that just ends is a handler too
-Promise<undefined | Delay | void>;
+export type CommandHandler<Definition extends Command> = (taken: Taken<Definition>) => Promise<Handled>;
 
 export type TakeOptions<Definition extends Command> = {
   /** Those parameters of the subject by which takers divide the work: `{kind, site}`. They name the durable. */
