@@ -8,8 +8,8 @@ type Board = ReturnType<typeof progressBoard>;
 const REDRAW_MS = 100;
 
 /** Shows what is heard of a run, or of a proof, until `work` is done. */
-async function watched<Result>(bus: GuestBus, id: string, board: Board, work: () => Promise<Result>): Promise<Result> {
-  await using _heard = await bus.hearSignals(progress, { parameters: { runId: id } }, ({ body }) => board.show(body.source, body));
+async function watched<Result>(bus: GuestBus, id: string | undefined, board: Board, work: () => Promise<Result>): Promise<Result> {
+  await using _heard = await bus.hearSignals(progress, { parameters: id === undefined ? {} : { runId: id } }, ({ body }) => board.show(body.source, body));
   const redraw = setInterval(() => board.tick(), REDRAW_MS);
   try {
     return await work();
@@ -50,7 +50,7 @@ export function followProof(
   board: Board,
   signal: AbortSignal,
 ): Promise<Proof> {
-  return watched(bus, wanted.proofId ?? "*", board, async () => {
+  return watched(bus, wanted.proofId, board, async () => {
     const ended = new AbortController();
     const until = AbortSignal.any([signal, ended.signal]);
     try {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { access, writeFile } from "node:fs/promises";
+import { access, mkdir, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { initRepository } from "@stillpoint/repository/init-repository";
@@ -11,6 +12,8 @@ type RepositoryOptions = { repository: string; keyFile: string; json?: boolean }
 
 export async function initialiseRepository(world: World, options: RepositoryOptions): Promise<void> {
   const made = await makeKeyFile(options.keyFile);
+  const directory = localDirectory(options.repository);
+  if (directory !== undefined) await mkdir(directory, { recursive: true, mode: 0o700 });
   await using store = await openObjectStore(options.repository, { environment: world.environment });
   await initRepository(store, {
     passphrase: await readKeyFile(options.keyFile),
@@ -20,6 +23,12 @@ export async function initialiseRepository(world: World, options: RepositoryOpti
   if (options.json) world.out(`${JSON.stringify({ repository: store.url, keyFile: options.keyFile, keyFileMade: made })}\n`);
   else world.out(`repository made at ${store.url}\n`);
   if (made) world.errorLine(`a random passphrase was written to ${options.keyFile}: without a copy of it elsewhere, every backup is lost with this machine`);
+}
+
+/** The directory that a repository's URL names; undefined for an object store, whose bucket is its owner's to make. */
+function localDirectory(url: string): string | undefined {
+  if (url.startsWith("file:")) return fileURLToPath(url);
+  return url.includes("://") ? undefined : url;
 }
 
 /** A new file with 256 random bits, unless there is one already. */

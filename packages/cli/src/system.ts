@@ -27,7 +27,7 @@ export type System = AsyncDisposable & Endpoints & { processes: readonly Running
 export async function startSystem(world: World, options: SystemOptions): Promise<System> {
   await using starting = new AsyncDisposableStack();
   const { home } = world;
-  for (const part of ["nats", "logs", "catalog", "vault", "agents"]) await mkdir(join(home, part), { recursive: true });
+  for (const part of ["nats", "logs", "catalog", "vault", "agents", "repository"]) await mkdir(join(home, part), { recursive: true });
 
   const say = (line: string) => world.errorLine(`  ${line}`);
   say("NATS …");
@@ -41,13 +41,13 @@ export async function startSystem(world: World, options: SystemOptions): Promise
   const rest = `http://127.0.0.1:${options.restPort}`;
   const environment = {
     ...world.environment,
+    STILLPOINT_WORK_DIRECTORY: join(home, "agents"),
     ...options.environment,
     STILLPOINT_NATS_URL: nats.url,
     STILLPOINT_REPOSITORY: repository,
     STILLPOINT_KEY_FILE: keyFile,
     STILLPOINT_VAULT_PORT: String(await freePort()),
     STILLPOINT_VAULT_DIRECTORY: join(home, "vault"),
-    STILLPOINT_WORK_DIRECTORY: join(home, "agents"),
     STILLPOINT_CATALOG_DIRECTORY: join(home, "catalog"),
     STILLPOINT_PLAN_FILE: options.planFile,
     STILLPOINT_GATEWAY_PORT: String(options.restPort),

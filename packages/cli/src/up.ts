@@ -22,7 +22,7 @@ export async function bringUp(world: World, options: UpOptions): Promise<void> {
   await access(planFile).catch((error: unknown) => {
     throw new StillpointError("PLAN_INVALID", { what: "Cannot read the plan file", where: planFile, why: String(error), cause: error });
   });
-  const partsDirectory = join(world.home, "parts");
+  const { partsDirectory } = world;
   await using system = await startSystem(world, {
     planFile,
     isolate: options.isolate,

@@ -5,6 +5,8 @@ export type World = {
   environment: Readonly<Record<string, string | undefined>>;
   /** Where `up` keeps its data and notes. */
   home: string;
+  /** What is fetched, once, for any home. */
+  partsDirectory: string;
   clock: Clock;
   random: RandomBytes;
   isTerminal: boolean;

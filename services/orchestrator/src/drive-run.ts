@@ -11,6 +11,7 @@ import { release } from "./fence.ts";
 import { commandCapture, isOptional, prepareSource, specOf } from "./prepare.ts";
 import { changeState, commonState, type RunContext } from "./run-context.ts";
 import { assemblePoint } from "./seal.ts";
+import { isUnanswered } from "./step.ts";
 
 const SEAL_TIMEOUT_MS = 30_000;
 const SEAL_RETRY_MS = 300_000;
@@ -169,9 +170,10 @@ async function sayGoodbye(context: RunContext, verb: "close" | "abort", reason: 
         verb === "close"
           ? context.bus.request(sessionClose, parameters, { runId }, { timeoutMs: GOODBYE_TIMEOUT_MS })
           : context.bus.request(sessionAbort, parameters, { runId, reason }, { timeoutMs: GOODBYE_TIMEOUT_MS });
-      await told.catch((error: unknown) =>
-        context.log("a session was not there to be told", { source, error: toStillpointError(error, verb).toBody() }),
-      );
+      await told.catch((error: unknown) => {
+        // It has ended already: the state told it, or its process is gone. Nothing is left to do there.
+        if (!isUnanswered(error)) throw error;
+      });
     }),
   );
   await context.bus.purgeCommands(captureSource, { plan });
