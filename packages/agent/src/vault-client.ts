@@ -61,20 +61,26 @@ async function send(
     request.once("response", resolve);
     request.once("error", reject);
   });
-  try {
-    if (body === undefined) {
-      request.end();
-      return await accept(await answered, url);
+  let ownFailure: { error: unknown } | undefined;
+  const watched = async function* (bytes: AsyncIterable<Uint8Array>) {
+    try {
+      yield* bytes;
+    } catch (error) {
+      ownFailure = { error };
+      throw error;
     }
-    // The vault may refuse before it has read everything: its answer counts more than the broken pipe that follows.
-    const sent = pipeline(body, request).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    const response = await Promise.race([answered, sent.then((error) => (error === undefined ? answered : rejectLater(answered, error)))]);
-    return await accept(response, url);
+  };
+  try {
+    if (body === undefined) request.end();
+    else {
+      // The vault may refuse before it has read everything: its answer counts, not the broken pipe that follows from it;
+      // where no answer comes, `answered` rejects by itself.
+      pipeline(watched(body), request).catch(() => request.destroy());
+    }
+    return await accept(await answered, url);
   } catch (error) {
     request.destroy();
+    if (ownFailure !== undefined) throw ownFailure.error;
     if (error instanceof StillpointError) throw error;
     if (signal.aborted) throw signal.reason;
     throw new StillpointError("UNREACHABLE", {
@@ -84,17 +90,6 @@ async function send(
       hint: "check that the vault runs and that this agent reaches the address above",
       cause: error,
     });
-  }
-}
-
-/** After a broken upload the answer may still arrive; if it does not come at once, the break is the reason. */
-async function rejectLater(answered: Promise<IncomingMessage>, error: unknown): Promise<IncomingMessage> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(error), 1_000);
-  try {
-    return await Promise.race([answered.catch(() => promise), promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
