@@ -55,7 +55,8 @@ export async function fencedMark(marking: Marking): Promise<Fixed> {
   });
 }
 
-async function openAll(
+/** Streams of all shards, snapshots of the collections that are busy. All of them, or none stays open. */
+export async function openAll(
   { server, keeper, probes }: Marking,
   inventory: Inventory,
   busy: ReadonlySet<string>,

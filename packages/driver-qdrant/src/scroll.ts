@@ -8,7 +8,7 @@ const PAGE = 5_000;
 
 const page = z.object({
   result: z.object({
-    points: z.array(z.object({ id: pointId, payload: z.unknown() })),
+    points: z.array(z.object({ id: pointId, payload: z.unknown().optional() })),
     next_page_offset: pointId.nullish(),
   }),
 });

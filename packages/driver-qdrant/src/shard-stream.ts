@@ -31,7 +31,6 @@ export async function openShardStream(
 ): Promise<ShardStream> {
   const what = "Cannot read a shard";
   const where = `${collection}, shard ${shard}`;
-  const closing = new AbortController();
   const response = await openRequest(
     server,
     {
@@ -39,7 +38,7 @@ export async function openShardStream(
       where,
       method: "GET",
       path: `/collections/${encodeURIComponent(collection)}/shards/${shard}/snapshot`,
-      signal: AbortSignal.any([signal, closing.signal]),
+      signal,
     },
     sendNothing,
   );

@@ -69,7 +69,8 @@ async function* merged(runs: AsyncGenerator<string>[]): AsyncGenerator<string> {
       heads = heads.filter(({ next }) => next.done !== true);
       const [first] = heads;
       if (first === undefined) return;
-      const least = heads.reduce((found, { next }) => (next.value < found ? next.value : found), first.next.value);
+      let least = first.next.value;
+      for (const { next } of heads) if (next.done !== true && next.value < least) least = next.value;
       yield least;
       for (const head of heads)
         while (head.next.done !== true && head.next.value === least) head.next = await head.run.next();

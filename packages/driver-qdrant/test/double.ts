@@ -1,16 +1,16 @@
-import { randomUUID } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { Secret } from "@stillpoint/contracts/secret";
 import { type QdrantSource, qdrantSource } from "@stillpoint/contracts/source";
 import type { Capture, DriverContext, Tools } from "@stillpoint/driver/driver";
 import { extractTar } from "@stillpoint/driver/extract";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import { ensureQdrantDouble } from "@stillpoint/parts/qdrant-part";
-import { type QdrantServer, startQdrant } from "@stillpoint/parts/qdrant-server";
-
-const root = resolve(import.meta.dirname, "../../..");
+import type { QdrantServer } from "@stillpoint/parts/qdrant-server";
+import { PARTS_DIRECTORY, QDRANT_DOUBLE_DIRECTORY } from "@stillpoint/testkit/parts-directory";
+import { ownQdrantDouble } from "@stillpoint/testkit/qdrant";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 
 /** A running double with what the tests do to it. */
 export type Double = AsyncDisposable & {
@@ -27,12 +27,9 @@ export const API_KEY_REFERENCE = "${env:QDRANT_KEY}";
 
 export async function startDouble(): Promise<Double> {
   await using resources = new AsyncDisposableStack();
-  const base = await mkdtemp(join(tmpdir(), "sp-qdrant-"));
-  resources.defer(async () => await rm(base, { recursive: true, force: true }));
-  const parts = { directory: process.env.STILLPOINT_PARTS ?? join(root, ".stillpoint/parts") };
-  const part = await ensureQdrantDouble(parts, join(root, "packages/testkit/qdrant-double"));
-  await mkdir(join(base, "server"));
-  const server = resources.use(await startQdrant({ part, dir: join(base, "server") }));
+  const { path: base } = resources.use(await temporaryDirectory("qdrant-driver"));
+  const part = await ensureQdrantDouble({ directory: PARTS_DIRECTORY }, QDRANT_DOUBLE_DIRECTORY);
+  const server = resources.use(await ownQdrantDouble());
   const environment = Object.entries(part.env).map(([name, value]) => `${name}=${value}`);
   const tools = { qdrantCommand: ["env", ...environment, ...part.command], qdrantIsDouble: true };
   const source = qdrantSource.parse({ kind: "qdrant", url: server.url, apiKey: API_KEY_REFERENCE });
@@ -91,10 +88,22 @@ export async function seedCollection({ call }: Double, name: string, points: num
   if (points > 0) await call("PUT", `/collections/${name}/points?wait=true`, { points: all });
 }
 
+/** More than two sockets hold, so that a stream of it stands still until it is read. */
+export async function seedBulk({ call }: Double, name: string): Promise<void> {
+  const many = (first: number) =>
+    Array.from({ length: 500 }, (_, at) => {
+      const { id, vector } = point(first + at);
+      return { id, vector, payload: { bulk: randomBytes(8_192).toString("base64") } };
+    });
+  await call("PUT", `/collections/${name}`, { vectors: { size: DIMENSIONS, distance: "Cosine" } });
+  for (const first of [1, 501, 1001])
+    await call("PUT", `/collections/${name}/points?wait=true`, { points: many(first) });
+}
+
 /** Everything of a finish, as a directory. */
-export async function finishInto(capture: Capture, directory: string): Promise<void> {
+export async function finishInto(finish: Capture["finish"], directory: string): Promise<void> {
   const tar = createTarWriter();
-  const made = capture.finish(tar).then(
+  const made = finish(tar).then(
     () => tar.end(),
     (error: unknown) => {
       tar.fail(error);

@@ -1,0 +1,43 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+
+export type CuttingProxy = AsyncDisposable & {
+  readonly port: number;
+  /** Breaks every connection that is open. */
+  cut(): void;
+};
+
+/** Passes connections on to a port of this machine, until it cuts them. */
+export async function cuttingProxy(to: number): Promise<CuttingProxy> {
+  const open = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect({ host: "127.0.0.1", port: to });
+    for (const socket of [near, far]) {
+      open.add(socket);
+      socket.once("close", () => {
+        open.delete(socket);
+        near.destroy();
+        far.destroy();
+      });
+      // Broken on purpose; the other side is told by its own connection.
+      socket.on("error", () => undefined);
+    }
+    near.pipe(far).pipe(near);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new TypeError("unreachable: it listens on TCP");
+  const cut = () => {
+    for (const socket of open) socket.resetAndDestroy();
+  };
+  return {
+    port: address.port,
+    cut,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      cut();
+      await once(server, "close");
+    },
+  };
+}

@@ -1,0 +1,212 @@
+import { createHash } from "node:crypto";
+import { openAsBlob } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { QdrantServer } from "@stillpoint/parts/qdrant-server";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { ownQdrantDouble } from "../src/qdrant.ts";
+
+/** Snapshots that a server 1.17.1 made, and what it answered about them. */
+const fixtures = join(import.meta.dirname, "../fixtures/qdrant-1.17.1");
+const expected = z
+  .object({
+    collections: z.record(
+      z.string(),
+      z.object({
+        points: z.number(),
+        sha256: z.string(),
+        snapshot: z.string(),
+        snapshotSha256: z.string(),
+        payloadIndexes: z.array(z.string()),
+        nearest5ToSin: z.array(z.union([z.string(), z.number()])),
+      }),
+    ),
+  })
+  .parse(JSON.parse(await readFile(join(fixtures, "expected.json"), "utf8")));
+
+const resources = new AsyncDisposableStack();
+let server: QdrantServer & { readonly dir: string };
+beforeAll(async () => {
+  server = resources.use(await ownQdrantDouble());
+});
+afterAll(async () => await resources.disposeAsync());
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+const json: z.ZodType<Json> = z.json();
+
+async function ask(
+  method: string,
+  path: string,
+  body?: Json | FormData,
+): Promise<{ status: number; result: Json; error: string }> {
+  const isForm = body instanceof FormData;
+  const response = await fetch(`${server.url}${path}`, {
+    method,
+    headers: { "api-key": server.apiKey, ...(isForm ? {} : { "content-type": "application/json" }) },
+    ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
+  });
+  const answer = z.object({ result: json.optional(), status: z.unknown() }).parse(await response.json());
+  const { error = "" } = z.object({ error: z.string() }).partial().catch({}).parse(answer.status);
+  return { status: response.status, result: answer.result ?? null, error };
+}
+
+async function upload(path: string, file: string) {
+  const form = new FormData();
+  form.set("snapshot", await openAsBlob(file), "snapshot.tar");
+  return await ask("POST", path, form);
+}
+
+const page = z.object({
+  points: z.array(z.record(z.string(), json)),
+  next_page_offset: z.union([z.string(), z.number()]).nullable(),
+});
+
+/** SHA-256 over the JSON of every point, with sorted keys and vectors as the floats of 32 bits that they are. */
+async function digest(collection: string): Promise<{ points: number; sha256: string }> {
+  const hash = createHash("sha256");
+  let points = 0;
+  let offset: string | number | null = null;
+  do {
+    const body = { limit: 1_000, with_payload: true, with_vector: true, ...(offset === null ? {} : { offset }) };
+    const { result } = await ask("POST", `/collections/${collection}/points/scroll`, body);
+    const read = page.parse(result);
+    for (const { id, payload = null, vector = null } of read.points) {
+      hash.update(JSON.stringify(sorted({ id: id ?? null, payload, vector: asFloat32(vector) })));
+      points += 1;
+    }
+    offset = read.next_page_offset;
+  } while (offset !== null);
+  return { points, sha256: hash.digest("hex") };
+}
+
+/** Each number as the shortest one that is the same float of 32 bits: what a server writes. */
+function asFloat32(value: Json): Json {
+  if (Array.isArray(value)) return value.map(asFloat32);
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, each]) => [key, key === "indices" ? each : asFloat32(each)]),
+    );
+  }
+  if (typeof value !== "number") return value;
+  for (let digits = 1; digits < 10; digits += 1) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === Math.fround(value)) return short;
+  }
+  return value;
+}
+
+function sorted(value: Json): Json {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sorted(value[key] ?? null)]),
+  );
+}
+
+const QUERIES = {
+  products: { query: Array.from({ length: 32 }, (_, at) => Math.sin(at + 1)) },
+  notes: { query: Array.from({ length: 8 }, (_, at) => Math.sin(at + 1)), using: "title" },
+};
+
+describe.each(["products", "notes"] as const)("the Qdrant double, with %s of a server 1.17.1", (name) => {
+  const of = expected.collections[name];
+  const matches = async (collection: string) => {
+    expect(await digest(collection)).toEqual({ points: of?.points, sha256: of?.sha256 });
+    const info = await ask("GET", `/collections/${collection}`);
+    expect(info.result).toMatchObject({ points_count: of?.points, status: "green" });
+    const { payload_schema } = z.object({ payload_schema: z.record(z.string(), json) }).parse(info.result);
+    expect(Object.keys(payload_schema).sort()).toEqual(of?.payloadIndexes);
+    const near = await ask("POST", `/collections/${collection}/points/query`, { ...QUERIES[name], limit: 5 });
+    const { points } = z.object({ points: z.array(z.object({ id: json })) }).parse(near.result);
+    expect(points.map(({ id }) => id)).toEqual(of?.nearest5ToSin);
+  };
+
+  test("has every point, index and neighbour of it, also after a kill -9", async () => {
+    const path = `/collections/${name}/snapshots/upload?wait=true&checksum=${of?.snapshotSha256}`;
+    expect(await upload(path, join(fixtures, `${name}.snapshot`))).toMatchObject({ status: 200, result: true });
+    await matches(name);
+    await ask("PUT", `/collections/${name}/points?wait=true`, {
+      points: [{ id: 4_000_000, vector: name === "products" ? Array(32).fill(0.5) : {}, payload: { late: true } }],
+    });
+    await server.kill();
+    await server.restart();
+    expect((await ask("POST", `/collections/${name}/points/count`, { exact: true })).result).toEqual({
+      count: (of?.points ?? 0) + 1,
+    });
+    await ask("POST", `/collections/${name}/points/delete?wait=true`, { points: [4_000_000] });
+    await matches(name);
+  });
+
+  test("gives it back whole in a snapshot and in the stream of its shard", async () => {
+    const made = z
+      .object({ name: z.string(), checksum: z.string() })
+      .parse((await ask("POST", `/collections/${name}/snapshots`)).result);
+    const files = {
+      snapshot: `/collections/${name}/snapshots/${made.name}`,
+      stream: `/collections/${name}/shards/0/snapshot`,
+    };
+    for (const [label, path] of Object.entries(files)) {
+      const response = await fetch(`${server.url}${path}`, { headers: { "api-key": server.apiKey } });
+      const bytes = Buffer.from(await response.arrayBuffer());
+      if (label === "snapshot") expect(createHash("sha256").update(bytes).digest("hex")).toBe(made.checksum);
+      await writeFile(join(server.dir, label), bytes);
+    }
+    const copy = `${name}-copy`;
+    expect(await upload(`/collections/${copy}/snapshots/upload`, join(server.dir, "snapshot"))).toMatchObject({
+      result: true,
+    });
+    await matches(copy);
+    await ask("POST", `/collections/${copy}/points/delete?wait=true`, { filter: {} });
+    expect((await ask("POST", `/collections/${copy}/points/count`, { exact: true })).result).toEqual({ count: 0 });
+    const taken = await upload(
+      `/collections/${copy}/shards/0/snapshots/upload?priority=snapshot`,
+      join(server.dir, "stream"),
+    );
+    expect(taken).toMatchObject({ status: 200, result: true });
+    await matches(copy);
+    // The log that travels is empty, and goes on where the other one was: an update of an old point is taken.
+    const [id] = of?.nearest5ToSin ?? [];
+    await ask("POST", `/collections/${copy}/points/payload?wait=true`, {
+      points: [id ?? 0],
+      payload: { changed: true },
+    });
+    const [read] = z
+      .array(z.record(z.string(), json))
+      .parse((await ask("POST", `/collections/${copy}/points`, { ids: [id ?? 0] })).result);
+    expect(read).toMatchObject({ payload: { changed: true } });
+  });
+});
+
+describe("the Qdrant double", () => {
+  test("refuses a snapshot of several shards, of which it would hold one", async () => {
+    const refused = await upload("/collections/clustered/snapshots/upload", join(fixtures, "clustered.snapshot"));
+    expect(refused).toMatchObject({ status: 400, error: expect.stringContaining("this snapshot has 3") });
+    expect(await ask("GET", "/collections/clustered")).toMatchObject({ status: 404 });
+    expect(
+      await ask("PUT", "/collections/several", { vectors: { size: 4, distance: "Dot" }, shard_number: 2 }),
+    ).toMatchObject({ status: 501 });
+  });
+
+  test("says what it is, refuses a wrong key, a wrong checksum and a torn shard", async () => {
+    const root = await fetch(server.url);
+    expect(await root.json()).toMatchObject({ title: "qdrant double - not a Qdrant server", version: "1.17.1" });
+    expect((await fetch(`${server.url}/collections`)).status).toBe(401);
+    expect((await fetch(`${server.url}/collections`, { headers: { "api-key": "wrong" } })).status).toBe(401);
+    const notes = join(fixtures, "notes.snapshot");
+    expect(await upload(`/collections/other/snapshots/upload?checksum=${"0".repeat(64)}`, notes)).toMatchObject({
+      status: 400,
+    });
+    await ask("PUT", "/collections/torn", { vectors: { size: 4, distance: "Dot" } });
+    await ask("PUT", "/collections/torn/points", { points: [{ id: 1, vector: [1, 2, 3, 4] }] });
+    const response = await fetch(`${server.url}/collections/torn/shards/0/snapshot`, {
+      headers: { "api-key": server.apiKey },
+    });
+    const bytes = Buffer.from(await response.arrayBuffer());
+    await writeFile(join(server.dir, "torn"), bytes.subarray(0, bytes.byteLength / 2));
+    expect((await upload("/collections/torn/shards/0/snapshots/upload", join(server.dir, "torn"))).status).toBe(500);
+    expect((await ask("POST", "/collections/torn/points/count", { exact: true })).result).toEqual({ count: 1 });
+  });
+});
