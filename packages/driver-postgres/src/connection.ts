@@ -30,17 +30,23 @@ export type Connection = AsyncDisposable & {
   isLost: () => boolean;
 };
 
-/** A connection of ours lies idle while a base is copied or a fence is awaited; the source's time-outs are not for it. */
+/**
+ * A connection of ours lies idle while a base is copied or a fence is awaited: time-outs and defaults that the source
+ * gives its databases and roles are not for it.
+ */
 const SETTINGS = {
   statement_timeout: "0",
   lock_timeout: "0",
   idle_in_transaction_session_timeout: "0",
   idle_session_timeout: "0",
+  default_transaction_read_only: "off",
   // An agent's machine that vanishes must not hold a slot, and with it WAL, for the two hours of the system's default.
   tcp_keepalives_idle: "30",
   tcp_keepalives_interval: "10",
   tcp_keepalives_count: "3",
 };
+
+const END_TIMEOUT_MS = 5_000;
 
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { address, password, signal } = options;
@@ -94,7 +100,10 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     isLost: () => lost !== undefined,
     async [Symbol.asyncDispose]() {
       signal.removeEventListener("abort", end);
+      // A server that does not answer its client's farewell must not hold us.
+      const timer = setTimeout(() => client.connection.stream.destroy(), END_TIMEOUT_MS);
       await client.end();
+      clearTimeout(timer);
     },
   };
 }

@@ -73,9 +73,14 @@ export function openCounting(
       const started = monotonicMs();
       const sum: RowCounts = { cutId, counted: [], skipped: [] };
       for (const snapshot of snapshots) {
-        const { counted, skipped } = await countTables(snapshot, () => BUDGET_MS - (monotonicMs() - started));
-        sum.counted.push(...counted);
-        sum.skipped.push(...skipped);
+        try {
+          const { counted, skipped } = await countTables(snapshot, () => BUDGET_MS - (monotonicMs() - started));
+          sum.counted.push(...counted);
+          sum.skipped.push(...skipped);
+        } catch (error) {
+          options.signal.throwIfAborted();
+          log("a database is not counted", { database: snapshot.database, why: String(error) });
+        }
       }
       await release(snapshots);
       snapshots = [];

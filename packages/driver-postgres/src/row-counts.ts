@@ -41,7 +41,8 @@ const table = z.object({
   schema: z.string(),
   name: z.string(),
   node: z.coerce.number(),
-  mayRead: z.boolean(),
+  /** Null: the table was dropped after the mark. The catalog is read as of then, the right to it as of now. */
+  mayRead: z.boolean().nullable(),
   isFiltered: z.boolean(),
 });
 type Table = z.infer<typeof table>;
@@ -74,6 +75,7 @@ const answer = z.object({ rows: z.coerce.number().int(), node: z.coerce.number()
 
 /** The number of rows, or why there is none. Locks are given back table by table. */
 async function countTable(connection: Connection, each: Table, leftMs: number): Promise<number | string> {
+  if (each.mayRead === null) return "it was dropped after the mark";
   if (!each.mayRead) return "may not be read";
   if (each.isFiltered) return "row security hides rows";
   if (leftMs < 1) return "the time for counting was over";

@@ -49,8 +49,9 @@ export async function startServer(options: ServerOptions, detail: MarkDetail): P
 }
 
 async function stopServer(server: IsolatedProcess): Promise<void> {
-  // Immediately: the postmaster takes its children and its shared memory with it.
-  await server.kill("SIGQUIT");
+  // Immediately: the postmaster takes its children and its shared memory with it. What cannot be told so any more is
+  // ending already, with all that surrounds it.
+  await server.kill("SIGQUIT").catch(() => server.exited);
   const timer = new AbortController();
   const hung = delay(5_000, "hung" as const, { signal: timer.signal }).catch(() => "hung" as const);
   if ((await Promise.race([server.exited, hung])) === "hung") await server.kill("SIGKILL");
@@ -65,7 +66,8 @@ async function untilReady(server: IsolatedProcess, { directory, log, signal }: S
   });
   while (!(await saysReady(directory))) {
     if (exited) throw await failed("the server ended while it recovered", log);
-    await delay(25, undefined, { signal });
+    await delay(25);
+    signal.throwIfAborted();
   }
 }
 

@@ -32,7 +32,6 @@ const facts = z.object({
   /** Of the role that initdb made, whatever it is called now. */
   bootstrapUser: z.string(),
   inRecovery: z.boolean(),
-  isSuperuser: z.boolean(),
   mayReplicate: z.boolean(),
   mayMark: z.boolean(),
   mayReadAll: z.boolean(),
@@ -52,7 +51,6 @@ const FACTS = `
     current_user as "user",
     (select rolname from pg_roles where oid = 10) as "bootstrapUser",
     pg_is_in_recovery() as "inRecovery",
-    role.rolsuper as "isSuperuser",
     role.rolreplication or role.rolsuper as "mayReplicate",
     has_function_privilege('pg_create_restore_point(text)', 'execute') as "mayMark",
     pg_has_role('pg_read_all_data', 'usage') as "mayReadAll",

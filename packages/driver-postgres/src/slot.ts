@@ -8,7 +8,13 @@ export type Slot = AsyncDisposable & { name: string; connection: Connection };
  * becomes of this process, so nothing of ours can fill the source's disk. Only this connection can read from it.
  */
 export async function openSlot(options: Omit<ConnectOptions, "what" | "replication">): Promise<Slot> {
-  const connection = await connect({ ...options, what: "Cannot read PostgreSQL's WAL", replication: true });
+  const connection = await connect({
+    ...options,
+    what: "Cannot read PostgreSQL's WAL",
+    replication: true,
+    // Whatever the source has set: we send a sign of life every few seconds, also while an upload stands still.
+    settings: { wal_sender_timeout: "60s" },
+  });
   try {
     // The server's process is ours as long as the slot lives, so its number makes the name unique.
     const { processID } = connection.client as { processID?: number }; // a field that pg's types leave out

@@ -17,7 +17,7 @@ export function sourceAddress(source: PostgresSource): SourceAddress {
   if (!parsed.user) {
     throw new StillpointError("INVALID_REQUEST", {
       what: "Cannot use the source's URL",
-      where: source.url,
+      where: withoutQuery(source.url),
       why: "it names no user",
       hint: "write postgres://user@host:port/database",
     });
@@ -38,7 +38,7 @@ function readUrl(url: string): ReturnType<typeof parse> {
   } catch (error) {
     throw new StillpointError("INVALID_REQUEST", {
       what: "Cannot use the source's URL",
-      where: url,
+      where: withoutQuery(url),
       why: error instanceof Error ? error.message : String(error),
       cause: error,
     });
@@ -47,5 +47,11 @@ function readUrl(url: string): ReturnType<typeof parse> {
 
 /** As the egress probe names it. */
 export function probeAddress({ host, port }: SourceAddress): string {
-  return host.startsWith("/") ? `unix:${host}/.s.PGSQL.${port}` : `${host}:${port}`;
+  if (host.startsWith("/")) return `unix:${host}/.s.PGSQL.${port}`;
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Somebody may have put a password among the parameters, where it is not looked for. */
+function withoutQuery(url: string): string {
+  return url.replace(/\?.*$/s, "");
 }

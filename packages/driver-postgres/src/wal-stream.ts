@@ -15,7 +15,7 @@ const XLOG_DATA = 0x77; // w
 const XLOG_HEADER_BYTES = 25;
 const KEEPALIVE = 0x6b; // k
 
-/** Well below any sensible wal_sender_timeout, whose default is 60 s. */
+/** Well below the wal_sender_timeout that the slot is opened with. */
 const STATUS_INTERVAL_MS = 5_000;
 
 /**

@@ -2,13 +2,13 @@ import { Readable } from "node:stream";
 import type { TreeWriter } from "@stillpoint/driver/tree";
 import { z } from "zod";
 import { replicationCommand } from "./copy-stream.ts";
-import { type Lsn, segmentName, segmentStart, segmentStarts } from "./lsn.ts";
+import { historyName, type Lsn, segmentName, segmentStart, segmentStarts } from "./lsn.ts";
 import type { Slot } from "./slot.ts";
 import { walStream } from "./wal-stream.ts";
 
 export type LogRequest = { timeline: number; start: Lsn; until: Lsn; segmentBytes: number; mtimeMs: number };
 
-const history = z.tuple([z.string().regex(/^[0-9A-F]{8}\.history$/), z.string()]);
+const history = z.tuple([z.string(), z.string()]);
 
 /** Writes the WAL from the segment that holds `start` up to `until`, and where its timeline came from. */
 export async function addLog(tree: TreeWriter, slot: Slot, request: LogRequest): Promise<void> {
@@ -16,9 +16,9 @@ export async function addLog(tree: TreeWriter, slot: Slot, request: LogRequest):
   await tree.add({ type: "directory", path: "pg_wal", mode: 0o700, mtimeMs });
   if (timeline > 1) {
     const rows = await replicationCommand(slot.connection, `TIMELINE_HISTORY ${timeline}`);
-    const [name, content] = history.parse(rows[0]);
+    const [, content] = history.parse(rows[0]);
     const body = Buffer.from(content);
-    const metadata = { path: `pg_wal/${name}`, mode: 0o600, mtimeMs, size: body.length } as const;
+    const metadata = { path: `pg_wal/${historyName(timeline)}`, mode: 0o600, mtimeMs, size: body.length } as const;
     await tree.add({ type: "file", hint: "content", ...metadata }, Readable.from([body]));
   }
   const from = segmentStart(start, segmentBytes);
