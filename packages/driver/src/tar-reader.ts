@@ -31,6 +31,22 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       throw error;
     }
   };
+  const translate = (error: unknown) =>
+    error instanceof StillpointError || error === broken?.error
+      ? error
+      : new StillpointError("TAR_INVALID", {
+          what: "Cannot read a tar",
+          why: error instanceof Error ? error.message : String(error),
+          cause: error,
+        });
+  // A tar that ends within a body fails where the body is read, and not here.
+  const translated = async function* (body: AsyncIterable<Uint8Array>) {
+    try {
+      yield* body;
+    } catch (error) {
+      throw translate(error);
+    }
+  };
   const fed = pipeline(Readable.from(counted(), { objectMode: false }), parser);
   fed.catch(() => undefined);
   try {
@@ -39,17 +55,12 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       const header: Header & { byteOffset?: number } = stream.header;
       end = (header.byteOffset ?? 0) + Math.ceil(header.size / BLOCK) * BLOCK;
       // streamx leaves open what a stream yields; a tar's are buffers.
-      yield { entry: fromTarHeader(header), body: stream as AsyncIterable<Uint8Array> };
+      yield { entry: fromTarHeader(header), body: translated(stream as AsyncIterable<Uint8Array>) };
       stream.resume();
     }
     await fed;
   } catch (error) {
-    if (error instanceof StillpointError || error === broken?.error) throw error;
-    throw new StillpointError("TAR_INVALID", {
-      what: "Cannot read a tar",
-      why: error instanceof Error ? error.message : String(error),
-      cause: error,
-    });
+    throw translate(error);
   } finally {
     parser.destroy();
   }

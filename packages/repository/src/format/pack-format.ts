@@ -3,6 +3,7 @@ import { deriveKey, LABELS } from "../keys/derive.ts";
 import { objectDamaged } from "./damage.ts";
 import { decodeHeader, encodeHeader, HEADER_LENGTH } from "./header.ts";
 import { packIdOf } from "./kinds.ts";
+import { packPieceAad } from "./pack-piece.ts";
 import type { EpochKeys } from "./sealed-object.ts";
 
 export const NAME_LENGTH = 32;
@@ -26,14 +27,6 @@ export function newPackKey(packId: Uint8Array, keys: EpochKeys): PackKey {
   if (epochKey === undefined) throw new TypeError("unreachable: the current epoch's key is always there");
   const header = encodeHeader({ kind: "packs", epoch: keys.current, salt: packId });
   return { header, key: deriveKey(epochKey, packId, LABELS.pack) };
-}
-
-/** What is bound into the seal of a piece of a pack: format, kind, epoch, id by the header, and its position. */
-export function packPieceAad(header: Uint8Array, position: number): Uint8Array {
-  const aad = Buffer.alloc(HEADER_LENGTH + 4);
-  aad.set(header, 0);
-  aad.writeUInt32BE(position, HEADER_LENGTH);
-  return aad;
 }
 
 export function encodePackEntries(entries: readonly PackEntry[]): Buffer {

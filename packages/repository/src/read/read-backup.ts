@@ -50,7 +50,7 @@ async function* outputs(
     if (item.item === "entry") {
       yield* close();
       open = { record: item.entry, left: bodyLengthOf(item.entry), wanted: belongs(item.entry, path) };
-      found ||= open.wanted;
+      found ||= path === undefined || isWithin(item.entry.path, path);
       if (open.wanted) yield { what: { bytes: tarHeader(toTarHeader(toEntry(item.entry))) } };
       continue;
     }

@@ -46,8 +46,8 @@ export type SealTask = {
   header: Uint8Array;
   key: Uint8Array;
 };
-/** One sealed chunk after the other. */
-export type SealResult = { sealed: Uint8Array<ArrayBuffer>; lengths: number[] };
+/** One sealed chunk after the other, in pieces that need not be the chunks. */
+export type SealResult = { sealed: Uint8Array<ArrayBuffer>[]; lengths: number[] };
 
 export type OpenTask = {
   task: "open";

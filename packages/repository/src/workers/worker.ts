@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { type Cutter, cutter } from "../chunking/cutter.ts";
 import { pack, unpack } from "../format/codec.ts";
-import { packPieceAad } from "../format/pack-format.ts";
+import { packPieceAad } from "../format/pack-piece.ts";
 import * as aead from "../keys/aead.ts";
 import type {
   CutResult,
@@ -22,6 +22,8 @@ import type {
 
 const setup = workerData as WorkerSetup; // given by worker-pool.ts alone
 const cutting: Cutter = cutter(setup.chunking, setup.gear);
+/** A piece that is handed over by itself, without a copy. */
+const LARGE = 65_536;
 /** No chunk's plain bytes are longer. */
 const LONGEST = 16 * 1024 * 1024;
 
@@ -54,17 +56,38 @@ function name({ slab, spans, epoch, type }: NameTask): NameResult {
 }
 
 function seal({ slab, spans, header, key }: SealTask): SealResult {
-  const pieces = spans.map(({ start, length, position }) =>
-    aead.seal(key, position, packPieceAad(header, position), ...pack(new Uint8Array(slab, start, length))),
-  );
-  const lengths = pieces.map((piece) => piece.reduce((sum, part) => sum + part.length, 0));
-  const sealed = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
-  let at = 0;
-  for (const part of pieces.flat()) {
-    sealed.set(part, at);
-    at += part.length;
+  const sealed: Uint8Array<ArrayBuffer>[] = [];
+  const lengths: number[] = [];
+  for (const { start, length, position } of spans) {
+    const pieces = aead.seal(
+      key,
+      position,
+      packPieceAad(header, position),
+      ...pack(new Uint8Array(slab, start, length)),
+    );
+    lengths.push(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    sealed.push(...pieces.map(owned));
   }
-  return { sealed, lengths };
+  return { sealed: joined(sealed), lengths };
+}
+
+/** Many small pieces make one; a large one stays as it is, uncopied. */
+function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer>[] {
+  const result: Uint8Array<ArrayBuffer>[] = [];
+  let small: Uint8Array[] = [];
+  const flush = () => {
+    if (small.length > 0) result.push(new Uint8Array(Buffer.concat(small)));
+    small = [];
+  };
+  for (const piece of pieces) {
+    if (piece.length < LARGE) small.push(piece);
+    else {
+      flush();
+      result.push(piece);
+    }
+  }
+  flush();
+  return result;
 }
 
 /** Memory of its own, which may be handed to another thread. */
@@ -99,7 +122,7 @@ function perform(task: Task): ResultOf<Task> {
 }
 
 function handedOver(result: ResultOf<Task>): ArrayBuffer[] {
-  if ("sealed" in result) return [result.sealed.buffer];
+  if ("sealed" in result) return result.sealed.map(({ buffer }) => buffer);
   if ("chunks" in result)
     return [...new Set(result.chunks.flatMap((chunk) => (typeof chunk === "string" ? [] : [chunk.buffer])))];
   return [];

@@ -96,7 +96,7 @@ export function chunkSink(options: SinkOptions) {
       header: pack.header,
       key: pack.key,
     });
-    storedBytes += sealed.length;
+    storedBytes += lengths.reduce((sum, length) => sum + length, 0);
     const freshNames = fresh.map(({ name }) => name).filter((name) => name !== undefined);
     packs.deliver(pack, first, freshNames, type, sealed, lengths);
   }

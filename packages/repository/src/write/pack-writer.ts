@@ -79,7 +79,7 @@ export function packWriter(options: PackWriterOptions) {
       first: number,
       names: readonly Uint8Array[],
       type: ChunkType,
-      sealed: Uint8Array,
+      sealed: readonly Uint8Array[],
       lengths: readonly number[],
     ): void {
       let offset = pack.length;
@@ -88,7 +88,7 @@ export function packWriter(options: PackWriterOptions) {
         pack.entries[first + i] = { name, type, offset, length };
         offset += length;
       });
-      pack.parts.push(sealed);
+      pack.parts.push(...sealed);
       pack.length = offset;
       pack.awaited -= names.length;
       if (!pack.closed && pack.length >= options.target) close(pack);

@@ -11,6 +11,7 @@ import type { RepositoryContext } from "../repository-context.ts";
 import { cutOf, EMPTY } from "./body-cuts.ts";
 import { bodyWriter } from "./body-writer.ts";
 import { chunkSink } from "./chunk-sink.ts";
+import { innerTar } from "./inner-tar.ts";
 import { taskGroup } from "./task-group.ts";
 import { treeBuilder } from "./tree-builder.ts";
 
@@ -86,15 +87,17 @@ export async function writeBackup(
     for await (const { entry, body } of readTar(tar)) {
       ended.throwIfAborted();
       builder.entry(toRecord(entry));
-      bodies.begin(entry.type === "file" ? cutOf(entry.hint, entry.size, chunking) : EMPTY);
+      const isTar = entry.type === "file" && entry.hint === "tar" && entry.size >= chunking.bundleBelow;
+      const target = isTar ? innerTar(bodies, chunking) : bodies;
+      target.begin(entry.type === "file" ? cutOf(entry.hint, entry.size, chunking) : EMPTY);
       for await (const part of body) {
-        await bodies.write(part);
+        await target.write(part);
         bytes += part.length;
         if (bytes - told < PROGRESS_BYTES) continue;
         told = bytes;
         onProgress?.({ bytes, storedBytes: sink.storedBytes, files });
       }
-      await bodies.end();
+      await target.end();
       if (entry.type === "file") files++;
     }
     await bodies.finish();
