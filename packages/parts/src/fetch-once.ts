@@ -1,4 +1,4 @@
-import { access, chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { access, chmod, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { exclusiveLock } from "./exclusive-lock.ts";
 import type { PartOptions } from "./part-options.ts";
@@ -19,7 +19,9 @@ export async function fetchOnce(
     options.log?.(`${name}: another process is fetching it, waiting`),
   );
   if (await exists(target)) return target;
-  const temporary = await mkdtemp(join(options.directory, `${name}.making-`));
+  const temporary = join(options.directory, `${name}.making`);
+  await rm(temporary, { recursive: true, force: true }); // of a process that was killed: nobody else is here now
+  await mkdir(temporary);
   try {
     await make(temporary);
     await chmod(temporary, 0o755); // servers that run as another user read their part too

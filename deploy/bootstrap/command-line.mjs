@@ -1,0 +1,27 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+// What each command runs, and with which arguments before the person's own.
+const ENTRIES = {
+  demo: { file: "deploy/demo/src/main.ts", before: [] },
+  start: { file: "packages/cli/src/main.ts", before: ["up"] },
+  stillpoint: { file: "packages/cli/src/main.ts", before: [] },
+  test: { file: "deploy/test-run/src/main.ts", before: [] },
+  bench: { file: "deploy/bench/src/main.ts", before: [] },
+  soak: { file: "deploy/soak/src/main.ts", before: [] },
+};
+
+export const USAGE = `usage: npm run (${Object.keys(ENTRIES).join(" | ")}) -- [arguments]\n`;
+
+/**
+ * What to run for these arguments: undefined when they name no command. npm runs its scripts in the checkout; paths
+ * that a person gives are relative to where that person is, which npm tells in INIT_CWD.
+ */
+export function commandLine(checkout, argv, env, here) {
+  const [command, ...rest] = argv;
+  if (command === undefined || !Object.hasOwn(ENTRIES, command)) return undefined;
+  const { file, before } = ENTRIES[command];
+  const entry = join(checkout, file);
+  if (!existsSync(entry)) throw new Error(`${command} is not part of this checkout: ${file} is missing`);
+  return { entry, args: [...before, ...rest], cwd: env.INIT_CWD ?? here };
+}

@@ -1,0 +1,37 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { expect, test } from "vitest";
+import { commandLine } from "../command-line.mjs";
+
+test("a command runs its entry point with the person's arguments, where that person is", async () => {
+  await using checkout = await temporaryDirectory();
+  await place(checkout.path, "packages/cli/src/main.ts");
+  expect(
+    commandLine(checkout.path, ["stillpoint", "restore", "--to", "./here"], { INIT_CWD: "/home/me" }, "/"),
+  ).toEqual({
+    entry: join(checkout.path, "packages/cli/src/main.ts"),
+    args: ["restore", "--to", "./here"],
+    cwd: "/home/me",
+  });
+  expect(commandLine(checkout.path, ["start", "--isolate"], {}, "/srv")).toMatchObject({
+    args: ["up", "--isolate"],
+    cwd: "/srv",
+  });
+});
+
+test("no command, or an unknown one, is not guessed", () => {
+  expect(commandLine("/checkout", [], {}, "/")).toBeUndefined();
+  expect(commandLine("/checkout", ["toString"], {}, "/")).toBeUndefined();
+});
+
+test("a command that this checkout lacks is refused by the name of what is missing", () => {
+  expect(() => commandLine("/nowhere", ["soak", "kill"], {}, "/")).toThrow(
+    "soak is not part of this checkout: deploy/soak/src/main.ts is missing",
+  );
+});
+
+async function place(checkout: string, file: string): Promise<void> {
+  await mkdir(dirname(join(checkout, file)), { recursive: true });
+  await writeFile(join(checkout, file), "");
+}
