@@ -62,9 +62,9 @@ function newEpoch(master: MasterKey, repositoryId: string, options: InitOptions)
 /** What an earlier attempt left, if this passphrase opens it: epoch 1 is there, the configuration is not. */
 async function begun(store: ObjectStore, passphrase: Secret): Promise<MasterKey | "none" | "foreign"> {
   if ((await store.head(epochName(1))) === undefined) return "none";
-  const { opened } = await openSlots(store, passphrase);
   const { line } = decodeTwoLines(epochName(1), await store.get(epochName(1)));
-  return opened !== undefined && readDocument(epoch, epochName(1), line).master === opened.master ? opened : "foreign";
+  const { opened } = await openSlots(store, passphrase, readDocument(epoch, epochName(1), line).master);
+  return opened ?? "foreign";
 }
 
 /** Derived from the repository key's name, so that an attempt that is taken up again finds the same. */

@@ -41,22 +41,23 @@ export async function readConfig(store: ObjectStore): Promise<{ config: Config; 
   return { config: readDocument(config, CONFIG_NAME, line), bytes };
 }
 
-/** The repository's key from the first slot that the passphrase opens; undefined where none does. */
+/** The repository's key named `master`, from the first slot that the passphrase opens; undefined where none does. */
 export async function openSlots(
   store: ObjectStore,
   passphrase: Secret,
+  master: string,
 ): Promise<{ slots: number; opened?: MasterKey }> {
   let slots = 0;
   for await (const { name } of store.list("keys/")) {
     slots++;
-    const opened = await openPassphraseSlot(name, await store.get(name), passphrase);
+    const opened = await openPassphraseSlot(name, await store.get(name), passphrase, master);
     if (opened !== undefined) return { slots, opened };
   }
   return { slots };
 }
 
-async function openMaster(store: ObjectStore, passphrase: Secret): Promise<MasterKey> {
-  const { slots, opened } = await openSlots(store, passphrase);
+async function openMaster(store: ObjectStore, passphrase: Secret, master: string): Promise<MasterKey> {
+  const { slots, opened } = await openSlots(store, passphrase, master);
   if (opened !== undefined) return opened;
   if (slots > 0)
     throw new StillpointError("KEY_WRONG", {
@@ -73,14 +74,16 @@ async function openMaster(store: ObjectStore, passphrase: Secret): Promise<Maste
   });
 }
 
-async function readEpochs(store: ObjectStore, master: MasterKey, repositoryId: string): Promise<Epoch[]> {
-  const epochs: Epoch[] = [];
+type ReadEpoch = { name: string; bytes: Uint8Array; document: Epoch };
+
+/** The epochs in their order, not yet authenticated. */
+async function readEpochs(store: ObjectStore): Promise<ReadEpoch[]> {
+  const epochs: ReadEpoch[] = [];
   for await (const { name } of store.list("epochs/")) {
     const bytes = await store.get(name);
     const document = readDocument(epoch, name, decodeTwoLines(name, bytes).line);
     if (document.version !== FORMAT_VERSION) throw formatUnknown(name, document.version);
-    assertMac(master.key, repositoryId, name, bytes);
-    epochs.push(document);
+    epochs.push({ name, bytes, document });
   }
   return epochs;
 }
@@ -88,18 +91,20 @@ async function readEpochs(store: ObjectStore, master: MasterKey, repositoryId: s
 /** Opens with a passphrase, and believes nothing that the key does not authenticate. */
 export async function openKeyRing(store: ObjectStore, passphrase: Secret): Promise<{ config: Config; ring: KeyRing }> {
   const { config: found, bytes } = await readConfig(store);
-  const master = await openMaster(store, passphrase);
+  const epochs = await readEpochs(store);
+  const newest = epochs.at(-1);
+  if (newest === undefined) throw objectDamaged("epochs/", "the repository has no key epoch");
+  const master = await openMaster(store, passphrase, newest.document.master);
   assertMac(master.key, found.repositoryId, CONFIG_NAME, bytes);
-  const epochs = await readEpochs(store, master, found.repositoryId);
-  const keys = new Map(epochs.map((document) => [document.epoch, epochKeyOf(master, document)]));
-  if (keys.size === 0) throw objectDamaged("epochs/", "the repository has no key epoch");
+  for (const each of epochs) assertMac(master.key, found.repositoryId, each.name, each.bytes);
+  const keys = new Map(epochs.map(({ document }) => [document.epoch, epochKeyOf(master, document)]));
   const signing = signingKeyOf(master.key, found.repositoryId);
   const ring: KeyRing = {
     repositoryId: found.repositoryId,
     master,
-    epochs: { current: Math.max(...keys.keys()), keyOf: (number) => keys.get(number) },
+    epochs: { current: newest.document.epoch, keyOf: (number) => keys.get(number) },
     signing,
-    trustedKeys: [...new Set([signing.publicKey, ...epochs.map(({ signingKey }) => signingKey)])],
+    trustedKeys: [...new Set([signing.publicKey, ...epochs.map(({ document }) => document.signingKey)])],
   };
   return { config: found, ring };
 }

@@ -46,16 +46,20 @@ export async function encodePassphraseSlot(
   return { name: objectName("keys", slot), bytes: encodeTwoLines(document, sealed.toString("base64")) };
 }
 
-/** The repository's key, or undefined where this passphrase does not open the slot. */
+/**
+ * The repository's key, or undefined where this passphrase does not open the slot, or where the slot is of another key than
+ * `master`: an attempt to make the repository may have left one.
+ */
 export async function openPassphraseSlot(
   object: string,
   bytes: Uint8Array,
   passphrase: Secret,
+  master: string,
 ): Promise<MasterKey | undefined> {
   const { line, second } = decodeTwoLines(object, bytes);
   const slot = readDocument(keySlot, object, line);
   if (slot.version !== FORMAT_VERSION) throw formatUnknown(object, slot.version);
-  if (slot.type !== "opener" || slot.method !== "passphrase") return undefined;
+  if (slot.type !== "opener" || slot.method !== "passphrase" || slot.master !== master) return undefined;
   if (slot.scrypt === undefined) throw objectDamaged(object, "it does not say how its passphrase is stretched");
   const key = aead.open(await slotKey(passphrase, slot.scrypt), 0, line, Buffer.from(second, "base64"));
   return key && { master: slot.master, key: Uint8Array.from(key) };
