@@ -23,6 +23,8 @@ export type S3Options = {
   accessKeyId: Secret;
   secretAccessKey: Secret;
   sessionToken?: Secret | undefined;
+  /** Names in one page of a listing. Default: as many as the server gives, 1 000. */
+  keysPerPage?: number;
 };
 
 function client(options: S3Options): S3Client {
@@ -149,6 +151,7 @@ export function s3Store(options: S3Options): ObjectStore {
         const command = new ListObjectsV2Command({
           Bucket,
           Prefix: keyOf(prefix),
+          ...(options.keysPerPage === undefined ? {} : { MaxKeys: options.keysPerPage }),
           ...(token === undefined ? {} : { ContinuationToken: token }),
           ...(after === undefined ? {} : { StartAfter: keyOf(after) }),
         });

@@ -99,11 +99,11 @@ export function conformsTo(title: string, start: () => Promise<StoreUnderTest>):
     });
 
     it("goes on behind a name, and over more than one page", async () => {
-      const names = Array.from({ length: 1100 }, (_, i) => `page/${String(i).padStart(4, "0")}`);
+      const names = Array.from({ length: 130 }, (_, i) => `page/${String(i).padStart(4, "0")}`);
       for (let at = 0; at < names.length; at += 50)
         await Promise.all(names.slice(at, at + 50).map((name) => store.put(name, text("x"))));
       expect(await collect(store.list("page/"))).toEqual(names);
-      expect(await collect(store.list("page/", { after: "page/1050" }))).toEqual(names.slice(1051));
+      expect(await collect(store.list("page/", { after: "page/0100" }))).toEqual(names.slice(101));
     });
 
     it("does not list what is deleted, and deleting twice is no error", async () => {

@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { directoryStore } from "../src/directory.ts";
 import { memoryStore } from "../src/memory.ts";
@@ -51,6 +54,14 @@ describe("a directory", () => {
     await codeOf(store.put("kept", Buffer.from("y"), { ifAbsent: true }));
     await codeOf(store.put("kept/below", Buffer.from("z")));
     expect(await readdir(join(root, ".tmp"))).toEqual([]);
+  });
+
+  it("on a full file system says so, and keeps nothing of what did not fit", async () => {
+    const mount = await mkdtemp(join(root, "full-"));
+    const script = fileURLToPath(new URL("./fill-directory.ts", import.meta.url));
+    // A file system of its own in a namespace of its own: nothing is left of it when the process ends.
+    const { stdout } = await promisify(execFile)("unshare", ["-Urm", process.execPath, script, mount]);
+    expect(JSON.parse(stdout)).toEqual({ code: "DISK_FULL", stored: 3, sizes: [1_000_000, 1_000_000, 1_000_000], left: [] });
   });
 
   it("that is no directory, or not ours to write, is refused with the reason", async () => {
