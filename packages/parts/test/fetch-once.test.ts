@@ -1,8 +1,8 @@
 import { access, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fetchOnce } from "@stillpoint/parts/fetch-once";
-import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, test } from "vitest";
+import { temporaryDirectory } from "./directories.ts";
 import { runProgram } from "./run-program.ts";
 
 test("processes that fetch at once leave one whole part, fetched once", async () => {

@@ -2,8 +2,8 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { ensureNats } from "@stillpoint/parts/nats-part";
-import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, test } from "vitest";
+import { temporaryDirectory } from "./directories.ts";
 
 test("a nats-server that is too old is refused by its version, with what to do instead", async () => {
   await using directory = await temporaryDirectory();

@@ -6,10 +6,8 @@ import { startNats } from "@stillpoint/parts/nats-server";
 import { ensurePostgres } from "@stillpoint/parts/postgres-part";
 import { startPostgres } from "@stillpoint/parts/postgres-server";
 import { descendants, isAlive } from "@stillpoint/parts/process-tree";
-import { PARTS_DIRECTORY } from "@stillpoint/testkit/parts-directory";
-import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
-import { waitFor } from "@stillpoint/testkit/wait-for";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { PARTS_DIRECTORY, temporaryDirectory } from "./directories.ts";
 import { runProgram } from "./run-program.ts";
 
 const options = { directory: PARTS_DIRECTORY };
@@ -55,10 +53,7 @@ test.each([
   );
   const pids = (await parent.line).split(" ").map(Number);
   parent.child.kill("SIGKILL");
-  await waitFor("every process of the server is gone", async () => {
-    const alive = await Promise.all(pids.map(isAlive));
-    return !alive.includes(true);
-  });
+  await vi.waitUntil(async () => !(await Promise.all(pids.map(isAlive))).includes(true), { timeout: 30_000 });
 });
 
 test("a server that cannot start says so, with what it wrote", async () => {
