@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Pool } from "pg";
+import { parseIntoClientConfig } from "pg-connection-string";
 import { from as copyFrom } from "pg-copy-streams";
 import type { Content } from "./content.ts";
 import { ForeignDataError, type Marker, type Row, type SampleStore, type Write, writtenAt } from "./store.ts";
@@ -26,7 +27,8 @@ const SCHEMA = `
 
 export function openPostgres(connection: PostgresConnection): SampleStore {
   const pool = new Pool({
-    connectionString: connection.url,
+    // pg itself would take the URL's missing password for an empty one, over that beside it.
+    ...parseIntoClientConfig(connection.url),
     max: 8,
     connectionTimeoutMillis: 5_000,
     query_timeout: 120_000,
