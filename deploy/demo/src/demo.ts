@@ -1,11 +1,11 @@
-import { StillpointError } from "@stillpoint/contracts/errors";
-import { requestBackup } from "@stillpoint/contracts/people";
-import { vaultList } from "@stillpoint/contracts/vault";
 import { followProof, followRun } from "@stillpoint/cli/follow";
 import { progressBoard } from "@stillpoint/cli/progress-board";
 import { reachBus } from "@stillpoint/cli/reach";
 import { describePoint, describeProof, nextCommands } from "@stillpoint/cli/report";
 import type { World } from "@stillpoint/cli/world";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { requestBackup } from "@stillpoint/contracts/people";
+import { vaultList } from "@stillpoint/contracts/vault";
 import { startProtectedSample } from "./protected-sample.ts";
 import { demoResult } from "./result.ts";
 
@@ -19,7 +19,12 @@ export async function demo(world: World, options: DemoOptions): Promise<void> {
   await using running = await startProtectedSample(world, { ...options, schedule: [] });
   await using bus = await reachBus(world);
   const newBoard = () =>
-    progressBoard({ isTerminal: world.isTerminal, columns: world.columns, write: world.error, monotonicMs: world.clock.monotonicMs });
+    progressBoard({
+      isTerminal: world.isTerminal,
+      columns: world.columns,
+      write: world.error,
+      monotonicMs: world.clock.monotonicMs,
+    });
 
   world.errorLine(`one recovery point of plan ${PLAN}, while the sample is written to:`);
   const after = await bus.lastEventSequence();
@@ -31,14 +36,21 @@ export async function demo(world: World, options: DemoOptions): Promise<void> {
 
   const types = new Map<string, string>();
   for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
-    const page = await bus.request(vaultList, {}, { what: "backups", ...(next === undefined ? {} : { after: next }) }, REQUEST);
+    const page = await bus.request(
+      vaultList,
+      {},
+      { what: "backups", ...(next === undefined ? {} : { after: next }) },
+      REQUEST,
+    );
     for (const backup of page.backups) types.set(backup.backupId, backup.type);
     next = page.next;
   }
   if (options.json) world.out(`${JSON.stringify(demoResult(point, proof, types, running.skipped), undefined, 2)}\n`);
   else {
     const left = running.skipped.map(({ id, reason }) => `  left out of this demo: ${id}: ${reason}`);
-    world.out(["", describePoint(point), ...left, "", describeProof(proof), "", nextSteps(point.pointId), ""].join("\n"));
+    world.out(
+      ["", describePoint(point), ...left, "", describeProof(proof), "", nextSteps(point.pointId), ""].join("\n"),
+    );
   }
   if (proof.verdict === "pass") return;
   throw new StillpointError("VERIFICATION_FAILED", {
@@ -50,5 +62,9 @@ export async function demo(world: World, options: DemoOptions): Promise<void> {
 
 /** The demo has stopped when these are read: they begin with the system that stays up. */
 function nextSteps(pointId: string): string {
-  return ["  the demo stops everything now, and keeps its data; to go on with it:", "    npm start            (in another terminal, then)", ...nextCommands(pointId).split("\n").slice(1)].join("\n");
+  return [
+    "  the demo stops everything now, and keeps its data; to go on with it:",
+    "    npm start            (in another terminal, then)",
+    ...nextCommands(pointId).split("\n").slice(1),
+  ].join("\n");
 }

@@ -24,6 +24,12 @@ await runAsCommand(async (world) => {
   if (positionals[0] === "demo") return demo(own, { json, isolate, scale, parts });
   if (values.plans !== undefined) return bringUp(world, { plans: values.plans, isolate, port: values.port });
   const schedule = ["every 5m", "daily"];
-  await using running = await startProtectedSample(own, { parts, scale, isolate, restPort: Number(values.port), schedule });
+  await using running = await startProtectedSample(own, {
+    parts,
+    scale,
+    isolate,
+    restPort: Number(values.port),
+    schedule,
+  });
   await stayUp(own, running.system);
 });

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { directoryForServers } from "@stillpoint/parts/server-user";
-import { freePort } from "@stillpoint/parts/free-port";
-import { startSystem, type System } from "@stillpoint/cli/system";
+import { type System, startSystem } from "@stillpoint/cli/system";
 import type { World } from "@stillpoint/cli/world";
+import { freePort } from "@stillpoint/parts/free-port";
+import { directoryForServers } from "@stillpoint/parts/server-user";
 import { samplePlanText } from "@stillpoint/sample/plan";
 import { type SampleProcess, seed, startSampleProcess } from "./sample-process.ts";
 import { SECRETS, type SkippedStore, startStores } from "./stores.ts";
@@ -31,7 +31,9 @@ export async function startProtectedSample(world: World, options: ProtectedSampl
   await seed(stores, options.scale, say);
   const hookToken = randomBytes(24).toString("base64url");
   const stateDirectory = join(world.home, "sample-state");
-  const sample = starting.use(await startSampleProcess(stores, { stateDirectory, hookToken, scale: options.scale }, say));
+  const sample = starting.use(
+    await startSampleProcess(stores, { stateDirectory, hookToken, scale: options.scale }, say),
+  );
 
   const planFile = join(world.home, "plan.yaml");
   const { connections, neo4jData } = stores;

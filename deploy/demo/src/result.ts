@@ -2,7 +2,12 @@ import type { Point, Proof } from "@stillpoint/contracts/point";
 import type { SkippedStore } from "./stores.ts";
 
 /** The demo's outcome as one JSON document. */
-export function demoResult(point: Point, proof: Proof, types: ReadonlyMap<string, string>, skipped: readonly SkippedStore[]) {
+export function demoResult(
+  point: Point,
+  proof: Proof,
+  types: ReadonlyMap<string, string>,
+  skipped: readonly SkippedStore[],
+) {
   return {
     point: {
       id: point.pointId,

@@ -49,7 +49,13 @@ export async function startSampleProcess(
 
 function start(stores: Stores, hookToken: string, args: string[], say: (line: string) => void) {
   const { postgres, neo4j, qdrant, sqlite, files } = stores.connections;
-  const places = { postgres: postgres?.url, neo4j: neo4j?.url, qdrant: qdrant?.url, sqlite: sqlite?.path, files: files?.directory };
+  const places = {
+    postgres: postgres?.url,
+    neo4j: neo4j?.url,
+    qdrant: qdrant?.url,
+    sqlite: sqlite?.path,
+    files: files?.directory,
+  };
   const given = Object.entries(places).flatMap(([store, place]) =>
     place === undefined ? ["--without", store] : [`--${store}`, place],
   );

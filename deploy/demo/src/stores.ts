@@ -62,7 +62,10 @@ export async function startStores(home: string, parts: string, say: (line: strin
       const server = starting.use(
         await startPostgres({ part, dir: join(directory, "postgres"), settings: { max_wal_size: "4GB" } }),
       );
-      connections.postgres = { url: `postgres://${server.user}@${server.host}:${server.port}/postgres`, password: server.password };
+      connections.postgres = {
+        url: `postgres://${server.user}@${server.host}:${server.port}/postgres`,
+        password: server.password,
+      };
       secrets[SECRETS.postgres] = server.password;
       tools.STILLPOINT_POSTGRES_BIN = part.binDirectory;
       const user = await unprivilegedUser();
@@ -99,7 +102,12 @@ async function qdrantOrDouble(options: Options, say: (line: string) => void): Pr
     return await ensureQdrant(options);
   } catch (error) {
     if (!(error instanceof StillpointError && error.code === "STORE_NOT_INSTALLED")) throw error;
-    say("! no Qdrant is on PATH: the sample's embeddings are kept by the Qdrant test double, which proves nothing about a real one");
-    return ensureQdrantDouble(options, fileURLToPath(new URL("../../../packages/testkit/qdrant-double", import.meta.url)));
+    say(
+      "! no Qdrant is on PATH: the sample's embeddings are kept by the Qdrant test double, which proves nothing about a real one",
+    );
+    return ensureQdrantDouble(
+      options,
+      fileURLToPath(new URL("../../../packages/testkit/qdrant-double", import.meta.url)),
+    );
   }
 }

@@ -8,9 +8,9 @@ import type { Driver } from "@stillpoint/driver/driver";
 import { reapSandboxes } from "@stillpoint/driver/sandbox-record";
 import { defineService } from "@stillpoint/service/define-service";
 import { ownSource } from "./own-source.ts";
-import { takeRehearsal } from "./take-rehearsal.ts";
 import { agentSettings, toolsOf } from "./settings.ts";
 import { slots } from "./slots.ts";
+import { takeRehearsal } from "./take-rehearsal.ts";
 
 /** Captures at once: an open session costs memory only, and a run needs all its sessions open together. */
 const SESSIONS_AT_ONCE = 2_000;
@@ -30,16 +30,30 @@ export function defineAgent<Spec extends SourceSpec>(driver: Driver<Spec>) {
       await chmod(workDirectory, 0o711); // servers of rehearsals run as an account of their own, and pass through
       await reapSandboxes(workDirectory);
       const tools = toolsOf(config);
-      const shared = { context, driver, site, agent, workDirectory, tools, buckets: {
-        runs: await bus.bucket(BUCKETS.runs),
-      } };
+      const shared = {
+        context,
+        driver,
+        site,
+        agent,
+        workDirectory,
+        tools,
+        buckets: {
+          runs: await bus.bucket(BUCKETS.runs),
+        },
+      };
 
-      const runtimes = config.STILLPOINT_ROLES.includes("rehearsal") ? await driver.runtimes(tools, context.signal) : [];
+      const runtimes = config.STILLPOINT_ROLES.includes("rehearsal")
+        ? await driver.runtimes(tools, context.signal)
+        : [];
       for (const runtime of runtimes) {
         resources.use(
           await bus.takeCommands(
             rehearseSource,
-            { parameters: { kind, site, runtime }, concurrency: config.STILLPOINT_MAX_REHEARSALS, ackWaitMs: context.ackWaitMs },
+            {
+              parameters: { kind, site, runtime },
+              concurrency: config.STILLPOINT_MAX_REHEARSALS,
+              ackWaitMs: context.ackWaitMs,
+            },
             takeRehearsal(shared),
           ),
         );

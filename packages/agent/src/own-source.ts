@@ -1,16 +1,15 @@
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { Bucket } from "@stillpoint/bus/bucket";
 import type { CommandHandler } from "@stillpoint/bus/take-commands";
 import type { captureSource } from "@stillpoint/contracts/commands";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
 import { captureOpened, captureRefused, progress } from "@stillpoint/contracts/events";
 import { toInstant } from "@stillpoint/contracts/names";
-import { sessionAbort, sessionClose, sessionCut, sessionFinish, sessionReady } from "@stillpoint/contracts/sessions";
 import type { BackupFigures } from "@stillpoint/contracts/point";
+import { sessionAbort, sessionClose, sessionCut, sessionFinish, sessionReady } from "@stillpoint/contracts/sessions";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import type { BUCKETS } from "@stillpoint/contracts/topology";
 import type { Driver, Tools } from "@stillpoint/driver/driver";
+import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { ServiceContext } from "@stillpoint/service/define-service";
 import { driverContext } from "./driver-context.ts";
 import { backupSender } from "./send-backup.ts";
@@ -52,71 +51,115 @@ export function ownSource<Spec extends SourceSpec>(
     const ended = new AbortController();
     const alive = AbortSignal.any([signal, lease.lost, ended.signal]);
     const startedMs = clock.monotonicMs();
-    const directory = join(shared.workDirectory, session);
+    await using directory = await claimDirectory(shared.workDirectory, "capture");
     const at = () => toInstant(clock.now());
-    const report = (step: "open" | "base" | "settle" | "cut" | "finish", backupId: string | undefined, bytes: number, storedBytes?: number) =>
-      bus.publishSignal(progress, { runId, source }, {
-        runId, source, kind: driver.kind, step, bytes,
-        ms: clock.monotonicMs() - startedMs,
-        ...(backupId === undefined ? {} : { backupId }),
-        ...(storedBytes === undefined ? {} : { storedBytes }),
-      });
+    const report = (
+      step: "open" | "base" | "settle" | "cut" | "finish",
+      backupId: string | undefined,
+      bytes: number,
+      storedBytes?: number,
+    ) =>
+      bus.publishSignal(
+        progress,
+        { runId, source },
+        {
+          runId,
+          source,
+          kind: driver.kind,
+          step,
+          bytes,
+          ms: clock.monotonicMs() - startedMs,
+          ...(backupId === undefined ? {} : { backupId }),
+          ...(storedBytes === undefined ? {} : { storedBytes }),
+        },
+      );
 
-    await mkdir(directory, { recursive: true, mode: 0o700 });
     try {
       report("open", undefined, 0);
       const spec = body.spec as Spec; // the subject's kind is the driver's; checked just below
       if (body.spec.kind !== driver.kind) {
-        throw new StillpointError("INVALID_REQUEST", { what: "A capture came to an agent of another kind", where: source });
+        throw new StillpointError("INVALID_REQUEST", {
+          what: "A capture came to an agent of another kind",
+          where: source,
+        });
       }
-      await using capture = await driver.open(spec, driverContext(shared, directory, alive, { runId, source }));
+      await using capture = await driver.open(spec, driverContext(shared, directory.path, alive, { runId, source }));
       const send = backupSender({
-        runId, source,
+        runId,
+        source,
         fenceToken: lease.fenceToken,
         signal: alive,
         streams: shared.streams,
         report,
       });
       const steps = captureSession(capture, send);
-      const end = (reason: string) => ended.abort(new StillpointError("CANCELLED", { what: "The session has ended", where: source, why: reason }));
+      const end = (reason: string) =>
+        ended.abort(new StillpointError("CANCELLED", { what: "The session has ended", where: source, why: reason }));
       const mine = { parameters: { session } };
       await using answering = new AsyncDisposableStack();
-      answering.use(await bus.answer(sessionReady, mine, async ({ body: asked }) => replyOf(steps.ready(asked, asked.cutId))));
-      answering.use(await bus.answer(sessionCut, mine, async ({ body: asked }) => {
-        const mark = await steps.cut(asked);
-        report("cut", undefined, 0);
-        return { mark };
-      }));
-      answering.use(await bus.answer(sessionFinish, mine, async ({ body: asked }) => replyOf(steps.finish(asked.cutId, asked))));
-      answering.use(await bus.answer(sessionAbort, mine, async ({ body: asked }) => {
-        end(asked.reason);
-        return { ended: true as const };
-      }));
-      answering.use(await bus.answer(sessionClose, mine, async () => {
-        end("closed");
-        return { ended: true as const };
-      }));
+      answering.use(
+        await bus.answer(sessionReady, mine, async ({ body: asked }) => replyOf(steps.ready(asked, asked.cutId))),
+      );
+      answering.use(
+        await bus.answer(sessionCut, mine, async ({ body: asked }) => {
+          const mark = await steps.cut(asked);
+          report("cut", undefined, 0);
+          return { mark };
+        }),
+      );
+      answering.use(
+        await bus.answer(sessionFinish, mine, async ({ body: asked }) => replyOf(steps.finish(asked.cutId, asked))),
+      );
+      answering.use(
+        await bus.answer(sessionAbort, mine, async ({ body: asked }) => {
+          end(asked.reason);
+          return { ended: true as const };
+        }),
+      );
+      answering.use(
+        await bus.answer(sessionClose, mine, async () => {
+          end("closed");
+          return { ended: true as const };
+        }),
+      );
 
       const { version, runtime, hasLog, base, finish, notes } = capture.description;
-      await bus.publishEvent(captureOpened, { runId, source }, {
-        runId, plan, source, at: at(), kind: driver.kind, site, session,
-        fenceToken: lease.fenceToken,
-        version, runtime, hasLog, finish, notes,
-        addresses: driver.addresses(spec),
-        ...(base === undefined ? {} : { base }),
-      });
+      await bus.publishEvent(
+        captureOpened,
+        { runId, source },
+        {
+          runId,
+          plan,
+          source,
+          at: at(),
+          kind: driver.kind,
+          site,
+          session,
+          fenceToken: lease.fenceToken,
+          version,
+          runtime,
+          hasLog,
+          finish,
+          notes,
+          addresses: driver.addresses(spec),
+          ...(base === undefined ? {} : { base }),
+        },
+      );
       await untilOver(buckets.runs, runId, alive);
       end("the run is over"); // before the capture is let go: what still streams from it ends first
     } catch (thrown) {
       if (!alive.aborted) {
         const error = toStillpointError(thrown, "Cannot capture the source").toBody();
         log.warn({ runId, source, error }, "source refused");
-        await bus.publishEvent(captureRefused, { runId, source }, { runId, plan, source, at: at(), fenceToken: lease.fenceToken, error });
+        await bus.publishEvent(
+          captureRefused,
+          { runId, source },
+          { runId, plan, source, at: at(), fenceToken: lease.fenceToken, error },
+        );
         return;
       }
     } finally {
       ended.abort(new StillpointError("CANCELLED", { what: "The session has ended", where: source }));
-      await rm(directory, { recursive: true, force: true });
     }
     // Taken away in the middle: another agent, or this one, opens a new session while the run still wants it.
     if (signal.aborted) throw signal.reason;

@@ -1,10 +1,11 @@
-import { mkdir, rm } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { rehearseSource } from "@stillpoint/contracts/commands";
 import { type ErrorBody, toStillpointError } from "@stillpoint/contracts/errors";
 import type { rehearsalFinished } from "@stillpoint/contracts/events";
 import type { Query, QueryRow } from "@stillpoint/contracts/query";
 import type { Driver, DriverContext, Sandbox } from "@stillpoint/driver/driver";
+import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { z } from "zod";
 import { restoreTree } from "./restore-tree.ts";
 import { vaultClient } from "./vault-client.ts";
@@ -28,49 +29,44 @@ export type RehearsalPorts = {
 export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, outer: AbortSignal): Promise<Finished> {
   const signal = AbortSignal.any([outer, AbortSignal.timeout(rehearsal.timeoutMs)]);
   const startedMs = ports.monotonicMs();
-  const home = join(ports.workDirectory, `rehearsal-${rehearsal.proofId}-${rehearsal.source}`);
-  const tree = join(home, "tree");
-  const own = join(home, "own");
-  await rm(home, { recursive: true, force: true });
-  try {
-    // Servers run as an account of their own, which must get through to what it is given.
-    await mkdir(home, { recursive: true, mode: 0o711 });
-    await mkdir(own, { mode: 0o700 });
-    let bytes = 0;
-    await restoreTree(tree, rehearsal.backups, rehearsal.mark, {
-      read: (backupId) => vaultClient(rehearsal.vaultUrl, rehearsal.ticket, signal).getBackup(backupId),
-      layout: ports.driver.layout,
-      keepOwners: false,
-      progress: (more) => {
-        bytes += more;
-        ports.report("restore", bytes);
-      },
-    });
-    ports.report("start", bytes);
-    await using sandbox = await ports.driver.start(
-      { directory: tree, mark: rehearsal.mark, runtime: rehearsal.runtime },
-      ports.context(own, signal),
-    );
-    const restoreMs = ports.monotonicMs() - startedMs;
-    ports.report("check", bytes);
-    const egress = await sandbox.probeEgress(rehearsal.addresses);
-    const { answered, failed } = await answerAll(rehearsal, sandbox, signal);
-    return {
-      proofId: rehearsal.proofId,
-      pointId: rehearsal.pointId,
-      source: rehearsal.source,
-      version: sandbox.version,
-      recovered: sandbox.recovered,
-      restoreMs,
-      ms: ports.monotonicMs() - startedMs,
-      answered,
-      failed,
-      egress,
-      notes: rehearsal.mark.notes,
-    };
-  } finally {
-    await rm(home, { recursive: true, force: true });
-  }
+  await using home = await claimDirectory(ports.workDirectory, "rehearsal");
+  // Servers run as an account of their own, which must get through to what it is given.
+  await chmod(home.path, 0o711);
+  const tree = join(home.path, "tree");
+  const own = join(home.path, "own");
+  await mkdir(own, { mode: 0o700 });
+  let bytes = 0;
+  await restoreTree(tree, rehearsal.backups, rehearsal.mark, {
+    read: (backupId) => vaultClient(rehearsal.vaultUrl, rehearsal.ticket, signal).getBackup(backupId),
+    layout: ports.driver.layout,
+    keepOwners: false,
+    progress: (more) => {
+      bytes += more;
+      ports.report("restore", bytes);
+    },
+  });
+  ports.report("start", bytes);
+  await using sandbox = await ports.driver.start(
+    { directory: tree, mark: rehearsal.mark, runtime: rehearsal.runtime },
+    ports.context(own, signal),
+  );
+  const restoreMs = ports.monotonicMs() - startedMs;
+  ports.report("check", bytes);
+  const egress = await sandbox.probeEgress(rehearsal.addresses);
+  const { answered, failed } = await answerAll(rehearsal, sandbox, signal);
+  return {
+    proofId: rehearsal.proofId,
+    pointId: rehearsal.pointId,
+    source: rehearsal.source,
+    version: sandbox.version,
+    recovered: sandbox.recovered,
+    restoreMs,
+    ms: ports.monotonicMs() - startedMs,
+    answered,
+    failed,
+    egress,
+    notes: rehearsal.mark.notes,
+  };
 }
 
 /** One query that cannot be answered leaves the others alone: its check is open, not the whole proof lost. */

@@ -22,7 +22,9 @@ export async function restoreTree(
   await mkdir(directory, { recursive: true, mode: 0o700 });
   let bytes = 0;
   for (const backupId of backups) {
-    const figures = await extractTar(watched(ports.read(backupId), ports.progress), directory, { keepOwners: ports.keepOwners });
+    const figures = await extractTar(watched(ports.read(backupId), ports.progress), directory, {
+      keepOwners: ports.keepOwners,
+    });
     bytes += figures.bytes;
   }
   const steps: LayoutStep[] = ports.layout(await treeFiles(directory), mark);
@@ -30,7 +32,10 @@ export async function restoreTree(
   return bytes;
 }
 
-async function* watched(stream: AsyncIterable<Uint8Array>, progress: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+async function* watched(
+  stream: AsyncIterable<Uint8Array>,
+  progress: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of stream) {
     progress(chunk.byteLength);
     yield chunk;

@@ -1,5 +1,5 @@
-import type { BackupType } from "@stillpoint/contracts/names";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import type { BackupType } from "@stillpoint/contracts/names";
 import type { BackupFigures, Mark } from "@stillpoint/contracts/point";
 import type { Capture } from "@stillpoint/driver/driver";
 import type { TreeWriter } from "@stillpoint/driver/tree";

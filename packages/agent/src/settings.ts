@@ -28,19 +28,27 @@ export const agentSettings = z.object({
     .pipe(z.array(z.string()).min(1))
     .optional(),
   STILLPOINT_QDRANT_IS_DOUBLE: z.stringbool().default(false),
+  /** Run rehearsals without shutting them in, where something else does: their proofs show what they reached. */
+  STILLPOINT_OPEN_SANDBOXES: z.stringbool().default(false),
 });
 export type AgentSettings = z.infer<typeof agentSettings>;
 
 /** `Tools` of the driver contract, from the settings. */
 export function toolsOf(settings: AgentSettings) {
-  const { STILLPOINT_POSTGRES_BIN, STILLPOINT_SERVER_USER, STILLPOINT_NEO4J_LIB, STILLPOINT_JAVA, STILLPOINT_QDRANT_COMMAND } =
-    settings;
+  const {
+    STILLPOINT_POSTGRES_BIN,
+    STILLPOINT_SERVER_USER,
+    STILLPOINT_NEO4J_LIB,
+    STILLPOINT_JAVA,
+    STILLPOINT_QDRANT_COMMAND,
+  } = settings;
   return {
     ...(STILLPOINT_POSTGRES_BIN === undefined ? {} : { postgresBin: STILLPOINT_POSTGRES_BIN }),
     ...(STILLPOINT_SERVER_USER === undefined ? {} : { serverUser: STILLPOINT_SERVER_USER }),
     ...(STILLPOINT_NEO4J_LIB === undefined ? {} : { neo4jLib: STILLPOINT_NEO4J_LIB }),
     ...(STILLPOINT_JAVA === undefined ? {} : { java: STILLPOINT_JAVA }),
     ...(STILLPOINT_QDRANT_COMMAND === undefined ? {} : { qdrantCommand: STILLPOINT_QDRANT_COMMAND }),
+    openSandboxes: settings.STILLPOINT_OPEN_SANDBOXES,
     qdrantIsDouble: settings.STILLPOINT_QDRANT_IS_DOUBLE,
   };
 }

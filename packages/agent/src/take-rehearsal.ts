@@ -11,7 +11,9 @@ import { rehearse } from "./rehearse.ts";
 const LEASE_RETRY_MS = 1_000;
 
 /** Rehearses one source and tells what came of it. A crash in the middle leaves a command that is offered again. */
-export function takeRehearsal<Spec extends SourceSpec>(shared: AgentShared<Spec>): CommandHandler<typeof rehearseSource> {
+export function takeRehearsal<Spec extends SourceSpec>(
+  shared: AgentShared<Spec>,
+): CommandHandler<typeof rehearseSource> {
   const { context, driver, workDirectory } = shared;
   const { bus, clock } = context;
   return async ({ body, signal, delay }) => {
@@ -30,9 +32,18 @@ export function takeRehearsal<Spec extends SourceSpec>(shared: AgentShared<Spec>
           monotonicMs: clock.monotonicMs,
           context: (directory, ownSignal) => driverContext(shared, directory, ownSignal, { proofId, source }),
           report: (step, bytes) =>
-            bus.publishSignal(progress, { runId: proofId, source }, {
-              runId: proofId, source, kind: driver.kind, step, bytes, ms: clock.monotonicMs() - startedMs,
-            }),
+            bus.publishSignal(
+              progress,
+              { runId: proofId, source },
+              {
+                runId: proofId,
+                source,
+                kind: driver.kind,
+                step,
+                bytes,
+                ms: clock.monotonicMs() - startedMs,
+              },
+            ),
         },
         AbortSignal.any([signal, lease.lost]),
       );

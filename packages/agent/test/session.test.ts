@@ -89,7 +89,10 @@ describe("a capture session", () => {
         throw new StillpointError("SOURCE_LOST", { what: "The server went away" });
       },
     });
-    expect(await until(() => session.ready(vault, undefined))).toMatchObject({ state: "failed", error: { code: "SOURCE_LOST" } });
+    expect(await until(() => session.ready(vault, undefined))).toMatchObject({
+      state: "failed",
+      error: { code: "SOURCE_LOST" },
+    });
     session.ready(vault, first);
     expect(calls).toEqual(["base"]);
   });

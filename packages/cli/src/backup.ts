@@ -1,5 +1,5 @@
-import { requestBackup } from "@stillpoint/contracts/people";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { requestBackup } from "@stillpoint/contracts/people";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { followRun } from "./follow.ts";
 import { progressBoard } from "./progress-board.ts";
@@ -9,7 +9,11 @@ import type { World } from "./world.ts";
 
 const REQUEST = { timeoutMs: 10_000 };
 
-export async function backUp(world: World, plan: string | undefined, options: { wait: boolean; json?: boolean }): Promise<void> {
+export async function backUp(
+  world: World,
+  plan: string | undefined,
+  options: { wait: boolean; json?: boolean },
+): Promise<void> {
   await using bus = await reachBus(world);
   const after = await bus.lastEventSequence();
   const { runId } = await bus.request(requestBackup, {}, { plan: plan ?? (await onlyPlan(bus)) }, REQUEST);
@@ -18,7 +22,12 @@ export async function backUp(world: World, plan: string | undefined, options: { 
     return;
   }
   world.errorLine(`run ${runId}`);
-  const board = progressBoard({ isTerminal: world.isTerminal, columns: world.columns, write: world.error, monotonicMs: world.clock.monotonicMs });
+  const board = progressBoard({
+    isTerminal: world.isTerminal,
+    columns: world.columns,
+    write: world.error,
+    monotonicMs: world.clock.monotonicMs,
+  });
   const point = await followRun(bus, runId, after, board, world.signal);
   if (options.json) world.out(`${JSON.stringify({ runId, point }, undefined, 2)}\n`);
   else world.out(`${describePoint(point)}\n\n${nextCommands(point.pointId)}\n`);

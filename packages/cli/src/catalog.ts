@@ -9,5 +9,6 @@ export async function rebuildCatalog(world: World, options: { json?: boolean }):
   world.errorLine("making the catalog anew from the repository …");
   const made = await bus.request(catalogRebuild, {}, {}, { timeoutMs: REBUILD_TIMEOUT_MS });
   if (options.json) world.out(`${JSON.stringify(made)}\n`);
-  else world.out([`${made.points} points, ${made.proofs} proofs, ${made.backups} backups`, ...made.notes, ""].join("\n"));
+  else
+    world.out([`${made.points} points, ${made.proofs} proofs, ${made.backups} backups`, ...made.notes, ""].join("\n"));
 }

@@ -1,6 +1,6 @@
-import { Command } from "commander";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { uuid } from "@stillpoint/contracts/names";
+import { Command } from "commander";
 import { backUp } from "./backup.ts";
 import { rebuildCatalog } from "./catalog.ts";
 import { examine } from "./doctor.ts";
@@ -72,7 +72,9 @@ export function program(world: World): Command {
     .option("--key-file <file>", "file (0600) with the repository's passphrase; with --repository")
     .option("--dry-run", "say what would be restored, and write nothing", false)
     .option(...JSON_OPTION)
-    .action((point: string | undefined, options) => restore(world, point === undefined ? undefined : pointId(point), options));
+    .action((point: string | undefined, options) =>
+      restore(world, point === undefined ? undefined : pointId(point), options),
+    );
 
   command
     .command("status")

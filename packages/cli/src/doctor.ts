@@ -22,7 +22,10 @@ export async function examine(world: World, options: { json?: boolean }): Promis
   const findings: Finding[] = [];
   const found = (finding: Finding) => {
     findings.push(finding);
-    if (!options.json) world.out(`${finding.ok ? "✓" : "✗"} ${finding.name}: ${finding.detail}${finding.hint === undefined ? "" : `\n    do: ${finding.hint}`}\n`);
+    if (!options.json)
+      world.out(
+        `${finding.ok ? "✓" : "✗"} ${finding.name}: ${finding.detail}${finding.hint === undefined ? "" : `\n    do: ${finding.hint}`}\n`,
+      );
   };
   const test = async (name: string, run: () => Promise<string>) => {
     try {
@@ -43,7 +46,12 @@ export async function examine(world: World, options: { json?: boolean }): Promis
     await test("vault", async () => {
       const status = await reached.request(vaultStatus, {}, {}, REQUEST);
       const answer = await fetch(new URL("/", status.vaultUrl)).catch((cause: unknown) => {
-        throw new StillpointError("UNREACHABLE", { what: "The vault's HTTP side cannot be reached from here", where: status.vaultUrl, why: String(cause), cause });
+        throw new StillpointError("UNREACHABLE", {
+          what: "The vault's HTTP side cannot be reached from here",
+          where: status.vaultUrl,
+          why: String(cause),
+          cause,
+        });
       });
       await answer.body?.cancel();
       return `repository ${status.repositoryId}, format ${status.formatVersion}, at ${status.url}`;
@@ -53,20 +61,37 @@ export async function examine(world: World, options: { json?: boolean }): Promis
       return "answers";
     });
     const plans = await (await reached.bucket(BUCKETS.plans)).entries();
-    if (plans.length === 0) found({ name: "plans", ok: false, detail: "none is in force", hint: "start with a plan file; its errors are in the gateway's log and in `stillpoint status`" });
+    if (plans.length === 0)
+      found({
+        name: "plans",
+        ok: false,
+        detail: "none is in force",
+        hint: "start with a plan file; its errors are in the gateway's log and in `stillpoint status`",
+      });
     const agents = await (await reached.bucket(BUCKETS.agents)).entries();
     for (const { value: plan } of plans) {
       for (const [source, spec] of Object.entries(plan.definition.sources)) {
         await test(`${plan.plan}: ${source}`, () => testSource(world, spec));
-        const fitting = agents.filter(({ value }) => value.kind === spec.kind && value.site === spec.at && value.roles.includes("capture"));
-        if (fitting.length === 0) found({ name: `${plan.plan}: ${source}`, ok: false, detail: `no agent of kind ${spec.kind} lives at site ${spec.at}`, hint: `start agent-${spec.kind} there` });
+        const fitting = agents.filter(
+          ({ value }) => value.kind === spec.kind && value.site === spec.at && value.roles.includes("capture"),
+        );
+        if (fitting.length === 0)
+          found({
+            name: `${plan.plan}: ${source}`,
+            ok: false,
+            detail: `no agent of kind ${spec.kind} lives at site ${spec.at}`,
+            hint: `start agent-${spec.kind} there`,
+          });
       }
     }
   }
   const bad = findings.filter(({ ok }) => !ok);
   if (options.json) world.out(`${JSON.stringify({ findings }, undefined, 2)}\n`);
   if (bad.length === 0) return;
-  throw new StillpointError("VERIFICATION_FAILED", { what: `${bad.length} of ${findings.length} are not as they must be`, where: bad.map(({ name }) => name).join(", ") });
+  throw new StillpointError("VERIFICATION_FAILED", {
+    what: `${bad.length} of ${findings.length} are not as they must be`,
+    where: bad.map(({ name }) => name).join(", "),
+  });
 }
 
 /** Opens the source as a capture does, and lets it go: rights and settings are tested by use. Needs its secrets here. */
@@ -76,7 +101,8 @@ async function testSource(world: World, spec: SourceSpec): Promise<string> {
     await using capture = await openSource(spec, {
       directory,
       signal: AbortSignal.any([world.signal, AbortSignal.timeout(SOURCE_TIMEOUT_MS)]),
-      secret: (reference) => resolveSecret(reference, { environment: world.environment, readFile: (path) => readFileSync(path, "utf8") }),
+      secret: (reference) =>
+        resolveSecret(reference, { environment: world.environment, readFile: (path) => readFileSync(path, "utf8") }),
       monotonicMs: world.clock.monotonicMs,
       now: world.clock.now,
       log: () => undefined,

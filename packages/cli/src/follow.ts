@@ -8,8 +8,17 @@ type Board = ReturnType<typeof progressBoard>;
 const REDRAW_MS = 100;
 
 /** Shows what is heard of a run, or of a proof, until `work` is done. */
-async function watched<Result>(bus: GuestBus, id: string | undefined, board: Board, work: () => Promise<Result>): Promise<Result> {
-  await using _heard = await bus.hearSignals(progress, { parameters: id === undefined ? {} : { runId: id } }, ({ body }) => board.show(body.source, body));
+async function watched<Result>(
+  bus: GuestBus,
+  id: string | undefined,
+  board: Board,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await using _heard = await bus.hearSignals(
+    progress,
+    { parameters: id === undefined ? {} : { runId: id } },
+    ({ body }) => board.show(body.source, body),
+  );
   const redraw = setInterval(() => board.tick(), REDRAW_MS);
   try {
     return await work();
@@ -20,7 +29,13 @@ async function watched<Result>(bus: GuestBus, id: string | undefined, board: Boa
 }
 
 /** Waits until the run has ended; gives its point, or throws the run's own error. */
-export function followRun(bus: GuestBus, runId: string, after: number, board: Board, signal: AbortSignal): Promise<Point> {
+export function followRun(
+  bus: GuestBus,
+  runId: string,
+  after: number,
+  board: Board,
+  signal: AbortSignal,
+): Promise<Point> {
   return watched(bus, runId, board, async () => {
     const ended = new AbortController();
     const until = AbortSignal.any([signal, ended.signal]);
@@ -29,7 +44,8 @@ export function followRun(bus: GuestBus, runId: string, after: number, board: Bo
       const sealed = new Map<string, Point>();
       for await (const fact of bus.followEvents([runFinished, runFailed, pointSealed], { after, signal: until })) {
         if (fact.type === "current") continue;
-        if (fact.type === runFailed.subject && fact.body.runId === runId) throw StillpointError.fromBody(fact.body.error);
+        if (fact.type === runFailed.subject && fact.body.runId === runId)
+          throw StillpointError.fromBody(fact.body.error);
         if (fact.type === runFinished.subject && fact.body.runId === runId) pointId = fact.body.pointId;
         if (fact.type === pointSealed.subject) sealed.set(fact.body.point.pointId, fact.body.point);
         const point = pointId === undefined ? undefined : sealed.get(pointId);

@@ -6,7 +6,10 @@ import type { World } from "./world.ts";
 
 const REQUEST = { timeoutMs: 10_000 };
 
-export async function listPoints(world: World, options: { plan?: string; limit: string; json?: boolean }): Promise<void> {
+export async function listPoints(
+  world: World,
+  options: { plan?: string; limit: string; json?: boolean },
+): Promise<void> {
   await using bus = await reachBus(world);
   const asked = { limit: Number(options.limit), ...(options.plan === undefined ? {} : { plan: options.plan }) };
   const { points, next } = await bus.request(queryPoints, {}, asked, REQUEST);
@@ -36,8 +39,17 @@ export async function showPoint(world: World, pointId: string, options: { json?:
     return;
   }
   const { point, proofs, backups } = found;
-  const rows = backups.map((each) => [each.source, each.type, each.backupId, bytes(each.bytes), bytes(each.storedBytes), each.checksum.slice(0, 12)]);
-  world.out(`${describePoint(point)}\n\n${table(["source", "type", "backup", "read", "stored", "checksum"], rows, [3, 4])}\n`);
+  const rows = backups.map((each) => [
+    each.source,
+    each.type,
+    each.backupId,
+    bytes(each.bytes),
+    bytes(each.storedBytes),
+    each.checksum.slice(0, 12),
+  ]);
+  world.out(
+    `${describePoint(point)}\n\n${table(["source", "type", "backup", "read", "stored", "checksum"], rows, [3, 4])}\n`,
+  );
   for (const proof of proofs) world.out(`\n  proven ${proof.finishedAt}:\n${describeProof(proof)}\n`);
   if (proofs.length === 0) world.out(`\n  unproven; prove it: npm run stillpoint -- validate ${pointId}\n`);
 }

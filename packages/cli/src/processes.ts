@@ -35,12 +35,21 @@ const POLL_MS = 50;
 /** Starts one group and waits until it is ready. Its log goes to a file; what it said last is in the error. */
 export async function startProcess(
   group: ProcessGroup,
-  settings: { environment: Record<string, string | undefined>; logFile: string; healthPort: number; signal: AbortSignal },
+  settings: {
+    environment: Record<string, string | undefined>;
+    logFile: string;
+    healthPort: number;
+    signal: AbortSignal;
+  },
 ): Promise<RunningProcess> {
   const paths = group.services.map((name) => servicePath(name));
   const host = fileURLToPath(import.meta.resolve("@stillpoint/service/host"));
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", host, ...paths], {
-    env: { ...settings.environment, STILLPOINT_HEALTH_PORT: String(settings.healthPort), STILLPOINT_PARENT_PID: String(process.pid) },
+    env: {
+      ...settings.environment,
+      STILLPOINT_HEALTH_PORT: String(settings.healthPort),
+      STILLPOINT_PARENT_PID: String(process.pid),
+    },
     stdio: ["ignore", "ignore", "pipe"],
     detached: true, // Ctrl-C on the terminal is ours to pass on, once, in order
   });
@@ -48,7 +57,12 @@ export async function startProcess(
   const log = createWriteStream(settings.logFile, { flags: "a", mode: 0o600 });
   child.stderr.on("data", (chunk: Buffer) => {
     log.write(chunk);
-    last.push(...chunk.toString().split("\n").filter((line) => line !== ""));
+    last.push(
+      ...chunk
+        .toString()
+        .split("\n")
+        .filter((line) => line !== ""),
+    );
     last.splice(0, last.length - 5);
   });
   const ended = once(child, "exit").then(([code, signal]) => `ended with ${signal ?? `exit code ${code}`}`);

@@ -12,7 +12,15 @@ export type Screen = {
   monotonicMs: () => number;
 };
 
-type Line = { kind: string; step: string; bytes: number; stored: number; sinceMs: number; stepMs: number; told: string };
+type Line = {
+  kind: string;
+  step: string;
+  bytes: number;
+  stored: number;
+  sinceMs: number;
+  stepMs: number;
+  told: string;
+};
 
 const BAR = 16;
 const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -29,7 +37,13 @@ export function progressBoard(screen: Screen) {
   function show(source: string, heard: Progress): void {
     const nowMs = screen.monotonicMs();
     const line = lines.get(source) ?? {
-      kind: heard.kind, step: "", bytes: 0, stored: 0, sinceMs: nowMs, stepMs: nowMs, told: "",
+      kind: heard.kind,
+      step: "",
+      bytes: 0,
+      stored: 0,
+      sinceMs: nowMs,
+      stepMs: nowMs,
+      told: "",
     };
     lines.set(source, line);
     if (line.step !== heard.step) {
@@ -47,7 +61,9 @@ export function progressBoard(screen: Screen) {
     const words = done ? `${line.step} stored` : line.step;
     if (words === line.told) return;
     line.told = words;
-    const figures = done ? `: ${bytes(line.bytes)} read, ${bytes(line.stored)} stored, ${ratio(line.bytes, line.stored)}` : "";
+    const figures = done
+      ? `: ${bytes(line.bytes)} read, ${bytes(line.stored)} stored, ${ratio(line.bytes, line.stored)}`
+      : "";
     screen.write(`  ${source} (${line.kind}): ${words}${figures}\n`);
   }
 
@@ -55,7 +71,9 @@ export function progressBoard(screen: Screen) {
     if (!screen.isTerminal || lines.size === 0) return;
     frame += 1;
     const width = Math.max(...[...lines.keys()].map((name) => name.length));
-    const rows = [...lines].map(([source, line]) => draw(source.padEnd(width), line, screen.monotonicMs(), frame).slice(0, screen.columns - 1));
+    const rows = [...lines].map(([source, line]) =>
+      draw(source.padEnd(width), line, screen.monotonicMs(), frame).slice(0, screen.columns - 1),
+    );
     const up = drawn > 0 ? `\u001b[${drawn}A` : "";
     screen.write(`${up}${rows.map((row) => `\u001b[2K${row}`).join("\n")}\n`);
     drawn = rows.length;

@@ -22,7 +22,12 @@ export async function reachBus(world: World): Promise<GuestBus> {
   return joinBus({
     servers: servers.split(","),
     name: "cli",
-    log: { debug: quiet, info: quiet, warn: quiet, error: (fields, message) => world.errorLine(`${message} ${JSON.stringify(fields)}`) },
+    log: {
+      debug: quiet,
+      info: quiet,
+      warn: quiet,
+      error: (fields, message) => world.errorLine(`${message} ${JSON.stringify(fields)}`),
+    },
     clock: world.clock,
     random: world.random,
     connectTimeoutMs: 3_000,

@@ -20,9 +20,13 @@ export async function initialiseRepository(world: World, options: RepositoryOpti
     random: world.random,
     now: world.clock.now,
   });
-  if (options.json) world.out(`${JSON.stringify({ repository: store.url, keyFile: options.keyFile, keyFileMade: made })}\n`);
+  if (options.json)
+    world.out(`${JSON.stringify({ repository: store.url, keyFile: options.keyFile, keyFileMade: made })}\n`);
   else world.out(`repository made at ${store.url}\n`);
-  if (made) world.errorLine(`a random passphrase was written to ${options.keyFile}: without a copy of it elsewhere, every backup is lost with this machine`);
+  if (made)
+    world.errorLine(
+      `a random passphrase was written to ${options.keyFile}: without a copy of it elsewhere, every backup is lost with this machine`,
+    );
 }
 
 /** The directory that a repository's URL names; undefined for an object store, whose bucket is its owner's to make. */
@@ -50,8 +54,15 @@ export async function checkRepository(world: World, options: RepositoryOptions &
   if (options.json) world.out(`${JSON.stringify(report, undefined, 2)}\n`);
   else {
     const { problems, ...counts } = report;
-    world.out(`${Object.entries(counts).map(([what, count]) => `${what}: ${count}`).join(", ")}\n`);
-    for (const each of problems) world.out(`✗ ${each.object}: ${each.why}${each.backups.length === 0 ? "" : `; hurts ${each.backups.join(", ")}`}\n`);
+    world.out(
+      `${Object.entries(counts)
+        .map(([what, count]) => `${what}: ${count}`)
+        .join(", ")}\n`,
+    );
+    for (const each of problems)
+      world.out(
+        `✗ ${each.object}: ${each.why}${each.backups.length === 0 ? "" : `; hurts ${each.backups.join(", ")}`}\n`,
+      );
   }
   if (report.problems.length === 0) return;
   throw new StillpointError("VERIFICATION_FAILED", {

@@ -30,10 +30,17 @@ export async function restore(world: World, pointId: string | undefined, options
   const sources = chosen(point, options);
   await assertEmpty(to);
   const total = sources.reduce((sum, each) => sum + each.bytes, 0);
-  world.errorLine(`point ${point.pointId} of ${point.cut.at} (${point.cut.consistency}${point.partial ? ", PARTIAL" : ""})`);
-  for (const each of sources) world.errorLine(`  ${each.source} (${each.kind}, ${bytes(each.bytes)}) → ${join(to, each.source)}`);
+  world.errorLine(
+    `point ${point.pointId} of ${point.cut.at} (${point.cut.consistency}${point.partial ? ", PARTIAL" : ""})`,
+  );
+  for (const each of sources)
+    world.errorLine(`  ${each.source} (${each.kind}, ${bytes(each.bytes)}) → ${join(to, each.source)}`);
   if (options.dryRun) {
-    world.out(options.json ? `${JSON.stringify({ point: point.pointId, to, sources: sources.map(({ source }) => source), bytes: total })}\n` : `would write up to ${bytes(total)}; nothing was written\n`);
+    world.out(
+      options.json
+        ? `${JSON.stringify({ point: point.pointId, to, sources: sources.map(({ source }) => source), bytes: total })}\n`
+        : `would write up to ${bytes(total)}; nothing was written\n`,
+    );
     return;
   }
   await mkdir(to, { recursive: true, mode: 0o700 });
@@ -51,13 +58,21 @@ export async function restore(world: World, pointId: string | undefined, options
 function openReader(world: World, options: RestoreOptions): Promise<PointReader> {
   if (options.repository === undefined) return vaultReader(world);
   if (options.keyFile !== undefined) return repositoryReader(world, options.repository, options.keyFile);
-  throw new StillpointError("INVALID_REQUEST", { what: "A repository needs its key", where: "--key-file", why: "it is missing" });
+  throw new StillpointError("INVALID_REQUEST", {
+    what: "A repository needs its key",
+    where: "--key-file",
+    why: "it is missing",
+  });
 }
 
 function chosen(point: Point, options: RestoreOptions): PointSource[] {
   if (options.source === undefined) {
     if (options.path === undefined) return point.sources;
-    throw new StillpointError("INVALID_REQUEST", { what: "A path needs its source", where: "--source", why: "it is missing" });
+    throw new StillpointError("INVALID_REQUEST", {
+      what: "A path needs its source",
+      where: "--source",
+      why: "it is missing",
+    });
   }
   const found = point.sources.filter(({ source }) => source === options.source);
   if (found.length > 0) return found;
@@ -65,7 +80,10 @@ function chosen(point: Point, options: RestoreOptions): PointSource[] {
   throw new StillpointError("NOT_FOUND", {
     what: "The point does not hold that source",
     where: options.source,
-    why: left === undefined ? `it holds ${point.sources.map(({ source }) => source).join(", ")}` : `it was left out: ${left.reason}`,
+    why:
+      left === undefined
+        ? `it holds ${point.sources.map(({ source }) => source).join(", ")}`
+        : `it was left out: ${left.reason}`,
   });
 }
 
@@ -99,16 +117,19 @@ async function restoreSource(
     read += more;
   };
   try {
-    const count = options.path === undefined
-      ? await restoreTree(directory, source.backups, source.mark, {
-          read: (backupId) => reader.read(point, backupId, undefined),
-          layout: await layoutOf(source.kind),
-          keepOwners: process.getuid?.() === 0,
-          progress,
-        })
-      : await restorePath(reader, point, source, directory, options.path, progress);
+    const count =
+      options.path === undefined
+        ? await restoreTree(directory, source.backups, source.mark, {
+            read: (backupId) => reader.read(point, backupId, undefined),
+            layout: await layoutOf(source.kind),
+            keepOwners: process.getuid?.() === 0,
+            progress,
+          })
+        : await restorePath(reader, point, source, directory, options.path, progress);
     const ms = world.clock.monotonicMs() - startedMs;
-    world.errorLine(`${world.isTerminal ? "\r" : ""}  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`);
+    world.errorLine(
+      `${world.isTerminal ? "\r" : ""}  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`,
+    );
     return { source: source.source, kind: source.kind, directory, bytes: count, ms };
   } finally {
     clearInterval(alive);

@@ -33,7 +33,9 @@ export async function runAsCommand(run: (world: World) => Promise<unknown>): Pro
   };
   const code = await outcome(world, run);
   // What is still to be printed must not be cut off by the end; a connection left open must not prevent it.
-  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.write("", () => done()))));
+  await Promise.all(
+    [process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.write("", () => done()))),
+  );
   process.exit(code);
 }
 
@@ -43,7 +45,8 @@ async function outcome(world: World, run: (world: World) => Promise<unknown>): P
     return 0;
   } catch (error) {
     const known = toStillpointError(error, "The command failed");
-    if (process.argv.includes("--json") && known.code !== "PARTIAL") world.out(`${JSON.stringify({ error: known.toBody() })}\n`);
+    if (process.argv.includes("--json") && known.code !== "PARTIAL")
+      world.out(`${JSON.stringify({ error: known.toBody() })}\n`);
     world.errorLine(describe(known));
     if (known.code === "INTERNAL" && error instanceof Error) world.errorLine(error.stack ?? "");
     return known.exit;

@@ -1,7 +1,7 @@
+import { toStillpointError } from "@stillpoint/contracts/errors";
 import { queryPoints, queryRuns } from "@stillpoint/contracts/queries";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { vaultStatus } from "@stillpoint/contracts/vault";
-import { toStillpointError } from "@stillpoint/contracts/errors";
 import { span, table } from "./figures.ts";
 import { reachBus } from "./reach.ts";
 import type { World } from "./world.ts";
@@ -25,10 +25,14 @@ export async function showStatus(world: World, options: { json?: boolean }): Pro
     }),
   );
   if (options.json) {
-    world.out(`${JSON.stringify({ vault, plans: shown, agents: agents.map(({ value }) => value), runs }, undefined, 2)}\n`);
+    world.out(
+      `${JSON.stringify({ vault, plans: shown, agents: agents.map(({ value }) => value), runs }, undefined, 2)}\n`,
+    );
     return;
   }
-  world.out("ok" in vault ? `vault: repository ${vault.ok.repositoryId} at ${vault.ok.url}\n\n` : `vault: ${vault.error}\n\n`);
+  world.out(
+    "ok" in vault ? `vault: repository ${vault.ok.repositoryId} at ${vault.ok.url}\n\n` : `vault: ${vault.error}\n\n`,
+  );
   const planRows = shown.map(({ plan, revision, rpoMs, newest, ageMs }) => [
     plan,
     revision.slice(0, 12),
@@ -37,7 +41,13 @@ export async function showStatus(world: World, options: { json?: boolean }): Pro
     newest?.verdict ?? "–",
   ]);
   world.out(`${table(["plan", "revision", "newest point", "cut", "proof"], planRows)}\n\n`);
-  const agentRows = agents.map(({ value }) => [value.kind, value.site, value.roles.join(", "), value.runtimes.join(", ") || "none", value.since]);
+  const agentRows = agents.map(({ value }) => [
+    value.kind,
+    value.site,
+    value.roles.join(", "),
+    value.runtimes.join(", ") || "none",
+    value.since,
+  ]);
   world.out(`${table(["agent", "site", "roles", "rehearses", "since"], agentRows)}\n`);
   if ("ok" in runs) {
     const rows = runs.ok.runs.map((run) => [run.runId, run.plan, run.state, run.startedAt, run.error?.what ?? ""]);

@@ -21,18 +21,23 @@ export type SystemOptions = {
   environment: Record<string, string>;
 };
 
-export type System = AsyncDisposable & Endpoints & { processes: readonly RunningProcess[]; repository: string; keyFile: string };
+export type System = AsyncDisposable &
+  Endpoints & { processes: readonly RunningProcess[]; repository: string; keyFile: string };
 
 /** The whole system on this machine: NATS, a repository in a directory, the services. Disposal stops all of it. */
 export async function startSystem(world: World, options: SystemOptions): Promise<System> {
   await using starting = new AsyncDisposableStack();
   const { home } = world;
-  for (const part of ["nats", "logs", "catalog", "vault", "agents", "repository"]) await mkdir(join(home, part), { recursive: true });
+  for (const part of ["nats", "logs", "catalog", "vault", "agents", "repository"])
+    await mkdir(join(home, part), { recursive: true });
 
   const say = (line: string) => world.errorLine(`  ${line}`);
   say("NATS …");
   const nats = starting.use(
-    await startNats({ part: await ensureNats({ directory: options.partsDirectory, log: say }), dir: join(home, "nats") }),
+    await startNats({
+      part: await ensureNats({ directory: options.partsDirectory, log: say }),
+      dir: join(home, "nats"),
+    }),
   );
   const repository = join(home, "repository");
   const keyFile = join(home, "repository.key");
@@ -76,7 +81,12 @@ export async function startSystem(world: World, options: SystemOptions): Promise
 }
 
 /** `up` is the explicit act that makes this machine's own repository; a service never does. */
-async function ownRepository(world: World, directory: string, keyFile: string, say: (line: string) => void): Promise<void> {
+async function ownRepository(
+  world: World,
+  directory: string,
+  keyFile: string,
+  say: (line: string) => void,
+): Promise<void> {
   await makeKeyFile(keyFile);
   await using store = await openObjectStore(directory, { environment: world.environment });
   try {

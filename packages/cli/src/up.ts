@@ -3,7 +3,7 @@ import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { locateTools } from "./locate-tools.ts";
-import { startSystem, type System } from "./system.ts";
+import { type System, startSystem } from "./system.ts";
 import type { World } from "./world.ts";
 
 export type UpOptions = { plans?: string; isolate: boolean; port: string };
@@ -20,7 +20,12 @@ export async function bringUp(world: World, options: UpOptions): Promise<void> {
   }
   const planFile = resolve(options.plans);
   await access(planFile).catch((error: unknown) => {
-    throw new StillpointError("PLAN_INVALID", { what: "Cannot read the plan file", where: planFile, why: String(error), cause: error });
+    throw new StillpointError("PLAN_INVALID", {
+      what: "Cannot read the plan file",
+      where: planFile,
+      why: String(error),
+      cause: error,
+    });
   });
   const { partsDirectory } = world;
   await using system = await startSystem(world, {
@@ -50,7 +55,11 @@ export async function stayUp(world: World, system: System): Promise<void> {
   const broken = Promise.race(system.processes.map(async ({ name, ended }) => `${name} ${await ended}`));
   const how = world.signal.aborted ? undefined : await Promise.race([interrupted, broken]);
   if (how !== undefined) {
-    throw new StillpointError("INTERNAL", { what: "A process of the system ended", where: how, hint: `see ${join(world.home, "logs")}` });
+    throw new StillpointError("INTERNAL", {
+      what: "A process of the system ended",
+      where: how,
+      hint: `see ${join(world.home, "logs")}`,
+    });
   }
   world.errorLine("stopping …");
 }

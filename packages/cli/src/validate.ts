@@ -10,7 +10,12 @@ export async function validate(world: World, pointId: string, options: { json?: 
   await using bus = await reachBus(world);
   const after = await bus.lastEventSequence();
   const { proofId } = await bus.request(requestValidate, {}, { pointId }, { timeoutMs: 10_000 });
-  const board = progressBoard({ isTerminal: world.isTerminal, columns: world.columns, write: world.error, monotonicMs: world.clock.monotonicMs });
+  const board = progressBoard({
+    isTerminal: world.isTerminal,
+    columns: world.columns,
+    write: world.error,
+    monotonicMs: world.clock.monotonicMs,
+  });
   const proof = await followProof(bus, { pointId, proofId }, after, board, world.signal);
   world.out(options.json ? `${JSON.stringify(proof, undefined, 2)}\n` : `${describeProof(proof)}\n`);
   if (proof.verdict === "pass") return;

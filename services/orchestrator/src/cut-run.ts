@@ -54,7 +54,8 @@ async function cutOnce(context: RunContext, members: Members, cutId: string): Pr
     now: () => at(context),
     mark: async (source, budgetMs) => {
       const prepared = members.prepared.get(source);
-      if (prepared === undefined) throw new StillpointError("INTERNAL", { what: "A cut lost its source", where: source });
+      if (prepared === undefined)
+        throw new StillpointError("INTERNAL", { what: "A cut lost its source", where: source });
       const { mark } = await context.bus.request(
         sessionCut,
         { session: prepared.session.session },
@@ -98,7 +99,11 @@ export async function finishAll(
       try {
         const brought: RunSource | "died" = await finishSource(context, prepared, cut.evidence.cutId);
         if (brought !== "died") members.prepared.set(source, { ...prepared, brought });
-        else throw new StillpointError("SOURCE_LOST", { what: "The session died between its mark and its finish", where: source });
+        else
+          throw new StillpointError("SOURCE_LOST", {
+            what: "The session died between its mark and its finish",
+            where: source,
+          });
       } catch (error) {
         context.signal.throwIfAborted();
         if (isOptional(context, source)) leaveOut(members, source, error);

@@ -38,12 +38,16 @@ export async function takeCut(
     } catch (error) {
       // It may be quiet all the same: only its answer was lost.
       await released(ports);
-      return { taken: false, failures: [{ error: toStillpointError(error, "Cannot make the application quiet").toBody() }] };
+      return {
+        taken: false,
+        failures: [{ error: toStillpointError(error, "Cannot make the application quiet").toBody() }],
+      };
     }
   }
   const firstRequestMs = ports.monotonicMs();
   const deadlineMs = firstRequestMs + cut.budgetMs;
-  const answers = ports.fence === undefined ? await inTurn(members, deadlineMs, ports) : await atOnce(members, deadlineMs, ports);
+  const answers =
+    ports.fence === undefined ? await inTurn(members, deadlineMs, ports) : await atOnce(members, deadlineMs, ports);
   const releasedMs = ports.fence === undefined ? undefined : ports.monotonicMs();
   const heldThroughout = await released(ports);
 
@@ -72,9 +76,20 @@ function atOnce(members: readonly CutMember[], deadlineMs: number, ports: CutPor
 
 /** Stores without a log first: only those with one can be marked at any later position. */
 async function inTurn(members: readonly CutMember[], deadlineMs: number, ports: CutPorts): Promise<Answer[]> {
-  const snapshots = await atOnce(members.filter((member) => !member.hasLog), deadlineMs, ports);
+  const snapshots = await atOnce(
+    members.filter((member) => !member.hasLog),
+    deadlineMs,
+    ports,
+  );
   if (snapshots.some((answer) => "error" in answer)) return snapshots;
-  return [...snapshots, ...(await atOnce(members.filter((member) => member.hasLog), deadlineMs, ports))];
+  return [
+    ...snapshots,
+    ...(await atOnce(
+      members.filter((member) => member.hasLog),
+      deadlineMs,
+      ports,
+    )),
+  ];
 }
 
 async function askMark(source: string, deadlineMs: number, ports: CutPorts): Promise<Answer> {

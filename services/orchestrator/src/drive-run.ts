@@ -26,12 +26,20 @@ export async function driveRun(context: RunContext): Promise<void> {
   if (state.state === "sealed") return sayGoodbye(context, "close", "the point is sealed");
   if (state.state === "failed") return sayGoodbye(context, "abort", state.error.what);
   const { runId, plan, revision, pointId, entries, requestedBy, startedAt } = state;
-  await context.bus.publishEvent(runStarted, { runId }, { runId, plan, pointId, at: startedAt, revision, entries, requestedBy });
+  await context.bus.publishEvent(
+    runStarted,
+    { runId },
+    { runId, plan, pointId, at: startedAt, revision, entries, requestedBy },
+  );
   try {
     const point = await makePoint(context);
     await changeState(context, { ...commonState(context), state: "sealed", sealedAt: point.sealedAt });
     const { partial, skipped } = point;
-    await context.bus.publishEvent(runFinished, { runId }, { runId, plan, pointId, at: point.sealedAt, partial, skipped });
+    await context.bus.publishEvent(
+      runFinished,
+      { runId },
+      { runId, plan, pointId, at: point.sealedAt, partial, skipped },
+    );
   } catch (error) {
     if (isNotOurs(error, context)) throw error;
     await failRun(context, error);
@@ -54,7 +62,8 @@ async function resumeCut(context: RunContext): Promise<{ evidence: CutEvidence; 
   const { state } = context.held;
   if (state.state === "finished") return { evidence: state.evidence, members: await membersOf(context) };
   if (state.state === "cutting") {
-    if (state.fenceId !== undefined && context.plan.cut.hook !== undefined) await releaseLeftFence(context, state.fenceId);
+    if (state.fenceId !== undefined && context.plan.cut.hook !== undefined)
+      await releaseLeftFence(context, state.fenceId);
     await voidCut(context);
     return undefined;
   }
@@ -81,7 +90,10 @@ async function releaseLeftFence(context: RunContext, fenceId: string): Promise<v
     await release(hook, fenceId, GOODBYE_TIMEOUT_MS, { secret: context.secret, requestJson: context.bus.requestJson });
   } catch (error) {
     // The application goes on by itself when its expiry passes; until then the next quiesce is refused and the cut void.
-    context.log("a fence that was left could not be released", { fenceId, error: toStillpointError(error, "release").toBody() });
+    context.log("a fence that was left could not be released", {
+      fenceId,
+      error: toStillpointError(error, "release").toBody(),
+    });
   }
 }
 
@@ -92,7 +104,11 @@ async function membersOf(context: RunContext): Promise<Members> {
     const brought = await context.sources.read(source);
     if (brought?.skipped !== undefined) members.skipped.set(source, brought.skipped);
     else if (brought !== undefined) {
-      const session = await context.sessions.wait(source, brought.fenceToken - 1, context.config.STILLPOINT_OPEN_TIMEOUT_MS);
+      const session = await context.sessions.wait(
+        source,
+        brought.fenceToken - 1,
+        context.config.STILLPOINT_OPEN_TIMEOUT_MS,
+      );
       members.prepared.set(source, { session, brought });
     }
   }
@@ -141,11 +157,16 @@ async function seal(context: RunContext, evidence: CutEvidence, members: Members
   const left = [...members.skipped].map(([source, skipped]) => skippedSource(context, source, skipped));
   for (const each of left) await context.sources.write(each);
   const point = assemblePoint(context.held.state, evidence, [...sources, ...left]);
-  const reply = await context.bus.request(vaultSeal, {}, { point }, {
-    timeoutMs: SEAL_TIMEOUT_MS,
-    patienceMs: SEAL_RETRY_MS,
-    signal: context.signal,
-  });
+  const reply = await context.bus.request(
+    vaultSeal,
+    {},
+    { point },
+    {
+      timeoutMs: SEAL_TIMEOUT_MS,
+      patienceMs: SEAL_RETRY_MS,
+      signal: context.signal,
+    },
+  );
   return reply.point;
 }
 
@@ -153,8 +174,19 @@ function skippedSource(context: RunContext, source: string, skipped: string): Ru
   const { kind, at: site } = specOf(context, source);
   const runtime = { id: "none", version: "", arch: "", extensions: [], settings: {} };
   return {
-    source, kind, site, session: "none", fenceToken: 1, runtime, addresses: [], base: [], finished: [],
-    bytes: 0, storedBytes: 0, ms: 0, skipped,
+    source,
+    kind,
+    site,
+    session: "none",
+    fenceToken: 1,
+    runtime,
+    addresses: [],
+    base: [],
+    finished: [],
+    bytes: 0,
+    storedBytes: 0,
+    ms: 0,
+    skipped,
   };
 }
 
@@ -180,7 +212,9 @@ async function sayGoodbye(context: RunContext, verb: "close" | "abort", reason: 
 }
 
 function isNotOurs(error: unknown, context: RunContext): boolean {
-  return context.signal.aborted ? !isCancelled(context.signal) : error instanceof StillpointError && error.code === "LEASE_LOST" && error.where === context.held.state.runId;
+  return context.signal.aborted
+    ? !isCancelled(context.signal)
+    : error instanceof StillpointError && error.code === "LEASE_LOST" && error.where === context.held.state.runId;
 }
 
 /** A person cancelled the run: that is a result, unlike a process that stops. */

@@ -77,7 +77,8 @@ async function askByHttp(
   timeoutMs: number,
   transport: FenceTransport,
 ): Promise<unknown> {
-  const authorization = hook.token === undefined ? {} : { authorization: `Bearer ${transport.secret(hook.token).reveal()}` };
+  const authorization =
+    hook.token === undefined ? {} : { authorization: `Bearer ${transport.secret(hook.token).reveal()}` };
   const response = await fetch(hook.http, {
     method: "POST",
     headers: { "content-type": "application/json", ...authorization },

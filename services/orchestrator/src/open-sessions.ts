@@ -33,7 +33,8 @@ export function trackSessions(
     const options = { parameters: { runId }, after: eventsAfter, signal };
     for await (const fact of bus.followEvents([captureOpened, captureRefused], options)) {
       if (fact.type === captureOpened.subject) take(fact.body.source, fact.body.fenceToken, { opened: fact.body });
-      else if (fact.type === captureRefused.subject) take(fact.body.source, fact.body.fenceToken, { refused: fact.body });
+      else if (fact.type === captureRefused.subject)
+        take(fact.body.source, fact.body.fenceToken, { refused: fact.body });
     }
   })();
   // A broken follower must not leave anybody waiting for ever: the waiters below race with it.
@@ -43,7 +44,9 @@ export function trackSessions(
     /** The session that owns the source, newer than `after`. Rejects with the agent's reason if it was refused. */
     async wait(source: string, after: number, timeoutMs: number): Promise<OpenSession> {
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-      const late = new Promise<"late">((resolve) => deadline.addEventListener("abort", () => resolve("late"), { once: true }));
+      const late = new Promise<"late">((resolve) =>
+        deadline.addEventListener("abort", () => resolve("late"), { once: true }),
+      );
       for (;;) {
         const known = newest.get(source);
         if (known !== undefined && fenceTokenOf(known) > after) {

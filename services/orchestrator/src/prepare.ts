@@ -22,7 +22,9 @@ export async function commandCapture(context: RunContext, source: string): Promi
   const body = { runId, plan, revision, source, spec, mode: context.plan.cut.mode };
   const giveUpMs = context.monotonicMs() + context.config.STILLPOINT_OPEN_TIMEOUT_MS;
   for (;;) {
-    const outcome = await context.bus.publishCommand(captureSource, parameters, body, { messageId: `${runId}:${source}` });
+    const outcome = await context.bus.publishCommand(captureSource, parameters, body, {
+      messageId: `${runId}:${source}`,
+    });
     if (outcome.outcome !== "occupied" || outcome.by.body.runId === runId) return;
     if (context.monotonicMs() > giveUpMs) {
       throw new StillpointError("ALREADY_RUNNING", {
@@ -49,7 +51,13 @@ export async function prepareSource(context: RunContext, source: string, after: 
     }
     const { kind, site, runtime, addresses, fenceToken } = session;
     const brought: RunSource = {
-      source, kind, site, session: session.session, fenceToken, runtime, addresses,
+      source,
+      kind,
+      site,
+      session: session.session,
+      fenceToken,
+      runtime,
+      addresses,
       base: done.backups.map((backup) => backup.backupId),
       finished: [],
       bytes: sum(done.backups, "bytes"),
@@ -84,7 +92,11 @@ async function askReady(context: RunContext, session: OpenSession, cutId: string
 }
 
 /** Makes the repository hold everything up to the source's mark. */
-export async function finishSource(context: RunContext, prepared: Prepared, cutId: string): Promise<RunSource | "died"> {
+export async function finishSource(
+  context: RunContext,
+  prepared: Prepared,
+  cutId: string,
+): Promise<RunSource | "died"> {
   const { session, brought } = prepared;
   const { runId, plan } = context.held.state;
   const startedMs = context.monotonicMs();

@@ -1,6 +1,6 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
 import type { CutEvidence, Point, PointSource } from "@stillpoint/contracts/point";
 import type { RunSource, RunState } from "@stillpoint/contracts/state";
-import { StillpointError } from "@stillpoint/contracts/errors";
 
 /** The manifest to seal: every source with a mark of this very cut; the others skipped, which makes it partial. */
 export function assemblePoint(
@@ -24,10 +24,29 @@ export function assemblePoint(
     }
     const { source, kind, site, mark, runtime, addresses, bytes, storedBytes, ms } = each;
     captured.push({
-      source, kind, site, mark, runtime, addresses, bytes, storedBytes, ms,
+      source,
+      kind,
+      site,
+      mark,
+      runtime,
+      addresses,
+      bytes,
+      storedBytes,
+      ms,
       backups: [...each.base, ...each.finished],
     });
   }
   const { pointId, runId, plan, revision, entries, startedAt } = run;
-  return { pointId, runId, plan, revision, entries, startedAt, cut, sources: captured, skipped, partial: skipped.length > 0 };
+  return {
+    pointId,
+    runId,
+    plan,
+    revision,
+    entries,
+    startedAt,
+    cut,
+    sources: captured,
+    skipped,
+    partial: skipped.length > 0,
+  };
 }

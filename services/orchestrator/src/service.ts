@@ -34,39 +34,43 @@ export const service = defineService({
     const store = runStore(buckets.runs, newId);
 
     resources.use(
-      await bus.takeCommands(runBackup, { concurrency: config.STILLPOINT_RUNS_AT_ONCE, ackWaitMs: context.ackWaitMs }, async ({ body, signal, delay }) => {
-        await using lease = await bus.acquireLease(`run.${body.runId}`, owner);
-        // Another process drives it: offered again until that one has ended it, or is gone.
-        if (lease === undefined) return delay(LEASE_RETRY_MS);
-        const ended = new AbortController();
-        try {
-          const held = await takeOver(store, context, body, owner, newId);
-          const runSignal = AbortSignal.any([signal, lease.lost, ended.signal]);
-          watchCancellation(buckets.cancellations, body.runId, ended, runSignal, context);
-          const ports = { bus, store, held, now: context.clock.now };
-          const { plan: name, revision } = held.state;
-          const plan = (await buckets.revisions.get(`${name}.${revision}`))?.value.definition;
-          if (plan === undefined) return await failRun(ports, revisionUnknown(name, revision));
-          await driveRun({
-            ...ports,
-            config,
-            plan,
-            sources: sourceStore(buckets.sources, body.runId),
-            sessions: trackSessions(bus, buckets.leases, held.state, runSignal),
-            monotonicMs: context.clock.monotonicMs,
-            newId,
-            secret: context.secret,
-            signal: runSignal,
-            log: (message, fields) => context.log.info({ runId: body.runId, plan: name, ...fields }, message),
-          });
-        } catch (error) {
-          // Whoever took over drives it on; this process has nothing more to say.
-          if (error instanceof StillpointError && error.code === "LEASE_LOST") return delay(LEASE_RETRY_MS);
-          throw error;
-        } finally {
-          ended.abort(new StillpointError("LEASE_LOST", { what: "The run has ended", where: body.runId }));
-        }
-      }),
+      await bus.takeCommands(
+        runBackup,
+        { concurrency: config.STILLPOINT_RUNS_AT_ONCE, ackWaitMs: context.ackWaitMs },
+        async ({ body, signal, delay }) => {
+          await using lease = await bus.acquireLease(`run.${body.runId}`, owner);
+          // Another process drives it: offered again until that one has ended it, or is gone.
+          if (lease === undefined) return delay(LEASE_RETRY_MS);
+          const ended = new AbortController();
+          try {
+            const held = await takeOver(store, context, body, owner, newId);
+            const runSignal = AbortSignal.any([signal, lease.lost, ended.signal]);
+            watchCancellation(buckets.cancellations, body.runId, ended, runSignal, context);
+            const ports = { bus, store, held, now: context.clock.now };
+            const { plan: name, revision } = held.state;
+            const plan = (await buckets.revisions.get(`${name}.${revision}`))?.value.definition;
+            if (plan === undefined) return await failRun(ports, revisionUnknown(name, revision));
+            await driveRun({
+              ...ports,
+              config,
+              plan,
+              sources: sourceStore(buckets.sources, body.runId),
+              sessions: trackSessions(bus, buckets.leases, held.state, runSignal),
+              monotonicMs: context.clock.monotonicMs,
+              newId,
+              secret: context.secret,
+              signal: runSignal,
+              log: (message, fields) => context.log.info({ runId: body.runId, plan: name, ...fields }, message),
+            });
+          } catch (error) {
+            // Whoever took over drives it on; this process has nothing more to say.
+            if (error instanceof StillpointError && error.code === "LEASE_LOST") return delay(LEASE_RETRY_MS);
+            throw error;
+          } finally {
+            ended.abort(new StillpointError("LEASE_LOST", { what: "The run has ended", where: body.runId }));
+          }
+        },
+      ),
     );
   },
 });
@@ -85,7 +89,13 @@ async function takeOver(
   if (found === undefined) {
     const { runId, plan, revision, entries, requestedBy } = command;
     return store.open({
-      state: "opened", runId, plan, revision, entries, requestedBy, owner,
+      state: "opened",
+      runId,
+      plan,
+      revision,
+      entries,
+      requestedBy,
+      owner,
       pointId: newId(),
       startedAt: toInstant(context.clock.now()),
       attempts: 1,
@@ -117,7 +127,9 @@ function watchCancellation(
   const watching = async () => {
     for await (const change of cancellations.watch(runId, signal)) {
       if (change.type !== "put") continue;
-      ended.abort(new StillpointError("CANCELLED", { what: "The run was cancelled", where: runId, why: change.value.reason }));
+      ended.abort(
+        new StillpointError("CANCELLED", { what: "The run was cancelled", where: runId, why: change.value.reason }),
+      );
       return;
     }
   };

@@ -1,8 +1,11 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ErrorBody } from "@stillpoint/contracts/errors";
+import { StillpointError } from "@stillpoint/contracts/errors";
 
-type Step<Done> = { state: "working"; doing: string; bytes: number } | ({ state: "done" } & Done) | { state: "failed"; error: ErrorBody };
+type Step<Done> =
+  | { state: "working"; doing: string; bytes: number }
+  | ({ state: "done" } & Done)
+  | { state: "failed"; error: ErrorBody };
 
 export type StepPorts<Done> = {
   ask: () => Promise<Step<Done>>;

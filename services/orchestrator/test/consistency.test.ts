@@ -24,7 +24,14 @@ function fenced(changes: Partial<CutObservation> = {}): CutObservation {
 describe("the class of a cut", () => {
   it("is fenced when every piece of evidence is there", () => {
     const cut = judgeCut(fenced({ sequence: 12 }));
-    expect(cut).toMatchObject({ consistency: "fenced", reasons: [], windowMs: 49, skewMs: 40, fencedMs: 60, sequence: 12 });
+    expect(cut).toMatchObject({
+      consistency: "fenced",
+      reasons: [],
+      windowMs: 49,
+      skewMs: 40,
+      fencedMs: 60,
+      sequence: 12,
+    });
     expect(cut.offsetsMs).toEqual({ orders: 9, graph: 49 });
   });
 
@@ -32,8 +39,18 @@ describe("the class of a cut", () => {
     ["the hook lied or its fence expired", { heldThroughout: false }, /did not stay quiet/],
     ["a mark was asked for before the confirmation", { confirmedMs: 102 }, /had not confirmed/],
     ["the release left before the last mark was in", { releasedMs: 149 }, /released before/],
-    ["a source is not at one moment", { marks: [{ source: "uploads", mark: { ...mark, fuzzy: "budget passed" }, repliedMs: 105 }] }, /uploads: budget passed/],
-    ["a mark is of another cut", { marks: [{ source: "graph", mark: { ...mark, cutId: "01900000-0000-7000-8000-000000000002" }, repliedMs: 105 }] }, /another cut/],
+    [
+      "a source is not at one moment",
+      { marks: [{ source: "uploads", mark: { ...mark, fuzzy: "budget passed" }, repliedMs: 105 }] },
+      /uploads: budget passed/,
+    ],
+    [
+      "a mark is of another cut",
+      {
+        marks: [{ source: "graph", mark: { ...mark, cutId: "01900000-0000-7000-8000-000000000002" }, repliedMs: 105 }],
+      },
+      /another cut/,
+    ],
   ])("is fuzzy, with the reason, when %s", (_, change, reason) => {
     const cut = judgeCut(fenced(change));
     expect(cut.consistency).toBe("fuzzy");
@@ -42,7 +59,10 @@ describe("the class of a cut", () => {
 
   it("is fuzzy when the release was not answered", () => {
     const { heldThroughout: _, ...unanswered } = fenced();
-    expect(judgeCut(unanswered)).toMatchObject({ consistency: "fuzzy", reasons: [expect.stringMatching(/not answered/)] });
+    expect(judgeCut(unanswered)).toMatchObject({
+      consistency: "fuzzy",
+      reasons: [expect.stringMatching(/not answered/)],
+    });
   });
 
   it("is aligned without a fence, if every store is at one moment of its own", () => {

@@ -8,7 +8,11 @@ const members = [
   { source: "orders", hasLog: true },
 ];
 
-function recorded(overrides: { mark?: CutPorts["mark"]; quiesce?: () => Promise<{ sequence?: number }>; fence?: boolean }) {
+function recorded(overrides: {
+  mark?: CutPorts["mark"];
+  quiesce?: () => Promise<{ sequence?: number }>;
+  fence?: boolean;
+}) {
   const order: string[] = [];
   let clock = 0;
   const ports: CutPorts = {

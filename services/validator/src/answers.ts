@@ -1,7 +1,7 @@
-import type { VaultClient } from "@stillpoint/agent/vault-client";
-import { maxRow, type StoreCheckRow, statementRow, storeCheckRow, valueRow } from "@stillpoint/contracts/query";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import type { VaultClient } from "@stillpoint/agent/vault-client";
+import { maxRow, type StoreCheckRow, statementRow, storeCheckRow, valueRow } from "@stillpoint/contracts/query";
 import type { z } from "zod";
 
 /** Rows of results that the vault keeps, each parsed as it passes. */

@@ -13,7 +13,8 @@ export async function compareSorted(left: AsyncIterable<string>, right: AsyncIte
     seen.left += 1;
     if (before !== undefined && codePointOrder(before, value) >= 0) seen.unsorted = true;
     before = value;
-    while (candidate.done !== true && codePointOrder(candidate.value, value) < 0) candidate = await advance(candidate.value);
+    while (candidate.done !== true && codePointOrder(candidate.value, value) < 0)
+      candidate = await advance(candidate.value);
     if (candidate.done !== true && candidate.value === value) continue;
     seen.missing += 1;
     if (seen.samples.length < MOST_SAMPLES) seen.samples.push(value);

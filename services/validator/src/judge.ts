@@ -11,7 +11,12 @@ export function judgeStore(source: string, rows: readonly StoreCheckRow[]): Chec
   if (rows.length === 0) {
     return [{ name: `${source}: own checks`, verdict: "inconclusive", detail: "none was answered", sources: [source] }];
   }
-  return rows.map((row) => ({ name: `${source}: ${row.name}`, verdict: row.verdict, detail: row.detail, sources: [source] }));
+  return rows.map((row) => ({
+    name: `${source}: ${row.name}`,
+    verdict: row.verdict,
+    detail: row.detail,
+    sources: [source],
+  }));
 }
 
 export function judgeReference(question: Question, seen: Comparison, promised: Promised): Check {
@@ -29,10 +34,18 @@ export function judgeSequence(question: Question, maxima: readonly (number | nul
   if (new Set(numbers).size > 1) return check(question, across(promised), `${shown}${because(promised)}`);
   const [max = 0] = numbers;
   if (promised.sequence !== undefined && max > promised.sequence) {
-    return check(question, across(promised), `${shown}: later than the cut, which was at ${promised.sequence}${because(promised)}`);
+    return check(
+      question,
+      across(promised),
+      `${shown}: later than the cut, which was at ${promised.sequence}${because(promised)}`,
+    );
   }
   if (promised.sequence !== undefined && max < promised.sequence) {
-    return check(question, across(promised), `${shown}: the application was at ${promised.sequence} at the cut${because(promised)}`);
+    return check(
+      question,
+      across(promised),
+      `${shown}: the application was at ${promised.sequence} at the cut${because(promised)}`,
+    );
   }
   const cut = promised.sequence === undefined ? "" : ", exactly the application's at the cut";
   return check(question, "pass", `${max} in all ${numbers.length}${cut}`);
@@ -42,7 +55,11 @@ export function judgeStatement(question: Extract<Question, { rule: "statement" }
   const value = rows[0]?.[0];
   const found = value === undefined ? "no row" : String(value);
   // Drivers give large integers as text: the comparison is by what a person would read.
-  return check(question, value !== undefined && String(value) === String(question.expect) ? "pass" : "fail", `${found}, expected ${question.expect}`);
+  return check(
+    question,
+    value !== undefined && String(value) === String(question.expect) ? "pass" : "fail",
+    `${found}, expected ${question.expect}`,
+  );
 }
 
 export function judgeEgress(
@@ -53,14 +70,21 @@ export function judgeEgress(
   const open = probes.filter((probe) => probe.reached);
   const name = `${source}: the sandbox reaches nothing`;
   if (probes.length === 0) return { name, verdict: "inconclusive", detail: "the probe did not run", sources: [source] };
-  if (open.length === 0) return { name, verdict: "pass", detail: `${probes.length} addresses tried`, sources: [source] };
+  if (open.length === 0)
+    return { name, verdict: "pass", detail: `${probes.length} addresses tried`, sources: [source] };
   const detail = `reached ${open.map((probe) => probe.address).join(", ")}`;
-  return { name, verdict: permitted ? "pass" : "inconclusive", detail: permitted ? `${detail}; the plan permits it` : detail, sources: [source] };
+  return {
+    name,
+    verdict: permitted ? "pass" : "inconclusive",
+    detail: permitted ? `${detail}; the plan permits it` : detail,
+    sources: [source],
+  };
 }
 
 /** One failed check fails the proof; one that could not be decided leaves it open. */
 export function judgeProof(checks: readonly Check[]): { verdict: Verdict; reasons: string[] } {
-  const of = (verdict: Verdict) => checks.filter((each) => each.verdict === verdict).map((each) => `${each.name}: ${each.detail}`);
+  const of = (verdict: Verdict) =>
+    checks.filter((each) => each.verdict === verdict).map((each) => `${each.name}: ${each.detail}`);
   const failed = of("fail");
   const open = of("inconclusive");
   if (failed.length > 0) return { verdict: "fail", reasons: [...failed, ...open] };
@@ -77,5 +101,7 @@ function across(promised: Promised): Verdict {
 }
 
 function because(promised: Promised): string {
-  return promised.consistency === "fenced" ? "" : ` (the point is ${promised.consistency}: its stores are not at one moment)`;
+  return promised.consistency === "fenced"
+    ? ""
+    : ` (the point is ${promised.consistency}: its stores are not at one moment)`;
 }

@@ -65,7 +65,10 @@ async function decide(question: Question, answers: Answers, promised: Promised):
     }
     case "reference": {
       const [from, to] = question.sides;
-      const seen = await compareSorted(answers.values(from.source, from.query.id), answers.values(to.source, to.query.id));
+      const seen = await compareSorted(
+        answers.values(from.source, from.query.id),
+        answers.values(to.source, to.query.id),
+      );
       return [judgeReference(question, seen, promised)];
     }
     case "sequence": {
@@ -85,7 +88,8 @@ function unanswered(question: Question, ended: ReadonlyMap<string, Ended>): stri
     if (end === undefined) return `${source} is not in the point`;
     if (end.state !== "finished") return `${source} was not restored`;
     const failed = end.event.failed.find(({ id }) => id === query.id);
-    if (failed !== undefined) return `${source}: ${failed.error.what}${failed.error.why === undefined ? "" : `: ${failed.error.why}`}`;
+    if (failed !== undefined)
+      return `${source}: ${failed.error.what}${failed.error.why === undefined ? "" : `: ${failed.error.why}`}`;
     if (!end.event.answered.includes(query.id)) return `${source} gave no answer`;
   }
   return undefined;

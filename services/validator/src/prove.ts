@@ -8,8 +8,8 @@ import type { Plan } from "@stillpoint/contracts/plan";
 import type { Point, PointSource, Proof } from "@stillpoint/contracts/point";
 import type { BUCKETS } from "@stillpoint/contracts/topology";
 import { vaultTicket } from "@stillpoint/contracts/vault";
-import type { ValidatorConfig } from "./config.ts";
 import { answers } from "./answers.ts";
+import type { ValidatorConfig } from "./config.ts";
 import { judgeProof } from "./judge.ts";
 import { type Ended, mergeChecks } from "./merge.ts";
 import { type Question, queriesOf, questionsOf } from "./rules.ts";
@@ -33,9 +33,17 @@ const VAULT_PATIENCE = { timeoutMs: 10_000, patienceMs: 60_000 };
 export async function provePoint(proofId: string, point: Point, plan: Plan, ports: ProvePorts): Promise<Proof> {
   const startedMs = ports.monotonicMs();
   const startedAt = toInstant(ports.now());
-  const questions = questionsOf(point.sources.map(({ source }) => source), plan.checks);
+  const questions = questionsOf(
+    point.sources.map(({ source }) => source),
+    plan.checks,
+  );
   const deadline = AbortSignal.any([ports.signal, AbortSignal.timeout(ports.config.STILLPOINT_PROOF_TIMEOUT_MS)]);
-  const { vaultUrl, ticket } = await ports.bus.request(vaultTicket, {}, { purpose: "results", proofId }, VAULT_PATIENCE);
+  const { vaultUrl, ticket } = await ports.bus.request(
+    vaultTicket,
+    {},
+    { purpose: "results", proofId },
+    VAULT_PATIENCE,
+  );
   const ended = new Map<string, Ended>();
   let answeredMs = 0;
   const askedMs = ports.monotonicMs();
@@ -82,7 +90,8 @@ async function askRehearsal(
   // Where the source is: its network is near. Elsewhere otherwise, for a rehearsal needs nothing of the source.
   const agent = (fitting.find(({ value }) => value.site === source.site) ?? fitting[0])?.value;
   if (agent === undefined) {
-    const seen = living.length === 0 ? `no agent-${source.kind} in the role rehearsal lives` : "the agents that live have another";
+    const seen =
+      living.length === 0 ? `no agent-${source.kind} in the role rehearsal lives` : "the agents that live have another";
     return `no agent can run ${source.runtime.id} (${source.runtime.version}): ${seen}`;
   }
   const backups = source.backups;
@@ -105,7 +114,9 @@ async function askRehearsal(
       mark: source.mark,
       runtime: source.runtime,
       queries: queriesOf(source.source, questions),
-      addresses: [...new Set([...point.sources.flatMap((each) => each.addresses), ...ports.config.STILLPOINT_EGRESS_PROBES])],
+      addresses: [
+        ...new Set([...point.sources.flatMap((each) => each.addresses), ...ports.config.STILLPOINT_EGRESS_PROBES]),
+      ],
       vaultUrl,
       resultsUrl,
       ticket,

@@ -12,11 +12,13 @@ export type Question =
 
 /** What a proof asks: every source's own checks, then the plan's rules. Pure. */
 export function questionsOf(sources: readonly string[], rules: readonly CheckRule[]): Question[] {
-  const own = sources.map((source): Question => ({
-    rule: "store",
-    name: source,
-    sides: [{ source, query: { type: "store", id: "store" } }],
-  }));
+  const own = sources.map(
+    (source): Question => ({
+      rule: "store",
+      name: source,
+      sides: [{ source, query: { type: "store", id: "store" } }],
+    }),
+  );
   return [...own, ...rules.map(questionOf)];
 }
 
@@ -42,6 +44,8 @@ function located(text: string, type: "values" | "max", id: string): Side {
 
 /** The queries of one source, its own checks last: they may stop its server. */
 export function queriesOf(source: string, questions: readonly Question[]): Query[] {
-  const all = questions.flatMap(({ sides }) => sides.filter((side) => side.source === source).map(({ query }) => query));
+  const all = questions.flatMap(({ sides }) =>
+    sides.filter((side) => side.source === source).map(({ query }) => query),
+  );
   return [...all.filter(({ type }) => type !== "store"), ...all.filter(({ type }) => type === "store")];
 }

@@ -23,7 +23,11 @@ export const service = defineService({
     const planOf = async (plan: string, revision: string) => {
       const found = await revisions.get(`${plan}.${revision}`);
       if (found !== undefined) return found.value.definition;
-      throw new StillpointError("PLAN_UNKNOWN", { what: "Cannot prove the point", where: `${plan}, revision ${revision}`, why: "that revision is not known any more" });
+      throw new StillpointError("PLAN_UNKNOWN", {
+        what: "Cannot prove the point",
+        where: `${plan}, revision ${revision}`,
+        why: "that revision is not known any more",
+      });
     };
 
     resources.use(
@@ -37,7 +41,9 @@ export const service = defineService({
           const { point, proofs } = await bus.request(vaultPoint, {}, { pointId }, VAULT_PATIENCE);
           if (proofs.some((proof) => proof.proofId === proofId)) return;
           const proof = await provePoint(proofId, point, await planOf(point.plan, point.revision), {
-            bus, config, agents,
+            bus,
+            config,
+            agents,
             now: clock.now,
             monotonicMs: clock.monotonicMs,
             signal: AbortSignal.any([signal, lease.lost]),

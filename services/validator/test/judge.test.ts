@@ -1,21 +1,27 @@
 import { describe, expect, it } from "vitest";
 import { compareSorted } from "../src/compare.ts";
 import { judgeEgress, judgeProof, judgeReference, judgeSequence, judgeStatement } from "../src/judge.ts";
-import { queriesOf, type Question, questionsOf } from "../src/rules.ts";
+import { type Question, queriesOf, questionsOf } from "../src/rules.ts";
 
 async function* stream(...values: string[]): AsyncGenerator<string> {
   yield* values;
 }
 
-const [reference, sequence, statement] = questionsOf([], [
-  { reference: "vectors.products.payload.id -> orders.product.id" },
-  { sequence: ["orders.log.seq", "graph.Entity.seq"] },
-  { sql: "select 0", source: "orders", expect: 0 },
-]) as [Question, Question, Extract<Question, { rule: "statement" }>];
+const [reference, sequence, statement] = questionsOf(
+  [],
+  [
+    { reference: "vectors.products.payload.id -> orders.product.id" },
+    { sequence: ["orders.log.seq", "graph.Entity.seq"] },
+    { sql: "select 0", source: "orders", expect: 0 },
+  ],
+) as [Question, Question, Extract<Question, { rule: "statement" }>];
 
 describe("questions", () => {
   it("split a rule into one query for each side's source, a source's own checks last", () => {
-    const questions = questionsOf(["orders", "vectors"], [{ reference: "vectors.products.payload.id -> orders.product.id" }]);
+    const questions = questionsOf(
+      ["orders", "vectors"],
+      [{ reference: "vectors.products.payload.id -> orders.product.id" }],
+    );
     expect(queriesOf("orders", questions)).toEqual([
       { type: "values", id: "rule0-to", of: "product.id" },
       { type: "store", id: "store" },
@@ -27,7 +33,11 @@ describe("questions", () => {
 describe("a comparison", () => {
   it("finds what the right side lacks, with samples", async () => {
     expect(await compareSorted(stream("a", "b", "d"), stream("b", "c", "e"))).toEqual({
-      left: 3, right: 3, missing: 2, samples: ["a", "d"], unsorted: false,
+      left: 3,
+      right: 3,
+      missing: 2,
+      samples: ["a", "d"],
+      unsorted: false,
     });
   });
   it("is worthless where a side is not sorted", async () => {

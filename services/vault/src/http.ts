@@ -62,7 +62,9 @@ async function putBackup(vault: VaultHttp, id: string, url: URL, request: Incomi
   const type = backupType.parse(url.searchParams.get("type"));
   const { plan, source, kind, runId } = claims;
   const aborted = new AbortController();
-  request.once("aborted", () => aborted.abort(new StillpointError("UNREACHABLE", { what: "The sender went away", where: id })));
+  request.once("aborted", () =>
+    aborted.abort(new StillpointError("UNREACHABLE", { what: "The sender went away", where: id })),
+  );
   const figures = await vault.repository.writeBackup(
     { backupId: id, plan, source, kind, type, runId, startedAt: toInstant(vault.now()) },
     request,
@@ -75,7 +77,8 @@ async function putBackup(vault: VaultHttp, id: string, url: URL, request: Incomi
 async function headBackup(vault: VaultHttp, id: string, request: IncomingMessage, response: ServerResponse) {
   if (!permitsReading(claimsOf(vault, request), id)) throw notPermitted(id);
   const figures = await vault.repository.headBackup(id);
-  if (figures === undefined) throw new StillpointError("BACKUP_UNKNOWN", { what: "There is no such backup", where: id });
+  if (figures === undefined)
+    throw new StillpointError("BACKUP_UNKNOWN", { what: "There is no such backup", where: id });
   response.writeHead(200, { [VAULT_HEADERS.figures]: asciiJson(figures) }).end();
 }
 
@@ -83,7 +86,9 @@ async function getBackup(vault: VaultHttp, id: string, url: URL, request: Incomi
   if (!permitsReading(claimsOf(vault, request), id)) throw notPermitted(id);
   const path = url.searchParams.get("path");
   const gone = new AbortController();
-  response.once("close", () => gone.abort(new StillpointError("CANCELLED", { what: "The reader went away", where: id })));
+  response.once("close", () =>
+    gone.abort(new StillpointError("CANCELLED", { what: "The reader went away", where: id })),
+  );
   const tar = vault.repository.readBackup(id, { ...(path === null ? {} : { path }), signal: gone.signal });
   // The first chunk is read before the status is sent, so that what cannot be read at all is a plain error.
   const bytes = tar[Symbol.asyncIterator]();
@@ -96,7 +101,9 @@ async function getBackup(vault: VaultHttp, id: string, url: URL, request: Incomi
     }
   } catch (error) {
     // The tar has no end then, and the trailer says why: nobody can take it for whole.
-    response.addTrailers({ [VAULT_HEADERS.error]: asciiJson(toStillpointError(error, "Cannot read the backup").toBody()) });
+    response.addTrailers({
+      [VAULT_HEADERS.error]: asciiJson(toStillpointError(error, "Cannot read the backup").toBody()),
+    });
     vault.log("backup could not be read to its end", { backupId: id, error: toStillpointError(error, "").toBody() });
   }
   response.end();

@@ -23,12 +23,14 @@ export function resultStore(directory: string) {
       const { promise, resolve, reject } = Promise.withResolvers<Readable>();
       stream.once("open", () => resolve(stream));
       stream.once("error", (error) =>
-        reject(new StillpointError("NOT_FOUND", {
-          what: "There is no such result",
-          where: `${name.proofId}, ${name.source}, ${name.check}`,
-          why: error.message,
-          cause: error,
-        })),
+        reject(
+          new StillpointError("NOT_FOUND", {
+            what: "There is no such result",
+            where: `${name.proofId}, ${name.source}, ${name.check}`,
+            why: error.message,
+            cause: error,
+          }),
+        ),
       );
       return promise;
     },

@@ -34,9 +34,13 @@ export const service = defineService({
   config: vaultConfig,
   async start(context, resources) {
     const { bus, config, clock, log } = context;
-    const store = resources.use(await openObjectStore(config.STILLPOINT_REPOSITORY, { environment: context.environment }));
+    const store = resources.use(
+      await openObjectStore(config.STILLPOINT_REPOSITORY, { environment: context.environment }),
+    );
     const passphrase = await readKeyFile(config.STILLPOINT_KEY_FILE);
-    const repository = resources.use(await openRepository(store, { passphrase, random: context.random, now: clock.now }));
+    const repository = resources.use(
+      await openRepository(store, { passphrase, random: context.random, now: clock.now }),
+    );
     const results = resultStore(join(config.STILLPOINT_VAULT_DIRECTORY, "results"));
     const ticketKey = repository.deriveKey("ticket");
     const leases = await bus.bucket(BUCKETS.leases);
@@ -86,7 +90,8 @@ export const service = defineService({
     resources.use(
       await bus.answer(vaultPoint, QUEUE, async ({ body: { pointId } }) => {
         const point = await repository.point(pointId);
-        if (point === undefined) throw new StillpointError("POINT_UNKNOWN", { what: "There is no such point", where: pointId });
+        if (point === undefined)
+          throw new StillpointError("POINT_UNKNOWN", { what: "There is no such point", where: pointId });
         return { point, proofs: await repository.proofsOf(pointId) };
       }),
     );

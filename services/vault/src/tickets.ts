@@ -7,7 +7,9 @@ const sealedClaims = z.object({ claims: ticketClaims, expiresAtMs: z.number().in
 
 /** `<base64url JSON>.<base64url HMAC-SHA-256>`; the key is derived from the repository's, so any vault of it can verify. */
 export function mintTicket(key: Uint8Array, claims: TicketClaims, expiresAtMs: number): string {
-  const body = Buffer.from(JSON.stringify({ claims, expiresAtMs } satisfies z.infer<typeof sealedClaims>)).toString("base64url");
+  const body = Buffer.from(JSON.stringify({ claims, expiresAtMs } satisfies z.infer<typeof sealedClaims>)).toString(
+    "base64url",
+  );
   return `${body}.${sign(key, body)}`;
 }
 
@@ -16,7 +18,8 @@ export function verifyTicket(key: Uint8Array, authorization: string | undefined,
   const [body = "", signature = ""] = (authorization ?? "").replace(/^Bearer /, "").split(".");
   const expected = Buffer.from(sign(key, body));
   const given = Buffer.from(signature);
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw invalid("it was not minted by this repository's vault");
+  if (given.length !== expected.length || !timingSafeEqual(given, expected))
+    throw invalid("it was not minted by this repository's vault");
   const { claims, expiresAtMs } = sealedClaims.parse(JSON.parse(Buffer.from(body, "base64url").toString()));
   if (nowMs > expiresAtMs) throw invalid(`it expired at ${new Date(expiresAtMs).toISOString()}`);
   return claims;

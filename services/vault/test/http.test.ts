@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { vaultClient } from "@stillpoint/agent/vault-client";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { Secret } from "@stillpoint/contracts/secret";
 import type { TicketClaims } from "@stillpoint/contracts/vault";
-import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import { listTar } from "@stillpoint/driver/extract";
-import { vaultClient } from "@stillpoint/agent/vault-client";
+import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import { withFaults } from "@stillpoint/object-store/faults";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import { initRepository } from "@stillpoint/repository/init-repository";
@@ -56,7 +56,12 @@ function treeOf(bodies: Record<string, Buffer>): AsyncIterable<Uint8Array> {
   const tar = createTarWriter();
   const write = async () => {
     for (const [path, body] of Object.entries(bodies)) {
-      await tar.add({ type: "file", path, mode: 0o600, mtimeMs: 0, size: body.length, hint: "content" }, (async function* () { yield body; })());
+      await tar.add(
+        { type: "file", path, mode: 0o600, mtimeMs: 0, size: body.length, hint: "content" },
+        (async function* () {
+          yield body;
+        })(),
+      );
     }
     tar.end();
   };
@@ -72,7 +77,15 @@ describe("the vault's HTTP side", () => {
     const body = randomBytes(3_000_000);
     const client = vault.client(capture);
     const figures = await client.putBackup(backupId, "full", treeOf({ "a/b": body, c: Buffer.from("c") }));
-    expect(figures).toMatchObject({ backupId, plan: "shop", source: "uploads", kind: "files", type: "full", files: 2, bytes: 3_000_001 });
+    expect(figures).toMatchObject({
+      backupId,
+      plan: "shop",
+      source: "uploads",
+      kind: "files",
+      type: "full",
+      files: 2,
+      bytes: 3_000_001,
+    });
     expect(await client.headBackup(backupId)).toEqual(figures);
     const restore = vault.client({ purpose: "restore", pointId: runId, backups: [backupId] });
     const seen: string[] = [];
@@ -85,18 +98,24 @@ describe("the vault's HTTP side", () => {
     await using vault = await startVault();
     expect(await vault.client(capture).headBackup(backupId)).toBeUndefined();
     const other = `${runId}_uploads_4_base1`;
-    await expect(vault.client(capture).putBackup(other, "full", treeOf({ a: Buffer.from("a") }))).rejects.toEqual(failure("TICKET_INVALID"));
+    await expect(vault.client(capture).putBackup(other, "full", treeOf({ a: Buffer.from("a") }))).rejects.toEqual(
+      failure("TICKET_INVALID"),
+    );
     expect(await vault.repository.headBackup(other)).toBeUndefined();
   });
 
   it("says that the disk is full, and shows nothing as stored", async () => {
     await using vault = await startVault();
     vault.faulty.add("put", { fault: "outOfSpace" });
-    await expect(vault.client(capture).putBackup(backupId, "full", treeOf({ a: randomBytes(200_000) }))).rejects.toEqual(failure("DISK_FULL"));
+    await expect(
+      vault.client(capture).putBackup(backupId, "full", treeOf({ a: randomBytes(200_000) })),
+    ).rejects.toEqual(failure("DISK_FULL"));
     vault.faulty.assertAllMet();
     expect(await vault.client(capture).headBackup(backupId)).toBeUndefined();
     // Space came back: the same bytes are taken.
-    expect(await vault.client(capture).putBackup(backupId, "full", treeOf({ a: Buffer.from("a") }))).toMatchObject({ files: 1 });
+    expect(await vault.client(capture).putBackup(backupId, "full", treeOf({ a: Buffer.from("a") }))).toMatchObject({
+      files: 1,
+    });
   });
 
   it("ends a read at a flipped byte with the damaged object's name, never as if it were whole", async () => {
@@ -128,11 +147,15 @@ describe("the vault's HTTP side", () => {
   it("keeps results for those who prove, and for nobody else", async () => {
     await using vault = await startVault();
     const rehearse = vault.client({ purpose: "rehearse", proofId: runId, source: "uploads", backups: [backupId] });
-    const rows = (async function* () { yield Buffer.from('{"max":1}\n'); })();
+    const rows = (async function* () {
+      yield Buffer.from('{"max":1}\n');
+    })();
     await rehearse.putResult(runId, "uploads", "rule0-0", rows);
     const prove = vault.client({ purpose: "results", proofId: runId });
     expect(await text(prove.getResult(runId, "uploads", "rule0-0"))).toBe('{"max":1}\n');
-    await expect(Array.fromAsync(rehearse.getResult(runId, "uploads", "rule0-0"))).rejects.toEqual(failure("TICKET_INVALID"));
+    await expect(Array.fromAsync(rehearse.getResult(runId, "uploads", "rule0-0"))).rejects.toEqual(
+      failure("TICKET_INVALID"),
+    );
     await expect(Array.fromAsync(prove.getResult(runId, "uploads", "other"))).rejects.toEqual(failure("NOT_FOUND"));
   });
 });

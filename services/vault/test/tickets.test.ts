@@ -3,7 +3,14 @@ import { mintTicket, permitsReading, permitsWriting, verifyTicket } from "../src
 
 const key = Buffer.alloc(32, 7);
 const runId = "01900000-0000-7000-8000-000000000001";
-const capture = { purpose: "capture", runId, plan: "shop", source: "orders", kind: "postgres", fenceToken: 12 } as const;
+const capture = {
+  purpose: "capture",
+  runId,
+  plan: "shop",
+  source: "orders",
+  kind: "postgres",
+  fenceToken: 12,
+} as const;
 
 describe("a ticket", () => {
   it("gives its claims back until it expires", () => {
@@ -25,7 +32,12 @@ describe("a ticket", () => {
     expect(permitsWriting(capture, `${runId}_orders_12_base1`)).toBe(true);
     expect(permitsWriting(capture, `${runId}_orders_13_base1`)).toBe(false);
     expect(permitsWriting(capture, `${runId}_orders_1_base1`)).toBe(false);
-    expect(permitsWriting({ purpose: "restore", pointId: runId, backups: [`${runId}_orders_12_base1`] }, `${runId}_orders_12_base1`)).toBe(false);
+    expect(
+      permitsWriting(
+        { purpose: "restore", pointId: runId, backups: [`${runId}_orders_12_base1`] },
+        `${runId}_orders_12_base1`,
+      ),
+    ).toBe(false);
   });
 
   it("lets a restore read the backups that it names, and no other", () => {

@@ -1,0 +1,18 @@
+import { z } from "zod";
+
+/** Of a files mark: the roots by their names in the tree. */
+export const filesMarkDetail = z.object({
+  roots: z.array(z.object({ path: z.string(), name: z.string() })),
+  files: z.number().int().nonnegative(),
+});
+
+/** The list of every file at the mark, an entry of the last backup: one JSON object a line. */
+export const LIST_PATH = ".stillpoint/files.ndjson";
+export const listLine = z.object({
+  path: z.string(),
+  size: z.number().int().nonnegative(),
+  sha256: z.string(),
+  /** False: it changed while it was read, so its hash is only that of what was sent. */
+  steady: z.boolean(),
+});
+export type ListLine = z.infer<typeof listLine>;

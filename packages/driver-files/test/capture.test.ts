@@ -1,0 +1,120 @@
+import { randomUUID } from "node:crypto";
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
+import { join } from "node:path";
+import { filesSource } from "@stillpoint/contracts/source";
+import { directoryTree } from "@stillpoint/driver/directory-tree";
+import type { DriverContext } from "@stillpoint/driver/driver";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { expect, it } from "vitest";
+import { checkTree } from "../src/answer.ts";
+import { openCapture } from "../src/capture.ts";
+import { nameRoots } from "../src/roots.ts";
+
+const KB = Buffer.alloc(1_000, 1);
+
+async function setUp(budget: { ms?: number; bytes?: number } = {}) {
+  const stack = new AsyncDisposableStack();
+  const { path } = stack.use(await temporaryDirectory("files"));
+  const data = join(path, "data");
+  const [restored, own] = [join(path, "restored"), join(path, "own")];
+  for (const each of [data, restored, own]) await mkdir(each);
+  const source = filesSource.parse({ kind: "files", paths: [data], exclude: ["**/*.tmp"], budget });
+  const context: DriverContext = {
+    directory: own,
+    signal: new AbortController().signal,
+    secret: () => {
+      throw new Error("files have no secrets");
+    },
+    monotonicMs: () => performance.now(),
+    now: Date.now,
+    log: () => undefined,
+    tools: {},
+  };
+  const capture = await openCapture(source, context);
+  const tree = directoryTree(restored);
+  const mark = () => capture.mark({ cutId: randomUUID(), budgetMs: 60_000, fenced: true });
+  return { data, restored, capture, tree, mark, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+it("restores what was at the mark: changed, new, deleted, moved, with mode, time and links", async () => {
+  await using test = await setUp();
+  const at = (name: string) => join(test.data, name);
+  await mkdir(at("sub"));
+  for (const name of ["same", "longer", "shorter", "gone", "sub/deep", "left.tmp"]) await writeFile(at(name), KB);
+  await symlink("same", at("link"));
+  await test.capture.base(test.tree);
+
+  await appendFile(at("longer"), "more");
+  await truncate(at("shorter"), 10);
+  await rm(at("gone"));
+  await rm(at("sub"), { recursive: true });
+  await writeFile(at("sub"), "a file where a directory was");
+  await writeFile(at("new"), "new");
+  await chmod(at("same"), 0o600);
+  await utimes(at("same"), 1_000_000, 1_000_000);
+  const mark = await test.mark();
+  expect(mark.fuzzy).toBeUndefined();
+  // After the mark nothing counts.
+  await writeFile(at("late"), "late");
+  await appendFile(at("new"), "er");
+  await test.capture.finish(test.tree);
+  await test.tree.finish();
+
+  const back = (name: string) => join(test.restored, "data", name);
+  expect((await readFile(back("longer"))).length).toBe(1_004);
+  expect((await readFile(back("shorter"))).length).toBe(10);
+  expect(await readFile(back("sub"), "utf8")).toBe("a file where a directory was");
+  expect(await readFile(back("new"), "utf8")).toBe("new");
+  expect(await readlink(back("link"))).toBe("same");
+  const same = await stat(back("same"));
+  expect([same.mode & 0o777, same.mtimeMs]).toEqual([0o600, 1_000_000_000]);
+  for (const name of ["gone", "late", "left.tmp"]) await expect(stat(back(name))).rejects.toThrow("ENOENT");
+  const rows = await Array.fromAsync(checkTree(test.restored, mark.counts?.files ?? -1));
+  expect(rows.filter(({ verdict }) => verdict !== "pass")).toEqual([]);
+});
+
+it("says that it is fuzzy when more changed than its budget allows, and captures it all the same", async () => {
+  await using test = await setUp({ bytes: 1_500 });
+  for (const name of ["a", "b"]) await writeFile(join(test.data, name), KB);
+  await test.capture.base(test.tree);
+  for (const name of ["a", "b"]) await appendFile(join(test.data, name), "x");
+  expect((await test.mark()).fuzzy).toMatch(/more than 1500 bytes/);
+  await test.capture.finish(test.tree);
+  for (const name of ["a", "b"]) expect((await readFile(join(test.restored, "data", name))).length).toBe(1_001);
+});
+
+it("a restored file with one other byte fails the proof, and so do a missing and a surplus one", async () => {
+  await using test = await setUp();
+  for (const name of ["a", "b"]) await writeFile(join(test.data, name), KB);
+  await test.capture.base(test.tree);
+  const mark = await test.mark();
+  await test.capture.finish(test.tree);
+  const verdicts = async () =>
+    (await Array.fromAsync(checkTree(test.restored, mark.counts?.files ?? -1))).map(({ verdict }) => verdict);
+  expect(await verdicts()).toEqual(["pass", "pass", "pass"]);
+  const damaged = Buffer.from(KB);
+  damaged[500] = 2;
+  await writeFile(join(test.restored, "data", "a"), damaged);
+  expect(await verdicts()).toEqual(["fail", "pass", "pass"]);
+  await writeFile(join(test.restored, "data", "a"), KB);
+  await rm(join(test.restored, "data", "b"));
+  await writeFile(join(test.restored, "data", "c"), KB);
+  expect(await verdicts()).toEqual(["fail", "fail", "pass"]);
+});
+
+it("gives each captured path a name of its own", () => {
+  expect(nameRoots(["/etc/app", "/srv/uploads"]).map(({ name }) => name)).toEqual(["app", "uploads"]);
+  expect(nameRoots(["/a/data", "/b/data"]).map(({ name }) => name)).toEqual(["a/data", "b/data"]);
+});
