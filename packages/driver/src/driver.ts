@@ -32,6 +32,8 @@ export type Tools = {
   /** Directory of Neo4j's jars. */
   neo4jLib?: string;
   java?: string;
+  /** Further options of every Java that runs those, such as an archive of their classes (`-XX:SharedArchiveFile=`). */
+  javaOptions?: string[];
   /** Program and first arguments that start a Qdrant server. */
   qdrantCommand?: string[];
   /** True if that program is the test double, which must never hold a user's data. */

@@ -1,0 +1,143 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { Mark } from "@stillpoint/contracts/point";
+import type { DriverContext, MarkRequest } from "@stillpoint/driver/driver";
+import { boltError } from "./bolt.ts";
+import type { BoltSource, CaptureSteps } from "./bolt-source.ts";
+import { type CountQuery, countQuery, runCounts } from "./counts.ts";
+import { dataError } from "./file-error.ts";
+import type { PhysicalDetail } from "./mark-detail.ts";
+import { committedIn, lastCommitted } from "./server-facts.ts";
+import { databaseDirectory, openStore, type StoreCapture } from "./store-capture.ts";
+import { readDatabaseId } from "./store-id.ts";
+
+export type PhysicalSource = BoltSource & {
+  /** The server's data directory, as this process sees it. */
+  data: string;
+};
+
+/** How often the log is looked at while a commit is waited for. */
+const LOOK_EVERY_MS = 5;
+/** A commit is in the log before it is acknowledged: what is not there by then is in another directory. */
+const SHOWS_WITHIN_MS = 3_000;
+
+export async function openPhysical(source: PhysicalSource, context: DriverContext): Promise<CaptureSteps> {
+  const { driver, database, data, where, facts, description } = source;
+  const neostore = `${databaseDirectory(data, database)}/neostore`;
+  const [user, system] = await openStores(source, neostore, context.signal);
+  const databaseId = await readDatabaseId(neostore);
+  if (databaseId !== facts.databaseId) {
+    throw new StillpointError("SOURCE_UNSUPPORTED", {
+      what: "The data directory is not the server's",
+      where: data,
+      why: `it holds the database ${databaseId ?? "of unknown id"}, and the server at ${where} serves ${facts.databaseId}`,
+      hint: "`data` must name the directory that server.directories.data names, as this agent sees it",
+    });
+  }
+  await waitForCommit(user, await lastCommitted(driver, database, where), SHOWS_WITHIN_MS, context, data);
+
+  let leftOut: string[] = [];
+  let prepared: CountQuery | undefined;
+  let marked: PhysicalDetail | undefined;
+
+  /** Counts taken while nothing was committed, told by the same last transaction before and after. */
+  const quietCounts = async (txId: number) => {
+    if (prepared === undefined) return undefined;
+    try {
+      const { counts, bookmark } = await runCounts(driver, database, prepared);
+      return committedIn(bookmark) === txId ? counts : undefined;
+    } catch (error) {
+      throw boltError(error, "Cannot count what the Neo4j database holds", where);
+    }
+  };
+
+  return {
+    description,
+    async base(tree) {
+      marked = undefined;
+      const systemBase = await system.base(tree);
+      const userBase = await user.base(tree);
+      leftOut = [...systemBase.leftOut, ...userBase.leftOut];
+    },
+    async settle() {
+      try {
+        prepared = await countQuery(driver, database);
+        await runCounts(driver, database, prepared);
+      } catch (error) {
+        throw boltError(error, "Cannot count what the Neo4j database holds", where);
+      }
+      await Promise.all([user.log.advance(), system.log.advance()]);
+    },
+    async mark({ cutId, budgetMs, fenced }: MarkRequest): Promise<Mark> {
+      const deadline = context.monotonicMs() + budgetMs;
+      let txId = await lastCommitted(driver, database, where);
+      // The log shows a commit a moment before the server counts it: a mark must not be behind what the base holds.
+      while (txId < user.log.position.txId) {
+        await pause(deadline, context, user.log.position.txId, data);
+        txId = await lastCommitted(driver, database, where);
+      }
+      const counting = fenced ? quietCounts(txId) : undefined;
+      counting?.catch(() => undefined); // awaited below
+      await waitForCommit(user, txId, deadline - context.monotonicMs(), context, data);
+      await system.log.advance();
+      // Counts are welcome, but nobody waits for them past half of the budget.
+      const patience = Math.max(0, deadline - context.monotonicMs() - budgetMs / 2);
+      const counts = await Promise.race([counting, delay(patience, undefined, { ref: false })]);
+      marked = {
+        format: "physical",
+        databaseId: facts.databaseId,
+        ...user.markAt(user.log.position),
+        system: system.markAt(system.log.position),
+      };
+      return {
+        cutId,
+        position: `tx ${txId}`,
+        detail: marked,
+        ...(counts === undefined ? {} : { counts }),
+        notes: leftOut.map((path) => `${path} did not hold still and is made anew by the restored server`),
+      };
+    },
+    async finish(tree) {
+      if (marked === undefined) throw new TypeError("the mark comes before the finish");
+      await system.finish(tree, marked.system);
+      await user.finish(tree, marked);
+    },
+  };
+}
+
+async function openStores(
+  source: PhysicalSource,
+  neostore: string,
+  signal: AbortSignal,
+): Promise<[user: StoreCapture, system: StoreCapture]> {
+  try {
+    await readDatabaseId(neostore);
+    return [await openStore(source.data, source.database, signal), await openStore(source.data, "system", signal)];
+  } catch (error) {
+    throw dataError(error, source.data);
+  }
+}
+
+/** Reads the log until it shows the transaction, and stands at its end then. */
+async function waitForCommit(
+  store: StoreCapture,
+  txId: number,
+  withinMs: number,
+  context: DriverContext,
+  data: string,
+) {
+  const deadline = context.monotonicMs() + withinMs;
+  while ((await store.log.advance(txId)).txId < txId) await pause(deadline, context, txId, data);
+}
+
+async function pause(deadline: number, context: DriverContext, txId: number, data: string): Promise<void> {
+  if (context.monotonicMs() >= deadline) {
+    throw new StillpointError("SOURCE_CHANGED", {
+      what: "The transaction log does not show what the server has committed",
+      where: data,
+      why: `transaction ${txId} is not in it`,
+      hint: "is `data` a copy of the server's data directory, or its log damaged? The server's debug.log may tell",
+    });
+  }
+  await delay(LOOK_EVERY_MS, undefined, { signal: context.signal });
+}

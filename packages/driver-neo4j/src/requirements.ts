@@ -1,0 +1,46 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { ServerFacts } from "./server-facts.ts";
+
+/** Runtime ids of this driver: a rehearsal needs the same minor version, for files and log belong to it. */
+export const RUNTIME_ID = "neo4j-5-26";
+const SUPPORTED_VERSION = /^5\.26\./;
+
+/** Refuses a server whose files this driver does not know. Its data can still be exported over Bolt. */
+export function requirePhysical({ version, edition, store, settings }: ServerFacts, where: string): void {
+  const refuse = (why: string, hint = "leave `data` out of the source: then it is exported over Bolt") => {
+    return new StillpointError("SOURCE_UNSUPPORTED", {
+      what: "Cannot capture Neo4j from its files",
+      where,
+      why,
+      hint,
+    });
+  };
+  if (!SUPPORTED_VERSION.test(version)) throw refuse(`the server is Neo4j ${version}; only 5.26 is known`);
+  if (edition !== "community") throw refuse(`the server is Neo4j ${edition}; only Community is known`);
+  if (!store.startsWith("record-"))
+    throw refuse(`the database's store format is ${store}; only record formats are known`);
+  const { data, logs } = settings;
+  if (data !== undefined && logs !== undefined && logs !== `${data}/transactions`) {
+    throw refuse(
+      `its transaction logs lie in ${logs}, outside of its data directory`,
+      "set server.directories.transaction.logs.root back to `transactions` in its neo4j.conf",
+    );
+  }
+}
+
+/** What people should know of the server's settings before they rely on captures from its files. */
+export function settingNotes({ retention, preallocate }: ServerFacts["settings"]): string[] {
+  const notes: string[] = [];
+  if (retention === undefined) {
+    notes.push("this account may not see db.tx_log.rotation.retention_policy: a log may go before it is captured");
+  } else if (!/^(keep_all|true|\d+ (days|hours))$/.test(retention)) {
+    notes.push(
+      `db.tx_log.rotation.retention_policy is "${retention}": a log may go before it is captured; ` +
+        "keep_all or a number of days in neo4j.conf keeps it",
+    );
+  }
+  if (preallocate === "true") {
+    notes.push("db.tx_log.preallocate is true: each new log file takes its full size at once; false is recommended");
+  }
+  return notes;
+}

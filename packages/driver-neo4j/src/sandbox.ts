@@ -1,0 +1,142 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
+import type { Query, QueryRow, StoreCheckRow } from "@stillpoint/contracts/query";
+import { Secret } from "@stillpoint/contracts/secret";
+import type { DriverContext, Sandbox, SandboxInput } from "@stillpoint/driver/driver";
+import { freePort } from "@stillpoint/driver/free-port";
+import { isolate } from "@stillpoint/driver/isolation";
+import { treeFiles } from "@stillpoint/driver/layout";
+import { checkConsistency } from "./consistency-check.ts";
+import { importTree } from "./import-tree.ts";
+import { detailOf, type MarkDetail } from "./mark-detail.ts";
+import { removePageTrees } from "./rebuild-trees.ts";
+import { isTornTree } from "./recovery-report.ts";
+import { max, statement, values } from "./sandbox-queries.ts";
+import { lastCommitted } from "./server-facts.ts";
+import { debugLogOf, prepareHome, type RunningServer, type ServerHome, startServer } from "./server-process.ts";
+import { databaseDirectory, logDirectory } from "./store-capture.ts";
+import { checkCounts, checkRecovery, checkSchema, readRecoveryReport } from "./store-checks.ts";
+
+export async function startSandbox(input: SandboxInput, context: DriverContext): Promise<Sandbox> {
+  const { java, neo4jLib: lib } = context.tools;
+  if (java === undefined || lib === undefined) {
+    throw new StillpointError("STORE_NOT_INSTALLED", {
+      what: "Cannot start Neo4j",
+      why: "no Java and no directory of Neo4j's jars are known here",
+      hint: "set STILLPOINT_JAVA and STILLPOINT_NEO4J_LIB for this agent",
+    });
+  }
+  const detail = detailOf(input.mark);
+  await using opening = new AsyncDisposableStack();
+  const { directory, signal, tools } = context;
+  const isolation = opening.use(
+    await isolate({ directory, keep: [input.directory, lib, java], open: tools.openSandboxes, signal }),
+  );
+  const home: ServerHome = {
+    isolation,
+    java,
+    javaOptions: tools.javaOptions ?? [],
+    lib,
+    directory,
+    dataDirectory: await dataDirectory(input, detail, directory),
+    database: detail.database,
+    boltPort: await freePort(),
+    size: await sizeOf(input, detail),
+    password: new Secret(randomBytes(18).toString("base64url")),
+    signal,
+  };
+  await prepareHome(home, randomBytes(32));
+  let server: RunningServer | undefined = await startOrRebuild(home, detail);
+  opening.defer(async () => await server?.stop());
+  const first =
+    detail.format === "logical"
+      ? await importTree(server.driver, detail.database, input.directory)
+      : checkRecovery(
+          detail.txId,
+          await lastCommitted(server.driver, detail.database, "the sandbox"),
+          await readRecoveryReport(debugLogOf(home), detail.database),
+        );
+  const owned = opening.move();
+
+  const running = async () => {
+    server ??= await startServer(home);
+    return server.driver;
+  };
+
+  /** The check needs the database to itself, so the server is stopped for it, and started anew only if asked again. */
+  async function* storeChecks(): AsyncGenerator<StoreCheckRow> {
+    const driver = await running();
+    yield first;
+    yield* await checkCounts(driver, home.database, input.mark);
+    yield* await checkSchema(driver, home.database);
+    await server?.stop();
+    server = undefined;
+    yield await checkConsistency(home);
+  }
+
+  return {
+    version: `Neo4j ${input.runtime.version}`,
+    recovered: first.detail,
+    async *query(query: Query): AsyncGenerator<QueryRow> {
+      switch (query.type) {
+        case "store":
+          yield* storeChecks();
+          return;
+        case "values":
+          yield* values(await running(), home.database, query.of);
+          return;
+        case "max":
+          yield* max(await running(), home.database, query.of);
+          return;
+        case "statement":
+          yield* statement(await running(), home.database, query.text);
+      }
+    },
+    probeEgress: async (addresses) => await isolation.probeEgress(addresses),
+    async [Symbol.asyncDispose]() {
+      await owned.disposeAsync();
+    },
+  };
+}
+
+/** Physical files are started where they lie, without their users: the sandbox has one of its own. */
+async function dataDirectory(input: SandboxInput, detail: MarkDetail, directory: string): Promise<string> {
+  if (detail.format === "logical") {
+    const empty = join(directory, "data");
+    await mkdir(empty, { mode: 0o700 });
+    return empty;
+  }
+  const data = join(input.directory, "data");
+  for (const path of [databaseDirectory(data, "system"), logDirectory(data, "system")]) {
+    await rm(path, { recursive: true, force: true });
+  }
+  return data;
+}
+
+async function sizeOf(input: SandboxInput, detail: MarkDetail): Promise<ServerHome["size"]> {
+  const sum = (files: readonly { size: number }[]) => files.reduce((total, { size }) => total + size, 0);
+  if (detail.format === "logical") {
+    const bytes = sum(await treeFiles(input.directory));
+    return { replayBytes: 0, storeBytes: bytes };
+  }
+  const data = join(input.directory, "data");
+  const logs = await treeFiles(logDirectory(data, detail.database));
+  return {
+    replayBytes: Math.max(0, sum(logs) - detail.checkpoint.offset),
+    storeBytes: sum(await treeFiles(databaseDirectory(data, detail.database))),
+  };
+}
+
+async function startOrRebuild(home: ServerHome, detail: MarkDetail): Promise<RunningServer> {
+  try {
+    return await startServer(home);
+  } catch (error) {
+    const log = await readFile(debugLogOf(home), "utf8").catch(() => ""); // the first error says why there is none
+    if (detail.format === "logical" || !isTornTree(log)) throw toStillpointError(error, "Cannot start Neo4j");
+    // A page tree was copied across a checkpoint after all. The server makes it anew where it is missing.
+    await removePageTrees(databaseDirectory(home.dataDirectory, home.database));
+    return await startServer(home);
+  }
+}
