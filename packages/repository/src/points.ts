@@ -3,6 +3,7 @@ import { type Point, type Proof, proof } from "@stillpoint/contracts/point";
 import { getDocument, listIds, putDocument } from "./documents-store.ts";
 import { readDocument, sealedPoint, signed } from "./format/documents.ts";
 import { objectName } from "./format/kinds.ts";
+import { OBJECT_IDS } from "./format/object-ids.ts";
 import { signStatement, verifiedStatement } from "./keys/signing.ts";
 import { openManifest } from "./read/read-tree.ts";
 import type { RepositoryContext } from "./repository-context.ts";
@@ -45,7 +46,7 @@ export async function* listPoints(context: RepositoryContext, options: ListOptio
 
 /** The id of a proof's object: proofs of one point lie together. */
 export function proofKey({ pointId, proofId }: Pick<Proof, "pointId" | "proofId">): string {
-  return `${pointId}/${proofId}`;
+  return OBJECT_IDS.proof(pointId, proofId);
 }
 
 async function findProof(context: RepositoryContext, key: string, signal?: AbortSignal): Promise<Proof | undefined> {
