@@ -82,5 +82,17 @@ export type AgentState = z.infer<typeof agentState>;
 
 export const cancellation = z.object({ at: instant, reason: z.string() });
 
+/** KV `ticks`, key `<plan>`: which instants of its schedule have been dealt with. Only grows. */
+export const tickState = z.object({
+  plan: name,
+  /** The newest instant that was published, or refused. */
+  through: instant,
+  /** Entries whose run was refused because another one was under way: they go with the next. */
+  carried: z.array(z.object({ entry: z.string(), slot: instant })).default([]),
+  /** When they are offered again, should no other entry be due before. */
+  retryAt: instant.optional(),
+});
+export type TickState = z.infer<typeof tickState>;
+
 /** KV `attempts`, key `<durable>.<sequence>`. */
 export const attempts = z.object({ attempts: z.number().int().nonnegative() });

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { SUBJECT_ROOT } from "./messages.ts";
-import { agentState, alertRules, attempts, cancellation, lease, planRevision, runSource, runState } from "./state.ts";
+import { agentState, alertRules, attempts, cancellation, lease, planRevision, runSource, runState, tickState } from "./state.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -84,6 +84,7 @@ export const BUCKETS = {
   revisions: bucket("revisions", planRevision),
   installation: bucket("installation", alertRules),
   agents: bucket("agents", agentState, { ttl: "lease" }),
+  ticks: bucket("ticks", tickState),
   /** `<durable>.<sequence>`: how often a command was begun; the server's own count also grows by waiting for a lease. */
   attempts: bucket("attempts", attempts, { ttl: 7 * DAY_MS }),
 } as const satisfies Record<string, BucketDefinition>;

@@ -68,7 +68,7 @@ export async function inProcessService(
     leaseTtlMs,
     ackWaitMs: leaseTtlMs,
     registry: new Registry(),
-    every: (ms, task) => every({ clock, log, failed: () => {} }, ms, task),
+    every: (ms, task) => every({ clock: rest.clock ?? clock, log, failed: () => {} }, ms, task),
     readyWhen: () => {},
   };
   await prepared.start(context, opened.use(new AsyncDisposableStack()));

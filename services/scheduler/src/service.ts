@@ -1,0 +1,57 @@
+import { BUCKETS } from "@stillpoint/contracts/topology";
+import { defineService } from "@stillpoint/service/define-service";
+import { keepRunning } from "@stillpoint/service/keep-running";
+import { schedulerConfig } from "./config.ts";
+import { schedulerMetrics } from "./metrics.ts";
+import { planBook } from "./plan-book.ts";
+import { type Publisher, publishDue } from "./publish-due.ts";
+
+/** Knows when something is due. Any number of replicas tick the same instants; each is one run. */
+export const service = defineService({
+  name: "scheduler",
+  config: schedulerConfig,
+  async start({ bus, config, clock, log, every, readyWhen, registry }, resources) {
+    const plans = await bus.bucket(BUCKETS.plans);
+    const ticks = await bus.bucket(BUCKETS.ticks);
+    const metrics = schedulerMetrics(registry);
+    const book = planBook(log);
+    readyWhen("plans", book.isCurrent);
+
+    resources.use(
+      keepRunning(log, "plans", async (signal) => {
+        const read = book.readPlans();
+        for await (const change of plans.watch(">", signal)) read(change);
+      }),
+    );
+    resources.use(
+      keepRunning(log, "ticks", async (signal) => {
+        const read = book.readTicks();
+        for await (const change of ticks.watch(">", signal)) read(change);
+      }),
+    );
+
+    const publisher: Publisher = {
+      bus,
+      log,
+      ticks,
+      book,
+      retryMs: config.STILLPOINT_SCHEDULER_RETRY_MS,
+      ticked: (plan, outcome) => {
+        metrics.ticks.inc({ plan, outcome });
+        metrics.lastTick.set({ plan }, clock.now() / 1_000);
+      },
+    };
+    resources.use(
+      every(config.STILLPOINT_SCHEDULER_TICK_MS, async (now) => {
+        // Before everything is known, a plan's ticks would look as if there were none.
+        if (!book.isCurrent()) return;
+        for (const { plan, revision } of book.forgotten()) await ticks.delete(plan, revision);
+        const results = await Promise.allSettled(book.plans().map((plan) => publishDue(publisher, plan, now)));
+        const failures = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);
+        // One plan's trouble is not another's; all of it is told.
+        if (failures.length > 0)
+          throw new AggregateError(failures, `${failures.length} plans not ticked: ${failures[0]}`);
+      }),
+    );
+  },
+});
