@@ -10,7 +10,7 @@ const VERSION = "1.8.0";
 export type VersitygwPart = { readonly command: string };
 
 export async function ensureVersitygw(options: PartOptions): Promise<VersitygwPart> {
-  return firstThatWorks("versitygw, an S3 server", "install Go 1.24 or newer, or put versitygw on PATH", [
+  return firstThatWorks("versitygw, an S3 server", "install Go 1.25 or newer, or put versitygw on PATH", [
     async () => {
       const [command] = await findOnPath("versitygw", options.env ?? process.env);
       if (command === undefined) throw new Error("no versitygw is on PATH");
