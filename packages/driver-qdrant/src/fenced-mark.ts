@@ -90,17 +90,18 @@ export async function closeAll(streams: readonly ShardStream[]): Promise<void> {
   await Promise.all(streams.map((stream) => stream.close()));
 }
 
-/** Nothing, rather than a longer fence: the check is then made without neighbours. */
+/** Those that are found in time, rather than a longer fence. */
 async function quickNeighbours(
   server: QdrantServer,
   probes: readonly Probe[],
   signal: AbortSignal,
 ): Promise<Neighbours[]> {
   const quick = AbortSignal.timeout(SEARCH_MS);
+  const found: Neighbours[] = [];
   try {
-    return await findNeighbours(server, probes, AbortSignal.any([signal, quick]));
+    await findNeighbours(server, probes, AbortSignal.any([signal, quick]), (each) => found.push(each));
   } catch (error) {
-    if (quick.aborted && !signal.aborted) return [];
-    throw error;
+    if (!quick.aborted || signal.aborted) throw error;
   }
+  return found;
 }

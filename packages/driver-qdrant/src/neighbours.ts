@@ -56,11 +56,15 @@ function searchable(params: unknown): string | undefined {
   return [...Object.keys(vectors).sort(), ...Object.keys(sparse).sort()][0];
 }
 
-/** The nearest points by exact search over the vectors as they were given. A point that is gone is left out. */
+/**
+ * The nearest points by exact search over the vectors as they were given. A point that is gone is left out. `hear` is told
+ * of each as it is found.
+ */
 export async function findNeighbours(
   server: QdrantServer,
   probes: readonly Probe[],
   signal: AbortSignal,
+  hear: (found: Neighbours) => void = () => undefined,
 ): Promise<Neighbours[]> {
   const found = await forEach(probes, signal, async (each): Promise<Neighbours[]> => {
     const about = { what: "Cannot search a collection", where: each.collection, signal };
@@ -75,7 +79,9 @@ export async function findNeighbours(
     };
     try {
       const { result } = await ask(server, about, queried, (init) => server.api.queryPoints(request, init));
-      return [{ ...each, found: result.points.map(({ id, score }) => ({ id: String(id), score })) }];
+      const nearest = { ...each, found: result.points.map(({ id, score }) => ({ id: String(id), score })) };
+      hear(nearest);
+      return [nearest];
     } catch (error) {
       if (statusOf(error) === 404) return [];
       throw error;

@@ -39,7 +39,9 @@ export async function openRequest(
   });
   try {
     const answered = once(request, "response", { signal });
-    const [[response]] = await Promise.all([answered as Promise<[IncomingMessage]>, send(request)]);
+    // A server may refuse before it has read everything; its answer says more than the broken connection does.
+    const sent = send(request).then(() => answered);
+    const [response] = await (Promise.race([answered, sent]) as Promise<[IncomingMessage]>); // what the event brings
     if (response.statusCode === 200) return response;
     throw refusal(response.statusCode ?? 0, await said(response), { what, where });
   } catch (error) {

@@ -81,17 +81,14 @@ async function restoreCollection(server: QdrantServer, { directory, file }: Foun
 }
 
 /** Of the source's settings only what the data and its search need: no replicas, no limits of strict mode. */
-function creation(name: string, { config }: CollectionFile): Record<string, unknown> {
-  const params = z.record(z.string(), z.unknown()).parse(config.params);
-  const {
-    replication_factor: _factor,
-    write_consistency_factor: _consistency,
-    read_fan_out_factor: _fanOut,
-    ...kept
-  } = params;
+function creation(name: string, { config, shards }: CollectionFile): Record<string, unknown> {
+  const params = Object(config.params);
   return withoutNulls({
     collection_name: name,
-    ...kept,
+    vectors: params.vectors,
+    sparse_vectors: params.sparse_vectors,
+    on_disk_payload: params.on_disk_payload,
+    shard_number: shards.length,
     hnsw_config: withoutNulls(config.hnsw_config),
     optimizers_config: withoutNulls(config.optimizer_config),
     wal_config: withoutNulls(config.wal_config),
@@ -138,11 +135,12 @@ async function upload(
   response.resume();
 }
 
+/** Grey is green with optimizations that wait for the next write. */
 async function untilGreen(server: QdrantServer, names: readonly string[], signal: AbortSignal): Promise<void> {
   const limit = AbortSignal.timeout(GREEN_MS);
   for (;;) {
     const statuses = await collectionStatuses(server, names, signal);
-    if (statuses.every(([, status]) => status === "green") || limit.aborted) return;
+    if (statuses.every(([, status]) => status === "green" || status === "grey") || limit.aborted) return;
     await delay(POLL_MS, undefined, { signal });
   }
 }

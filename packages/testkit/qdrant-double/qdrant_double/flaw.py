@@ -42,8 +42,6 @@ class Optimization:
 
     def bring_back(self, shard: Path) -> None:
         """Undoes the remembered deletes in a copy of the shard."""
-        if not self.deleted:
-            return
         copy = EdgeShard.load(str(shard))
         back = [Point(record.id, record.vector if record.vector is not None else {}, record.payload) for record in self.deleted.values()]
         copy.update(UpdateOperation.upsert_points(back))

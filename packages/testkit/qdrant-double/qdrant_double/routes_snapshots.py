@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -26,6 +27,8 @@ from .storage import Storage
 routes = web.RouteTableDef()
 
 PIECE_BYTES = 1 << 18
+#: A stream's content up to this size is held in memory, a larger one on disk.
+HELD_BYTES = 64 << 20
 
 
 def _sha256(path: Path) -> str:
@@ -217,20 +220,32 @@ async def stream_shard(request: web.Request) -> web.StreamResponse:
         if faults.manifest_first:
             await response.write(bytes_entry("segments_manifest.json", b"{}"))
         await asyncio.sleep(faults.fix_delay_ms / 1000)
-        async with frozen(storage, collection) as copy:
-            if collection.optimization is not None:
-                await asyncio.to_thread(collection.optimization.bring_back, copy)
-            await asyncio.to_thread(shard_tar.empty_wal, copy)
-            await _send(response, copy, faults.truncate_after_bytes)
+        with SpooledTemporaryFile(HELD_BYTES, dir=storage.root / "tmp") as tar:
+            async with collection.writes:
+                await asyncio.to_thread(_write_shard, storage, collection, tar)
+            await _send(response, tar, faults.truncate_after_bytes)
     await response.write_eof()
     return response
 
 
-async def _send(response: web.StreamResponse, shard: Path, at_most: int | None) -> None:
-    left = at_most
-    for data in shard_tar.entries(shard):
-        if left is not None:
-            data = data[:left]
-            left -= len(data)
-        if data:
-            await response.write(data)
+def _write_shard(storage: Storage, collection: Collection, tar: IO[bytes]) -> None:
+    """The shard's tar at this moment; while an optimization runs, without the deletes since it began."""
+    collection.shard.flush()
+    if collection.optimization is None or not collection.optimization.deleted:
+        tar.writelines(shard_tar.entries(collection.path))
+        return
+    copy = storage.temporary()
+    try:
+        collection.copy(copy)
+        collection.optimization.bring_back(copy)
+        tar.writelines(shard_tar.entries(copy))
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+async def _send(response: web.StreamResponse, tar: IO[bytes], at_most: int | None) -> None:
+    left = tar.tell() if at_most is None else at_most
+    tar.seek(0)
+    while data := tar.read(min(PIECE_BYTES, left)):
+        await response.write(data)
+        left -= len(data)

@@ -9,7 +9,7 @@ from qdrant_edge import EdgeShard
 
 from .problem import Problem
 from .sparse_files import files_below
-from .sparse_tar import END, bytes_entry, file_entry
+from .sparse_tar import END, bytes_entry, file_entry, holed_entry
 
 PEER_ID = 1
 REPLICA_STATE = json.dumps({"is_local": True, "this_peer_id": PEER_ID, "peers": {str(PEER_ID): "Active"}}, separators=(",", ":")).encode()
@@ -22,26 +22,19 @@ def entries(shard: Path) -> Iterator[bytes]:
     for segment in sorted((shard / "segments").iterdir()):
         for file in files_below(segment):
             yield from file_entry(f"segments/{segment.name}/files/{file.relative_to(segment)}", file)
-    for file in files_below(shard / "wal"):
-        yield from file_entry(f"wal/{file.name}", file)
+    yield _empty_wal(shard / "wal" / "first-index")
     yield bytes_entry("replica_state.json", REPLICA_STATE)
     yield bytes_entry("shard_config.json", SHARD_CONFIG)
     yield END
 
 
-def empty_wal(shard: Path) -> None:
+def _empty_wal(first_index: Path) -> bytes:
     """
-    Replaces the log of a flushed shard by an empty one that goes on after its last index, as a streamed snapshot has it.
-    Without any log the engine would number operations from 0 again and ignore updates of points that it has.
+    Instead of a flushed shard's log an empty one that goes on after its last index, as a server sends it. Without any log
+    the engine would number operations from 0 again and ignore updates of points that it has.
     """
-    wal = shard / "wal"
-    first_index = wal / "first-index"
     last = json.loads(first_index.read_text())["ack_index"] if first_index.exists() else 0
-    shutil.rmtree(wal)
-    wal.mkdir()
-    with open(wal / f"closed-{last + 1}", "wb") as file:
-        file.write(b"wal\0" + bytes(4))
-        file.truncate(WAL_BYTES)
+    return holed_entry(f"wal/closed-{last + 1}", b"wal\0" + bytes(4), WAL_BYTES)
 
 
 def unpack(tar: Path, target: Path) -> None:

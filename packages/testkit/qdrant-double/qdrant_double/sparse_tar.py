@@ -65,6 +65,13 @@ def _sparse_map(parts: list[tuple[int, int]], real_size: int) -> tuple[bytes, by
     return head, blocks
 
 
+def holed_entry(name: str, head: bytes, size: int) -> bytes:
+    """A file of `size` bytes that is nothing but a hole after its head."""
+    head = head + _padding(len(head))
+    parts, blocks = _sparse_map([(0, len(head)), (size, 0)], size)
+    return _named(name, len(head), SPARSE, parts) + blocks + head
+
+
 def file_entry(name: str, path: Path) -> Iterator[bytes]:
     with open(path, "rb") as file:
         descriptor = file.fileno()
