@@ -3,6 +3,7 @@ import { chmod, lchown, lstat, lutimes, mkdir, open, rm, symlink } from "node:fs
 import { dirname, join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { writeExactly } from "./body.ts";
+import { codeOf, diskError } from "./disk-error.ts";
 import type { TreeEntry, TreeWriter } from "./tree.ts";
 import { checkTreePath, isWithin } from "./tree-path.ts";
 
@@ -123,6 +124,7 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
       try {
         return await place(entry, body);
       } catch (error) {
+        if (codeOf(error) === "ELOOP") throw unsafe(entry.path, "a symbolic link stands in its place");
         throw diskError(error, entry.path);
       }
     },
@@ -145,25 +147,6 @@ async function kindOf(path: string): Promise<"none" | "directory" | "file" | "ot
   }
 }
 
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-}
-
 function unsafe(where: string, why: string): StillpointError {
   return new StillpointError("PATH_UNSAFE", { what: "Refused to write an entry of a backup", where, why });
-}
-
-function diskError(error: unknown, where: string): unknown {
-  const code = codeOf(error);
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new StillpointError("DISK_FULL", {
-      what: "Cannot write into the destination",
-      where,
-      why: "the disk is full",
-      hint: "free space there, or choose another destination",
-      cause: error,
-    });
-  }
-  if (code === "ELOOP") return unsafe(where, "a symbolic link stands in its place");
-  return error;
 }

@@ -35,7 +35,8 @@ export async function serveQueries(path: string, answer: (asked: Query) => Async
 
 async function* lines(socket: Socket, answer: (asked: Query) => AsyncIterable<QueryRow>): AsyncGenerator<string> {
   try {
-    const [first = ""] = await Array.fromAsync(splitLines(socket));
+    // The answer goes out by the same socket, after its other half has ended.
+    const [first = ""] = await Array.fromAsync(splitLines(socket.iterator({ destroyOnReturn: false })));
     for await (const row of answer(query.parse(JSON.parse(first)))) yield `${JSON.stringify({ row })}\n`;
     yield `${JSON.stringify({ end: true })}\n`;
   } catch (error) {

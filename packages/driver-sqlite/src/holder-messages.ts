@@ -1,0 +1,65 @@
+import { z } from "zod";
+
+const path = z.string().min(1);
+const nothing = z.object({});
+const counts = z.record(z.string(), z.number().int().nonnegative());
+
+/** What the process that holds a source's databases can be asked, and what it answers. Databases go by their paths. */
+export const operations = {
+  open: {
+    ask: z.object({ path }),
+    answer: z.object({ mode: z.enum(["wal", "rollback"]), pageSize: z.number().int() }),
+  },
+  /** WAL: begins the read transaction that keeps the log from being restarted. */
+  hold: { ask: z.object({ path }), answer: nothing },
+  /**
+   * The database as it is now, into a file. The counter is there if it is the copy's for certain. `ifBusy`: what to do
+   * where writers with a rollback journal give the copy no chance: copy their half-written state, to be fixed under a
+   * lock later, or keep them out.
+   */
+  copy: {
+    ask: z.object({ path, to: path, ifBusy: z.enum(["as-it-stands", "lock"]) }),
+    answer: z.object({ counter: z.number().int().optional() }),
+  },
+  /** What `integrity_check` finds in a copy; nothing if it is sound. */
+  check: { ask: z.object({ path }), answer: z.object({ problems: z.array(z.string()) }) },
+  /** The change counter, under a shared lock. */
+  counter: { ask: z.object({ path }), answer: z.object({ counter: z.number().int() }) },
+  /** Rollback journal: makes a copy equal to the database under a shared lock, within a budget. */
+  fix: {
+    ask: z.object({
+      path,
+      copy: path,
+      counter: z.number().int().optional(),
+      budget: z.object({ ms: z.number(), bytes: z.number() }),
+    }),
+    answer: z.object({
+      result: z.enum(["same", "changed", "over", "mode-changed"]),
+      counter: z.number().int(),
+      why: z.string(),
+    }),
+  },
+  /** WAL: what may be checkpointed is, then writers are kept out until `turn`. */
+  lock: { ask: z.object({ path }), answer: nothing },
+  /** Lets the checkpoint pass, holds again, lets writers in. */
+  turn: { ask: z.object({ path }), answer: z.object({ complete: z.boolean() }) },
+  /** Begins read transactions that stay at this moment; a later one replaces them. */
+  pin: { ask: z.object({ paths: z.array(path) }), answer: nothing },
+  /** Rows by table, where the pins are, or of a copy. */
+  count: { ask: z.object({ path }), answer: z.object({ counts }) },
+} as const;
+export type Operation = keyof typeof operations;
+export type Ask<Name extends Operation> = z.input<(typeof operations)[Name]["ask"]>;
+export type Answer<Name extends Operation> = z.output<(typeof operations)[Name]["answer"]>;
+
+export const request = z.object({
+  id: z.number().int(),
+  operation: z.enum(Object.keys(operations) as [Operation, ...Operation[]]),
+  ask: z.unknown(),
+});
+export const reply = z.object({
+  id: z.number().int(),
+  answer: z.unknown().optional(),
+  /** `errcode` is SQLite's. */
+  failure: z.object({ message: z.string(), errcode: z.number().optional() }).optional(),
+});

@@ -1,0 +1,198 @@
+/**
+ * The process that holds a source's databases, a program of its own (see `startHolder`). It ends when its owner does.
+ * A raw descriptor is never closed here: that would drop the locks that SQLite has on the file.
+ */
+import { openSync, readSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { copyBytes, copyDatabase, copyWhileWritten } from "./copy-database.ts";
+import { countRows } from "./count-rows.ts";
+import { fixCopy } from "./fix-copy.ts";
+import { type Answer, type Ask, type Operation, operations, request } from "./holder-messages.ts";
+
+const LOCK_TIMEOUT_MS = 2000;
+const COUNTER_AT = 24;
+
+type Opened = {
+  reader: DatabaseSync;
+  mode: "wal" | "rollback";
+  descriptor: number;
+  turning?: { writer: DatabaseSync; checkpointer: DatabaseSync };
+};
+const opened = new Map<string, Opened>();
+const pins = new Map<string, DatabaseSync>();
+
+function openReader(path: string): DatabaseSync {
+  return new DatabaseSync(path, { readOnly: true, timeout: LOCK_TIMEOUT_MS });
+}
+
+function find(path: string): Opened {
+  const found = opened.get(path);
+  if (found === undefined) throw new TypeError(`${path} was not opened`);
+  return found;
+}
+
+/** A deferred transaction begins with its first read. */
+function begin(database: DatabaseSync): void {
+  database.exec("BEGIN");
+  database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+}
+
+function modeOf(database: DatabaseSync): "wal" | "rollback" {
+  return database.prepare("PRAGMA journal_mode").get()?.journal_mode === "wal" ? "wal" : "rollback";
+}
+
+function readCounter(descriptor: number): number {
+  const bytes = Buffer.alloc(4);
+  readSync(descriptor, bytes, 0, 4, COUNTER_AT);
+  return bytes.readUInt32BE();
+}
+
+/** What is done while nobody may commit; rollback journal only. */
+function underSharedLock<Result>(of: Opened, act: () => Result): Result {
+  begin(of.reader);
+  try {
+    return act();
+  } finally {
+    of.reader.exec("COMMIT");
+  }
+}
+
+function readUnderLock(of: Opened): number {
+  return underSharedLock(of, () => readCounter(of.descriptor));
+}
+
+const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promise<Answer<Name>> } = {
+  open({ path }) {
+    const reader = openReader(path);
+    // Reads the header and the schema: what is no database fails here.
+    reader.prepare("SELECT count(*) FROM sqlite_schema").get();
+    const mode = modeOf(reader);
+    opened.set(path, { reader, mode, descriptor: openSync(path, "r") });
+    return { mode, pageSize: Number(reader.prepare("PRAGMA page_size").get()?.page_size) };
+  },
+  hold({ path }) {
+    begin(find(path).reader);
+    return {};
+  },
+  async copy({ path, to, ifBusy }) {
+    const of = find(path);
+    const { mode, reader } = of;
+    if (mode === "wal") {
+      await copyDatabase(reader, to);
+      return {};
+    }
+    const before = readUnderLock(of);
+    const copied = await copyWhileWritten(reader, to);
+    if (copied) {
+      const after = readUnderLock(of);
+      return before === after ? { counter: after } : {};
+    }
+    if (ifBusy === "as-it-stands") {
+      await copyBytes(of.descriptor, to);
+      return {};
+    }
+    begin(reader);
+    try {
+      await copyDatabase(reader, to);
+      return { counter: readCounter(of.descriptor) };
+    } finally {
+      reader.exec("COMMIT");
+    }
+  },
+  check({ path }) {
+    const copy = openReader(path);
+    try {
+      const rows = copy.prepare("PRAGMA integrity_check(10)").all();
+      return { problems: rows.map((row) => String(row.integrity_check)).filter((text) => text !== "ok") };
+    } finally {
+      copy.close();
+    }
+  },
+  counter({ path }) {
+    return { counter: readUnderLock(find(path)) };
+  },
+  fix({ path, copy, counter, budget }) {
+    const of = find(path);
+    return underSharedLock<Answer<"fix">>(of, () => {
+      const now = readCounter(of.descriptor);
+      if (modeOf(of.reader) !== of.mode) return { result: "mode-changed", counter: now, why: "" };
+      if (now === counter) return { result: "same", counter: now, why: "" };
+      const target = openSync(copy, "r+");
+      const why = fixCopy(of.descriptor, target, budget, () => performance.now());
+      return { result: why === undefined ? "changed" : "over", counter: now, why: why ?? "" };
+    });
+  },
+  lock({ path }) {
+    const of = find(path);
+    // A second hold first, so that there is never none; then all that lies before it can go, with writers writing.
+    const next = openReader(path);
+    begin(next);
+    of.reader.close();
+    of.reader = next;
+    const checkpointer = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
+    const writer = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
+    try {
+      checkpointer.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      writer.exec("BEGIN IMMEDIATE");
+    } catch (error) {
+      writer.close();
+      checkpointer.close();
+      throw error;
+    }
+    of.turning = { writer, checkpointer };
+    return {};
+  },
+  turn({ path }) {
+    const of = find(path);
+    if (of.turning === undefined) throw new TypeError(`${path} is not locked`);
+    const { writer, checkpointer } = of.turning;
+    delete of.turning;
+    try {
+      of.reader.exec("COMMIT");
+      const row = checkpointer.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
+      begin(of.reader);
+      return { complete: row?.log === row?.checkpointed };
+    } finally {
+      writer.exec("ROLLBACK");
+      writer.close();
+      checkpointer.close();
+    }
+  },
+  pin({ paths }) {
+    for (const path of paths) {
+      const pinned = pins.get(path);
+      if (pinned?.isTransaction) pinned.exec("COMMIT");
+      const reader = pinned ?? openReader(path);
+      begin(reader);
+      pins.set(path, reader);
+    }
+    return {};
+  },
+  count({ path }) {
+    const pinned = pins.get(path);
+    if (pinned !== undefined) return { counts: countRows(pinned) };
+    const copy = openReader(path);
+    try {
+      return { counts: countRows(copy) };
+    } finally {
+      copy.close();
+    }
+  },
+};
+
+process.on("message", (message) => {
+  const { id, operation, ask } = request.parse(message);
+  const answered = async () => {
+    const handler = handlers[operation] as (ask: unknown) => unknown;
+    return await handler(operations[operation].ask.parse(ask));
+  };
+  answered().then(
+    (answer) => process.send?.({ id, answer }),
+    (error: unknown) => {
+      const errcode = error instanceof Error && "errcode" in error ? Number(error.errcode) : undefined;
+      const failure = { message: error instanceof Error ? error.message : String(error), errcode };
+      process.send?.({ id, failure });
+    },
+  );
+});
+process.on("disconnect", () => process.exit(0));
