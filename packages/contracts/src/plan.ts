@@ -102,6 +102,7 @@ export const alertRule = z.strictObject({
   slack: secretReference.or(z.url()),
   from: z.enum(["info", "warning", "critical"]).default("warning"),
 });
+export type AlertRule = z.infer<typeof alertRule>;
 
 export const planFile = z.strictObject({
   plans: z.record(name, plan),

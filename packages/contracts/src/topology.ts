@@ -1,6 +1,18 @@
 import type { z } from "zod";
+import { condition, notice } from "./alerts.ts";
 import { SUBJECT_ROOT } from "./messages.ts";
-import { agentState, alertRules, attempts, cancellation, lease, planRevision, runSource, runState, tickState } from "./state.ts";
+import {
+  agentState,
+  alertRules,
+  attempts,
+  cancellation,
+  lease,
+  planRevision,
+  requested,
+  runSource,
+  runState,
+  tickState,
+} from "./state.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -62,7 +74,11 @@ export type BucketDefinition<Value extends z.ZodType = z.ZodType> = {
   history: number;
 };
 
-function bucket<Value extends z.ZodType>(name: string, value: Value, rest: { ttl?: "lease" | number; history?: number } = {}) {
+function bucket<Value extends z.ZodType>(
+  name: string,
+  value: Value,
+  rest: { ttl?: "lease" | number; history?: number } = {},
+) {
   return { name, value, history: rest.history ?? 1, ...(rest.ttl === undefined ? {} : { ttl: rest.ttl }) };
 }
 
@@ -84,7 +100,12 @@ export const BUCKETS = {
   revisions: bucket("revisions", planRevision),
   installation: bucket("installation", alertRules),
   agents: bucket("agents", agentState, { ttl: "lease" }),
+  /** `<plan>`. */
   ticks: bucket("ticks", tickState),
+  conditions: bucket("conditions", condition),
+  outbox: bucket("outbox", notice),
+  /** What was asked for under a key of the asker's own: asked again within a day it is the same. */
+  requests: bucket("requests", requested, { ttl: DAY_MS }),
   /** `<durable>.<sequence>`: how often a command was begun; the server's own count also grows by waiting for a lease. */
   attempts: bucket("attempts", attempts, { ttl: 7 * DAY_MS }),
 } as const satisfies Record<string, BucketDefinition>;
