@@ -1,19 +1,12 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { Query, QueryRow } from "@stillpoint/contracts/query";
+import { distinctValues } from "@stillpoint/driver/distinct-values";
 import { readInventory } from "./inventory.ts";
 import { type Place, parseLocator } from "./locator.ts";
 import { maximum, texts } from "./scroll.ts";
 import type { QdrantServer } from "./server.ts";
-import { sortedDistinct } from "./sorted-values.ts";
 import { storeChecks } from "./store-checks.ts";
-
-export type QueryContext = {
-  mark: Mark;
-  /** For sorting what memory does not hold. */
-  directory: string;
-  signal: AbortSignal;
-};
 
 export async function* answerQuery(
   server: QdrantServer,
@@ -27,7 +20,7 @@ export async function* answerQuery(
       return;
     case "values": {
       const place = await placeOf(server, query.of, signal);
-      for await (const value of sortedDistinct(texts(server, place, signal), directory)) yield { value };
+      for await (const value of distinctValues(texts(server, place, signal))) yield { value };
       return;
     }
     case "max":

@@ -97,7 +97,7 @@ function sandboxOf({ server, isolation, input, directory, signal, recovered, ver
     recovered,
     async *query(query): AsyncGenerator<QueryRow> {
       try {
-        yield* answerQuery(server, query, { mark: input.mark, directory, signal });
+        yield* answerQuery(server, query, { mark: input.mark, signal });
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof StillpointError && error.code === "INVALID_REQUEST") throw error;

@@ -1,7 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { formatBaseUrl, parseBaseUrl } from "../src/base-url.ts";
 import { formatJson, parseJson } from "../src/json.ts";
 import { parseLocator, valuesAt } from "../src/locator.ts";
@@ -9,48 +6,7 @@ import { type Neighbours, sameNeighbours } from "../src/neighbours.ts";
 import { stillRunning } from "../src/optimizations.ts";
 import { idFromText } from "../src/point-id.ts";
 import { runtimeOf } from "../src/server-version.ts";
-import { sortedDistinct } from "../src/sorted-values.ts";
 import { collectionFolder } from "../src/tree-layout.ts";
-
-describe("values in order", () => {
-  let directory: string;
-  beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), "sp-sorted-"));
-  });
-  afterEach(async () => await rm(directory, { recursive: true, force: true }));
-
-  test.each([3, 1_000])("are distinct and sorted by code unit, with %d of them in memory", async (values) => {
-    const given = [
-      "b",
-      "a",
-      "10",
-      "9",
-      "Z",
-      "é",
-      "\u{1F600}",
-      "\uFFFD",
-      "a",
-      "line\nbreak",
-      "sep\u2028arator",
-      "",
-      "b",
-    ];
-    const sorted = sortedDistinct(iterate(given), directory, { values, characters: 1_000_000 });
-    expect(await Array.fromAsync(sorted)).toEqual([...new Set(given)].sort());
-    expect(await readdir(directory)).toEqual([]);
-  });
-
-  test("leave nothing on disk when nobody wants the rest", async () => {
-    const sorted = sortedDistinct(iterate(["c", "b", "a", "d"]), directory, { values: 1, characters: 10 });
-    expect((await sorted.next()).value).toBe("a");
-    await sorted.return(undefined);
-    expect(await readdir(directory)).toEqual([]);
-  });
-});
-
-async function* iterate(values: readonly string[]): AsyncGenerator<string> {
-  yield* values;
-}
 
 test("numbers that a double does not hold keep their digits in JSON", () => {
   const text =
