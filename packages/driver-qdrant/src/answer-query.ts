@@ -11,9 +11,8 @@ import { storeChecks } from "./store-checks.ts";
 export async function* answerQuery(
   server: QdrantServer,
   query: Query,
-  context: QueryContext,
+  { mark, signal }: { mark: Mark; signal: AbortSignal },
 ): AsyncGenerator<QueryRow> {
-  const { mark, directory, signal } = context;
   switch (query.type) {
     case "store":
       yield* storeChecks(server, mark, signal);
