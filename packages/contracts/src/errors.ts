@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   PATH_UNSAFE: { retry: "never", exit: 4, http: 422 },
   TAR_INVALID: { retry: "never", exit: 1, http: 422 },
   TICKET_INVALID: { retry: "never", exit: 4, http: 403 },
+  FORBIDDEN: { retry: "never", exit: 4, http: 403 },
   LEASE_LOST: { retry: "never", exit: 1, http: 409 },
   BASE_GONE: { retry: "never", exit: 1, http: 410 },
   OBJECT_MISSING: { retry: "never", exit: 1, http: 404 },

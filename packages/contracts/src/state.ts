@@ -96,3 +96,6 @@ export type TickState = z.infer<typeof tickState>;
 
 /** KV `attempts`, key `<durable>.<sequence>`. */
 export const attempts = z.object({ attempts: z.number().int().nonnegative() });
+
+/** KV `requests`, key SHA-256 of what was asked with which key: the id that the first such request was given. */
+export const requested = z.object({ id: uuid, at: instant });
