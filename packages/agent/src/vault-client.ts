@@ -73,6 +73,9 @@ async function send(
   try {
     if (body === undefined) request.end();
     else {
+      // Otherwise nothing is sent before the first byte of the body, which may be long in coming, and the vault takes a
+      // kept connection for idle and closes it.
+      request.flushHeaders();
       // The vault may refuse before it has read everything: its answer counts, not the broken pipe that follows from it;
       // where no answer comes, `answered` rejects by itself.
       pipeline(watched(body), request).catch(() => request.destroy());

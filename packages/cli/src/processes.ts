@@ -22,10 +22,21 @@ export function processGroups(isolate: boolean): ProcessGroup[] {
 }
 
 export type RunningProcess = AsyncDisposable & {
-  name: string;
-  pid: number;
-  /** Resolves when it has ended, with how. */
-  ended: Promise<string>;
+  readonly name: string;
+  readonly pid: number;
+  /** Resolves when the process that runs now has ended, with how. */
+  readonly ended: Promise<string>;
+  /** SIGKILL, as a machine that fails does it. */
+  kill: () => Promise<void>;
+  /** Starts it anew with the settings that it had; resolves when it is ready. */
+  restart: () => Promise<void>;
+};
+
+export type ProcessSettings = {
+  environment: Record<string, string | undefined>;
+  logFile: string;
+  healthPort: number;
+  signal: AbortSignal;
 };
 
 const STOP_WITHIN_MS = 30_000;
@@ -33,23 +44,37 @@ const READY_WITHIN_MS = 60_000;
 const POLL_MS = 50;
 
 /** Starts one group and waits until it is ready. Its log goes to a file; what it said last is in the error. */
-export async function startProcess(
-  group: ProcessGroup,
-  settings: {
-    environment: Record<string, string | undefined>;
-    logFile: string;
-    healthPort: number;
-    signal: AbortSignal;
-  },
-): Promise<RunningProcess> {
+export async function startProcess(group: ProcessGroup, settings: ProcessSettings): Promise<RunningProcess> {
+  let current = await startOnce(group, settings);
+  return {
+    name: group.name,
+    get pid() {
+      return current.child.pid ?? 0;
+    },
+    get ended() {
+      return current.ended;
+    },
+    async kill() {
+      current.child.kill("SIGKILL");
+      await current.ended;
+    },
+    async restart() {
+      await stop(current.child, current.ended);
+      current = await startOnce(group, settings);
+    },
+    [Symbol.asyncDispose]: () => stop(current.child, current.ended),
+  };
+}
+
+async function startOnce(group: ProcessGroup, settings: ProcessSettings) {
   const paths = group.services.map((name) => servicePath(name));
   const host = fileURLToPath(import.meta.resolve("@stillpoint/service/host"));
+  const own = {
+    STILLPOINT_HEALTH_PORT: String(settings.healthPort),
+    STILLPOINT_PARENT_PID: String(process.pid),
+  };
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", host, ...paths], {
-    env: {
-      ...settings.environment,
-      STILLPOINT_HEALTH_PORT: String(settings.healthPort),
-      STILLPOINT_PARENT_PID: String(process.pid),
-    },
+    env: { ...settings.environment, ...own },
     stdio: ["ignore", "ignore", "pipe"],
     detached: true, // Ctrl-C on the terminal is ours to pass on, once, in order
   });
@@ -57,24 +82,13 @@ export async function startProcess(
   const log = createWriteStream(settings.logFile, { flags: "a", mode: 0o600 });
   child.stderr.on("data", (chunk: Buffer) => {
     log.write(chunk);
-    last.push(
-      ...chunk
-        .toString()
-        .split("\n")
-        .filter((line) => line !== ""),
-    );
+    last.push(...chunk.toString().split("\n").filter((line) => line !== ""));
     last.splice(0, last.length - 5);
   });
   const ended = once(child, "exit").then(([code, signal]) => `ended with ${signal ?? `exit code ${code}`}`);
-  const running: RunningProcess = {
-    name: group.name,
-    pid: child.pid ?? 0,
-    ended,
-    [Symbol.asyncDispose]: () => stop(child, ended),
-  };
   const how = await Promise.race([ended, untilReady(settings.healthPort, settings.signal)]);
-  if (how === "ready") return running;
-  await running[Symbol.asyncDispose]();
+  if (how === "ready") return { child, ended };
+  await stop(child, ended);
   throw new StillpointError("INTERNAL", {
     what: `The process ${group.name} did not start`,
     where: settings.logFile,
