@@ -77,7 +77,12 @@ async function listen(
   const subscription = connection.nc.subscribe(filter, options.queue === undefined ? {} : { queue: options.queue });
   const loop = async () => {
     for await (const message of subscription) {
-      const one = take(message).finally(() => underWay.delete(one));
+      const one = take(message)
+        .catch((error: unknown) => {
+          // The asker hears nothing and asks again: there is no way left to tell him.
+          connection.log.error({ subject: message.subject, why: String(error) }, "not answered");
+        })
+        .finally(() => underWay.delete(one));
       underWay.add(one);
     }
   };

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { ConsumerMessages, JsMsg, OrderedConsumerOptions } from "@nats-io/jetstream";
+import type { Consumer, ConsumerMessages, JsMsg, OrderedConsumerOptions } from "@nats-io/jetstream";
 import type { Connection } from "./connection.ts";
 import { API, hasApiCode, isClosed, toBusError } from "./failure.ts";
 
@@ -33,10 +33,11 @@ export async function* followed(connection: Connection, options: FollowOptions):
   let isCurrent = false;
   while (!signal.aborted && !connection.nc.isClosed()) {
     let messages: ConsumerMessages | undefined;
+    let consumer: Consumer | undefined;
     const stop = () => void messages?.close();
     if (!(await connection.link.up(PAUSE_MS))) continue;
     try {
-      const consumer = await connection.js.consumers.get(stream, orderedOptions(options.filters, start));
+      consumer = await connection.js.consumers.get(stream, orderedOptions(options.filters, start));
       const { num_pending: pending } = await consumer.info(true);
       messages = await consumer.consume({ max_messages: 200, expires: EXPIRES_MS });
       signal.addEventListener("abort", stop, { once: true });
@@ -45,10 +46,13 @@ export async function* followed(connection: Connection, options: FollowOptions):
         isCurrent = true;
         yield { type: "current" };
       }
-      for await (const message of messages) {
-        start = { from: "after", sequence: message.seq };
-        yield { type: "message", message };
-        if (message.info.pending === 0 && !isCurrent) {
+      const idle = isCurrent ? undefined : firstHeartbeat(messages);
+      for await (const message of withIdle(messages, idle)) {
+        if (message !== "idle") {
+          start = { from: "after", sequence: message.seq };
+          yield { type: "message", message };
+        }
+        if ((message === "idle" || message.info.pending === 0) && !isCurrent) {
           isCurrent = true;
           yield { type: "current" };
         }
@@ -61,8 +65,48 @@ export async function* followed(connection: Connection, options: FollowOptions):
     } finally {
       signal.removeEventListener("abort", stop);
       stop();
+      await discard(connection, consumer);
     }
     if (!signal.aborted && !connection.nc.isClosed()) await delay(PAUSE_MS);
+  }
+}
+
+/**
+ * The server beats only while it has nothing to give. Without it, a follower whose last pending message was removed
+ * before it came would wait for the next one to learn that it is current.
+ */
+async function firstHeartbeat(messages: ConsumerMessages): Promise<"idle"> {
+  for await (const status of messages.status()) if (status.type === "heartbeat") return "idle";
+  return new Promise(() => {}); // closed: there is no news any more
+}
+
+/** The messages, and once among them the news that there is nothing to wait for. */
+async function* withIdle(
+  messages: ConsumerMessages,
+  idle: Promise<"idle"> | undefined,
+): AsyncGenerator<JsMsg | "idle", void, void> {
+  const iterator = messages[Symbol.asyncIterator]();
+  let isIdle = idle === undefined;
+  for (;;) {
+    const next = iterator.next();
+    if (!isIdle && (await Promise.race([next, idle])) === "idle") {
+      isIdle = true;
+      yield "idle";
+    }
+    const { done, value } = await next;
+    if (done) return;
+    if (value.info.pending === 0) isIdle = true;
+    yield value;
+  }
+}
+
+/** The server would keep it for five minutes; a list of keys is asked for more often than that. */
+async function discard(connection: Connection, consumer: Consumer | undefined): Promise<void> {
+  if (consumer === undefined || !connection.link.isUp()) return;
+  try {
+    await consumer.delete();
+  } catch (error) {
+    connection.log.debug({ why: String(error) }, "ephemeral consumer left to the server");
   }
 }
 

@@ -1,20 +1,18 @@
-import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Bus, openBus } from "@stillpoint/bus/bus";
-import type { BusCredentials } from "@stillpoint/bus/connection";
+import type { Bus } from "@stillpoint/bus/bus";
 import type { Clock } from "@stillpoint/contracts/clock";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
-import { resolveSecret } from "@stillpoint/contracts/secret";
 import { type InstallationSettings, installationSettings } from "@stillpoint/contracts/settings";
 import type { Logger } from "pino";
-import { Counter, collectDefaultMetrics, Registry } from "prom-client";
-import type { PreparedService, ProcessContext, Service } from "./define-service.ts";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import type { PreparedService, Service } from "./define-service.ts";
 import { type BadSetting, type EnvironmentReaders, parseSettings, settingsError } from "./environment.ts";
-import { every } from "./every.ts";
 import { serveHealth } from "./health.ts";
 import { createLogger, standardError } from "./logger.ts";
+import { openProcessBus } from "./process-bus.ts";
+import { processContext } from "./process-context.ts";
 import { type StopReason, watchForStop } from "./stop-reason.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };
@@ -99,9 +97,9 @@ async function live(prepared: Prepared, label: string, readers: EnvironmentReade
       const { STILLPOINT_HEALTH_HOST: host, STILLPOINT_HEALTH_PORT: port } = settings;
       resources.use(await serveHealth({ host, port, services: names, registry, readiness }));
     }
-    const bus = resources.use(await openProcessBus(settings, label, log, stopping.signal));
+    const bus = resources.use(await openProcessBus(settings, label, clock, log, stopping.signal));
     waiting.set("nats", () => bus.isConnected());
-    const context = processContext(settings, bus, readers, registry, stopping.signal);
+    const context = processContext(settings, bus, clock, readers, registry, stopping.signal);
     for (const { name, service } of prepared.services) {
       const own = resources.use(new AsyncDisposableStack());
       await service.start(
@@ -158,64 +156,4 @@ async function stop(
     log.error({ why: error instanceof Error ? (error.stack ?? error.message) : String(error) }, "stop failed");
     return false;
   }
-}
-
-function openProcessBus(
-  settings: Readonly<InstallationSettings>,
-  name: string,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<Bus> {
-  return openBus({
-    servers: settings.STILLPOINT_NATS_URL,
-    name,
-    log,
-    clock,
-    random: (count) => randomBytes(count),
-    credentials: credentialsOf(settings),
-    leaseTtlMs: settings.STILLPOINT_LEASE_TTL_MS,
-    replicas: settings.STILLPOINT_NATS_REPLICAS,
-    signal,
-  });
-}
-
-function credentialsOf(settings: Readonly<InstallationSettings>): BusCredentials | undefined {
-  const { STILLPOINT_NATS_TOKEN: token, STILLPOINT_NATS_NKEY: seed, STILLPOINT_NATS_CREDS: creds } = settings;
-  if (token !== undefined) return { type: "token", token };
-  if (seed !== undefined) return { type: "nkey", seed };
-  if (creds !== undefined) return { type: "creds", creds };
-  return undefined;
-}
-
-/** Each service has its own logger; everything else is the process's. */
-function processContext(
-  settings: Readonly<InstallationSettings>,
-  bus: Bus,
-  readers: EnvironmentReaders,
-  registry: Registry,
-  signal: AbortSignal,
-) {
-  const failures = new Counter({
-    name: "stillpoint_task_failures_total",
-    help: "Failures of what a service does again and again",
-    labelNames: ["service"],
-    registers: [registry],
-  });
-  return (name: string, parent: Logger, readyWhen: ProcessContext["readyWhen"]): ProcessContext => {
-    const log = parent.child({ service: name });
-    return {
-      bus,
-      log,
-      clock,
-      random: (count) => randomBytes(count),
-      environment: readers.environment,
-      secret: (reference) => resolveSecret(reference, readers),
-      signal,
-      leaseTtlMs: settings.STILLPOINT_LEASE_TTL_MS,
-      ackWaitMs: settings.STILLPOINT_LEASE_TTL_MS,
-      registry,
-      every: (ms, task) => every({ clock, log, failed: () => failures.inc({ service: name }) }, ms, task),
-      readyWhen,
-    };
-  };
 }
