@@ -1,0 +1,173 @@
+import { randomBytes } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { restoreTree } from "@stillpoint/agent/restore-tree";
+import type { Point } from "@stillpoint/contracts/point";
+import { requestBackup } from "@stillpoint/contracts/people";
+import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { freePort } from "@stillpoint/parts/free-port";
+import { readKeyFile } from "@stillpoint/repository/key-file";
+import { openRepository, type Repository } from "@stillpoint/repository/repository";
+import { samplePlan } from "@stillpoint/sample/plan";
+import { type Sample, startSample } from "@stillpoint/sample/sample";
+import { seedSample } from "@stillpoint/sample/seed";
+import { PARTS_DIRECTORY } from "@stillpoint/testkit/parts-directory";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { layoutOf } from "../src/drivers.ts";
+import { followRun } from "../src/follow.ts";
+import { progressBoard } from "../src/progress-board.ts";
+import { type GuestBus, reachBus } from "../src/reach.ts";
+import type { RunningProcess } from "../src/processes.ts";
+import { startSystem, type System } from "../src/system.ts";
+import type { World } from "../src/world.ts";
+
+export type TestSystem = AsyncDisposable & {
+  world: World;
+  system: System;
+  sample: Sample;
+  bus: GuestBus;
+  /** Everything that the services said. */
+  process: (name: string) => RunningProcess;
+  backUp: () => Promise<Point>;
+  repository: () => Promise<Repository>;
+  directory: string;
+};
+
+export type TestSystemOptions = {
+  /** Each service in a process of its own. */
+  isolate: boolean;
+  /** Prove points by themselves. */
+  validate: boolean;
+  environment?: Record<string, string>;
+  /** Changes to the sample's plan before it is written. */
+  plan?: (plan: Record<string, unknown>) => void;
+};
+
+export const PLAN = "demo";
+const HOOK_TOKEN = "a-token-of-the-test";
+const SCALE = 0.002;
+const TWO_MINUTES_MS = 120_000;
+
+/** The whole system, protecting a small sample of SQLite and files that is written to, with short leases. */
+export async function startTestSystem(options: TestSystemOptions): Promise<TestSystem> {
+  await using starting = new AsyncDisposableStack();
+  const { path: directory } = starting.use(await temporaryDirectory("system"));
+  const connections = {
+    sqlite: { path: join(directory, "app", "sessions.db") },
+    files: { directory: join(directory, "app", "files") },
+  };
+  await mkdir(join(directory, "app"));
+  await seedSample({ connections, scale: SCALE });
+  const sample = await startSample({
+    connections,
+    stateDirectory: join(directory, "state"),
+    scale: SCALE,
+    writers: 4,
+    writesPerSecond: 60,
+    port: 0,
+    token: HOOK_TOKEN,
+  });
+  starting.defer(() => sample.stop());
+
+  const world = testWorld(directory);
+  await mkdir(world.home);
+  const planFile = join(directory, "plan.yaml");
+  const { plans } = samplePlan({ connections, hookUrl: sample.hookUrl, secrets: { hook: "TEST_HOOK_TOKEN" }, schedule: [] });
+  const plan: Record<string, unknown> = { ...plans[PLAN], validate: options.validate };
+  options.plan?.(plan);
+  await writeFile(planFile, JSON.stringify({ plans: { [PLAN]: plan } })); // JSON is YAML
+  const system = starting.use(
+    await startSystem(world, {
+      planFile,
+      isolate: options.isolate,
+      restPort: await freePort(),
+      partsDirectory: PARTS_DIRECTORY,
+      environment: {
+        TEST_HOOK_TOKEN: HOOK_TOKEN,
+        STILLPOINT_LEASE_TTL_MS: "2000",
+        STILLPOINT_PLAN_POLL_MS: "100",
+        ...options.environment,
+      },
+    }),
+  );
+  const bus = starting.use(await reachBus(world));
+  const stack = starting.move();
+  return {
+    world,
+    system,
+    sample,
+    bus,
+    directory,
+    process(name) {
+      const found = system.processes.find((each) => each.name === name);
+      if (found === undefined) throw new Error(`no process ${name}`);
+      return found;
+    },
+    async backUp() {
+      const after = await bus.lastEventSequence();
+      const { runId } = await bus.request(requestBackup, {}, { plan: PLAN }, { timeoutMs: 10_000, patienceMs: 30_000 });
+      return followRun(bus, runId, after, quietBoard(), AbortSignal.timeout(TWO_MINUTES_MS));
+    },
+    async repository() {
+      const store = await openObjectStore(system.repository, { environment: {} });
+      return openRepository(store, { passphrase: await readKeyFile(system.keyFile), threads: 1 });
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+export function testWorld(directory: string): World {
+  return {
+    environment: { PATH: process.env.PATH, HOME: directory },
+    home: join(directory, "home"),
+    partsDirectory: PARTS_DIRECTORY,
+    clock: { now: Date.now, monotonicMs: () => performance.now() },
+    random: randomBytes,
+    isTerminal: false,
+    columns: 100,
+    out: () => undefined,
+    error: () => undefined,
+    errorLine: () => undefined,
+    signal: new AbortController().signal,
+  };
+}
+
+export function quietBoard() {
+  return progressBoard({ isTerminal: false, columns: 100, write: () => undefined, monotonicMs: () => performance.now() });
+}
+
+/** The sequence numbers that each source of a point holds, read from what a restore into a directory gives. */
+export async function restoredSequences(repository: Repository, point: Point, to: string): Promise<Map<string, Set<number>>> {
+  const found = new Map<string, Set<number>>();
+  for (const source of point.sources) {
+    const directory = join(to, point.pointId, source.source);
+    await restoreTree(directory, source.backups, source.mark, {
+      read: (backupId) => repository.readBackup(backupId),
+      layout: await layoutOf(source.kind),
+      keepOwners: false,
+      progress: () => undefined,
+    });
+    found.set(source.source, source.kind === "sqlite" ? await sqliteSequences(directory) : await fileSequences(directory));
+  }
+  return found;
+}
+
+async function sqliteSequences(directory: string): Promise<Set<number>> {
+  const files = await readdir(directory, { recursive: true });
+  const name = files.find((file) => file.endsWith("sessions.db"));
+  if (name === undefined) throw new Error(`no database among ${files.join(", ")}`);
+  const database = new DatabaseSync(join(directory, name));
+  try {
+    return new Set(database.prepare("select seq from session").all().map(({ seq }) => Number(seq)));
+  } finally {
+    database.close();
+  }
+}
+
+async function fileSequences(directory: string): Promise<Set<number>> {
+  const uploads = join(directory, "uploads");
+  const seqs = (await readdir(uploads)).filter((file) => file.endsWith(".json"));
+  const read = await Promise.all(seqs.map(async (file) => JSON.parse(await readFile(join(uploads, file), "utf8")) as { seq: number }));
+  return new Set(read.map(({ seq }) => seq));
+}
