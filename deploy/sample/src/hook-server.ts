@@ -11,6 +11,7 @@ export type HookServerOptions = {
   status: () => unknown;
   journalPath: string;
   port: number;
+  host: string;
   /** Asked for as `Authorization: Bearer …` where it is set. */
   token?: string;
 };
@@ -36,7 +37,7 @@ class Refusal extends Error {
   }
 }
 
-/** The application's side of the fence, on loopback alone. */
+/** The application's side of the fence. */
 export async function serveHook(options: HookServerOptions): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer((request, response) => {
     answer(options, request, response).catch((error: unknown) => {
@@ -45,7 +46,7 @@ export async function serveHook(options: HookServerOptions): Promise<{ url: stri
       else json(response, status, { error: error instanceof Error ? error.message : String(error) });
     });
   });
-  await listen(server, options.port);
+  await listen(server, options.port, options.host);
   const { port } = server.address() as AddressInfo; // it listens on TCP
   return {
     url: `http://127.0.0.1:${port}`,
@@ -116,9 +117,9 @@ function json(response: ServerResponse, status: number, body: unknown): void {
   response.end(JSON.stringify(body));
 }
 
-function listen(server: Server, port: number): Promise<void> {
+function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(port, host, resolve);
   });
 }

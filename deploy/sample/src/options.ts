@@ -18,7 +18,8 @@ seed:
   --reseed            replace what another seed or size made
 run:
   --state DIRECTORY   where the journal lies
-  --port N            of the hook, on loopback; 0 takes a free one. Bearer token: SAMPLE_HOOK_TOKEN
+  --port N            of the hook; 0 takes a free one. Bearer token: SAMPLE_HOOK_TOKEN
+  --host ADDRESS      that the hook listens on; loopback unless it is said
   --writers N         how many write at once
   --rate N            writes a second, all writers together
   --hook-disabled     confirm at once and stop nobody; for tests
@@ -53,6 +54,7 @@ export function parseOptions(args: readonly string[], environment: Environment) 
     ...given("scale", number("scale", values.scale)),
     ...given("writers", number("writers", values.writers)),
     ...given("writesPerSecond", number("rate", values.rate)),
+    ...given("host", values.host),
     ...given("token", environment.SAMPLE_HOOK_TOKEN),
     ...given("neo4jData", values["neo4j-data"]),
   };
@@ -75,6 +77,7 @@ function parse(args: readonly string[]) {
         reseed: { type: "boolean" },
         state: { type: "string" },
         port: { type: "string" },
+        host: { type: "string" },
         writers: { type: "string" },
         rate: { type: "string" },
         "hook-disabled": { type: "boolean" },

@@ -20,6 +20,8 @@ export type SampleOptions = {
   writesPerSecond?: number;
   /** 0 takes a free one. */
   port?: number;
+  /** That the hook listens on; loopback where it is left out. */
+  host?: string;
   token?: string;
   hook?: HookManner;
   say?: (line: string) => void;
@@ -124,6 +126,7 @@ export async function startSample(options: SampleOptions): Promise<Sample> {
     status,
     journalPath,
     port: options.port ?? 0,
+    host: options.host ?? "127.0.0.1",
     ...(options.token === undefined ? {} : { token: options.token }),
   }).catch(async (error: unknown) => {
     await stopWriters(GRACE_MS);
