@@ -101,7 +101,7 @@ export async function replayDeadLetter(connection: Connection, sequence: number)
       what: "Cannot replay a dead letter",
       where: String(sequence),
       why: letter === undefined ? "there is none of this number" : "it is a notice of the server and holds no message",
-      hint: "`stillpoint dead` lists them",
+      hint: "its number is its place in the stream DEAD; read the list again, it may have been replayed already",
     });
   }
   const msgID = `replay:${sequence}`;

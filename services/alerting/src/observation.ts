@@ -33,7 +33,7 @@ export function observeRunFailed({ body }: Fact<typeof runFailed>): Observation[
       plan,
       title: `${plan}: no recovery point was made${where}`,
       ...reasonOf(error),
-      hint: error.hint ?? `stillpoint show ${runId}`,
+      hint: error.hint ?? `stillpoint status (run ${runId})`,
       at,
     },
   ];
