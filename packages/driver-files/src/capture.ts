@@ -1,29 +1,69 @@
-import { once } from "node:events";
-import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rm, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { FilesSource } from "@stillpoint/contracts/source";
-import type { Capture, DriverContext, MarkRequest } from "@stillpoint/driver/driver";
+import type { Capture, DriverContext } from "@stillpoint/driver/driver";
 import type { TreeEntry, TreeWriter } from "@stillpoint/driver/tree";
 import { LIST_PATH, type ListLine } from "./mark-detail.ts";
 import { type Captured, captureFile } from "./read-file.ts";
-import { findRoots, type Root } from "./roots.ts";
-import { type Found, scan } from "./scan.ts";
-import { type Changes, changesSince, otherFingerprint } from "./second-look.ts";
+import { findRoots } from "./roots.ts";
+import type { Found, Scan } from "./scan.ts";
+import { startScanner } from "./scanner.ts";
+import { changedSince, type Looked, otherFingerprint } from "./second-look.ts";
+import { openSpool, writeAll } from "./spool.ts";
 
-type Looked = Captured & { lookedAtMs: number };
-type Spooled = { entry: TreeEntry & { type: "file" }; file: string; captured: Captured };
-type SecondLook = { changes: Changes; spooled: Spooled[]; unread: Changes["changed"]; roots: Root[]; total: number };
+type File = Extract<Found, { type: "file" }>;
+type Limit = { bytes: number; ms: number };
+/** The source as the last look found it, and what of it could not be read within the limit. */
+type Look = { scan: Scan; unread: File[]; why?: string };
+
+/** What changes while the base is sent is read again before the fence, up to this much. */
+const BEFORE_THE_FENCE: Limit = { bytes: 1_000_000_000, ms: 60_000 };
 
 export async function openCapture(source: FilesSource, context: DriverContext): Promise<Capture> {
   const { signal } = context;
   await findRoots(source.paths);
-  const files = new Map<string, Looked>();
-  const others = new Map<string, string>();
-  let leftOut: string[] = [];
-  let second: SecondLook | undefined;
+  const scanner = startScanner(source.exclude);
+  const spool = openSpool(join(context.directory, "spool"));
+  /** Every file as it was read last, by the base or into the spool. */
+  const looked = new Map<string, Looked>();
+  /** What the base holds: paths, and directories and links as they were. */
+  const based = new Map<string, string>();
+  let last: Look | undefined;
+
+  function note(captured: Captured | undefined, path: string, lookedAtMs: number): void {
+    if (captured !== undefined) looked.set(path, { ...captured, lookedAtMs });
+    else looked.delete(path);
+  }
+
+  /** Reads again what changed since it was read last. */
+  async function lookAgain(limit: Limit): Promise<Look> {
+    const startedMs = context.monotonicMs();
+    const scan = await scanner.look(await findRoots(source.paths), signal);
+    for (const path of [...looked.keys()]) {
+      if (scan.found.get(path)?.type === "file") continue;
+      looked.delete(path);
+      await spool.drop(path);
+    }
+    const changed = changedSince(looked, scan);
+    let bytes = 0;
+    for (const [at, each] of changed.entries()) {
+      bytes += each.size;
+      const tookMs = context.monotonicMs() - startedMs;
+      const why =
+        bytes > limit.bytes
+          ? `more than ${limit.bytes} bytes changed since they were read`
+          : tookMs > limit.ms
+            ? `its second look took longer than ${limit.ms} ms`
+            : undefined;
+      if (why !== undefined) return { scan, unread: changed.slice(at), why };
+      const lookedAtMs = context.now();
+      note(await spool.keep(each, signal), each.path, lookedAtMs);
+    }
+    return { scan, unread: [] };
+  }
 
   return {
     description: {
@@ -36,151 +76,85 @@ export async function openCapture(source: FilesSource, context: DriverContext): 
     },
 
     async base(tree) {
-      files.clear();
-      others.clear();
-      const looked = await scan(await findRoots(source.paths), source.exclude, signal);
-      leftOut = looked.leftOut;
-      for (const each of looked.found.values()) {
+      looked.clear();
+      based.clear();
+      const { found } = await scanner.look(await findRoots(source.paths), signal);
+      for (const each of found.values()) {
+        based.set(each.path, each.type === "file" ? each.type : otherFingerprint(each));
         if (each.type !== "file") {
-          others.set(each.path, otherFingerprint(each));
           await tree.add(entryOf(each));
           continue;
         }
         const lookedAtMs = context.now();
-        const captured = await captureFile(each, tree, signal);
-        if (captured !== undefined) files.set(each.path, { ...captured, lookedAtMs });
-        else await tree.add({ type: "deleted", path: each.path });
+        note(await captureFile(each, tree, signal), each.path, lookedAtMs);
       }
     },
 
-    settle: async () => undefined,
+    async settle() {
+      await lookAgain(BEFORE_THE_FENCE);
+    },
 
-    async mark(request: MarkRequest): Promise<Mark> {
-      const startedMs = context.monotonicMs();
-      const budgetMs = Math.min(source.budget.ms, request.budgetMs);
-      const roots = await findRoots(source.paths);
-      const now = await scan(roots, source.exclude, signal);
-      const changes = changesSince(files, others, now);
-      const spool = join(context.directory, `spool-${request.cutId}`);
-      await mkdir(spool, { recursive: true, mode: 0o700 });
-      const over = () =>
-        context.monotonicMs() - startedMs > budgetMs ? `its second look took longer than ${budgetMs} ms` : undefined;
-      const { spooled, unread, why } = await readWithin(changes, spool, source.budget.bytes, over, signal);
-      const total = [...now.found.values()].filter(({ type }) => type === "file").length;
-      second = { changes, spooled, unread, roots, total };
-      const unsteady = spooled.filter(({ captured }) => !captured.steady).map(({ entry }) => entry.path);
-      const fuzzy =
-        why ??
-        over() ??
-        (unsteady.length === 0 ? undefined : `${unsteady.slice(0, 3).join(", ")} changed while being read`);
+    async mark({ cutId, budgetMs }): Promise<Mark> {
+      last = await lookAgain({ bytes: source.budget.bytes, ms: Math.min(source.budget.ms, budgetMs) });
+      const { scan, unread, why } = last;
+      const files = [...scan.found.values()].filter(({ type }) => type === "file").length;
+      const unsteady = [...looked].filter(([, { steady }]) => !steady).map(([path]) => path);
+      const fuzzy = why ?? (unsteady.length === 0 ? undefined : `${named(unsteady)} changed while being read`);
       return {
-        cutId: request.cutId,
-        position: `${total} files, ${changes.changed.length} read again, ${changes.deleted.length} gone`,
-        detail: { roots, files: total },
-        counts: { files: total },
-        notes: leftOut.length === 0 ? [] : [`left out, for they have no content: ${leftOut.slice(0, 5).join(", ")}`],
+        cutId,
+        position: unread.length === 0 ? `${files} files` : `${files} files, ${unread.length} read after the fence`,
+        detail: { files },
+        counts: { files },
+        notes: scan.leftOut.length === 0 ? [] : [`left out, for they have no content: ${named(scan.leftOut)}`],
         ...(fuzzy === undefined ? {} : { fuzzy }),
       };
     },
 
     async finish(tree) {
-      if (second === undefined) throw new StillpointError("INTERNAL", { what: "Finished before it was marked" });
-      const { changes, spooled, unread } = second;
-      const listed = new Map<string, Captured>(files);
+      if (last === undefined) throw new StillpointError("INTERNAL", { what: "Finished before it was marked" });
+      const { scan, unread } = last;
       // What is gone goes first: a file may stand where a directory was.
-      for (const path of changes.deleted) {
-        listed.delete(path);
-        await tree.add({ type: "deleted", path });
+      for (const path of based.keys()) if (!scan.found.has(path)) await tree.add({ type: "deleted", path });
+      for (const each of scan.found.values()) {
+        if (each.type !== "file" && based.get(each.path) !== otherFingerprint(each)) await tree.add(entryOf(each));
       }
-      for (const each of changes.others) await tree.add(entryOf(each));
-      for (const { entry, file, captured } of spooled) {
-        await tree.add(entry, createReadStream(file, { signal }));
-        listed.set(entry.path, captured);
-      }
+      await spool.send(tree, signal);
       for (const each of unread) {
+        const lookedAtMs = context.now();
         const captured = await captureFile(each, tree, signal);
-        if (captured !== undefined) listed.set(each.path, captured);
-        else {
-          listed.delete(each.path);
-          await tree.add({ type: "deleted", path: each.path });
-        }
+        note(captured, each.path, lookedAtMs);
+        if (captured === undefined) await tree.add({ type: "deleted", path: each.path });
       }
-      await addList(tree, listed, context, signal);
+      await addList(tree, looked, context);
     },
 
-    [Symbol.asyncDispose]: async () => {
-      second = undefined;
-    },
+    [Symbol.asyncDispose]: () => scanner[Symbol.asyncDispose](),
   };
 }
 
-/** Reads what changed into the spool while the application is quiet, until the budget is used up. */
-async function readWithin(
-  { changed }: Changes,
-  spool: string,
-  budgetBytes: number,
-  over: () => string | undefined,
-  signal: AbortSignal,
-): Promise<{ spooled: Spooled[]; unread: Changes["changed"]; why?: string }> {
-  const spooled: Spooled[] = [];
-  let bytes = 0;
-  for (const [at, each] of changed.entries()) {
-    bytes += each.size;
-    const why = bytes > budgetBytes ? `more than ${budgetBytes} bytes changed since its first look` : over();
-    if (why !== undefined) return { spooled, unread: changed.slice(at), why };
-    const file = join(spool, String(at));
-    let entry: Spooled["entry"] | undefined;
-    const captured = await captureFile(
-      each,
-      {
-        async add(added, body) {
-          if (added.type !== "file" || body === undefined) return { torn: false };
-          entry = added;
-          return { torn: (await writeFile(file, body)) !== added.size };
-        },
-      },
-      signal,
-    );
-    if (captured !== undefined && entry !== undefined) spooled.push({ entry, file, captured });
-  }
-  return { spooled, unread: [] };
-}
-
-async function writeFile(path: string, body: AsyncIterable<Uint8Array>): Promise<number> {
-  const out = createWriteStream(path, { mode: 0o600 });
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (!out.write(chunk)) await once(out, "drain");
-  }
-  out.end();
-  await once(out, "close");
-  return bytes;
-}
-
-async function addList(
-  tree: TreeWriter,
-  listed: ReadonlyMap<string, Captured>,
-  context: DriverContext,
-  signal: AbortSignal,
-): Promise<void> {
+async function addList(tree: TreeWriter, looked: ReadonlyMap<string, Captured>, context: DriverContext): Promise<void> {
   const file = join(context.directory, "files.ndjson");
   const lines = async function* () {
-    for (const [path, { size, sha256, steady }] of listed) {
+    for (const [path, { size, sha256, steady }] of looked) {
       yield Buffer.from(`${JSON.stringify({ path, size, sha256, steady } satisfies ListLine)}\n`);
     }
   };
-  await writeFile(file, lines());
+  await writeAll(file, lines());
   const { size } = await stat(file);
   const own = { mode: 0o600, mtimeMs: context.now() };
   await tree.add({ type: "directory", path: ".stillpoint", mode: 0o700, mtimeMs: own.mtimeMs });
-  await tree.add({ type: "file", path: LIST_PATH, size, hint: "content", ...own }, createReadStream(file, { signal }));
+  const body = createReadStream(file, { signal: context.signal });
+  await tree.add({ type: "file", path: LIST_PATH, size, hint: "content", ...own }, body);
   await rm(file);
 }
 
-function entryOf(each: Exclude<Found, { type: "file" }>): TreeEntry {
+function entryOf(each: Exclude<Found, File>): TreeEntry {
   const { path, mode, uid, gid, mtimeMs } = each;
   return each.type === "symlink"
     ? { type: "symlink", path, mode, uid, gid, mtimeMs, target: each.target }
     : { type: "directory", path, mode, uid, gid, mtimeMs };
+}
+
+function named(paths: readonly string[]): string {
+  return paths.slice(0, 3).join(", ") + (paths.length > 3 ? ", …" : "");
 }

@@ -1,8 +1,7 @@
 import { z } from "zod";
 
-/** Of a files mark: the roots by their names in the tree. */
+/** What a files mark holds beside its counts. */
 export const filesMarkDetail = z.object({
-  roots: z.array(z.object({ path: z.string(), name: z.string() })),
   files: z.number().int().nonnegative(),
 });
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { TreeWriter } from "@stillpoint/driver/tree";
-import { type Found, fingerprintOf, orGone } from "./scan.ts";
+import { deniedOr, type Found, fingerprintOf, isGone } from "./scan.ts";
 
 type File = Extract<Found, { type: "file" }>;
 /** A file as it was captured. `steady` is false if it changed while it was read, every time. */
@@ -19,7 +19,10 @@ export async function captureFile(file: File, tree: TreeWriter, signal: AbortSig
 }
 
 async function captureOnce(file: File, tree: TreeWriter, signal: AbortSignal): Promise<Captured | undefined> {
-  const opened = await orGone(file.from, () => open(file.from, "r"));
+  const opened = await open(file.from, "r").catch((error: unknown) => {
+    if (isGone(error)) return undefined;
+    throw deniedOr(file.from, error);
+  });
   if (opened === undefined) return undefined;
   await using handle = opened;
   const before = await handle.stat({ bigint: true });

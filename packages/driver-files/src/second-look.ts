@@ -1,36 +1,24 @@
 import type { Captured } from "./read-file.ts";
 import type { Found, Scan } from "./scan.ts";
 
-/** What differs from the first look. Pure. */
-export type Changes = {
-  changed: Extract<Found, { type: "file" }>[];
-  others: Exclude<Found, { type: "file" }>[];
-  deleted: string[];
-};
+/** A file as it was read last, and when, by the clock that its own times come from. */
+export type Looked = Captured & { lookedAtMs: number };
 
 /** The clock of a file system ticks in steps: a change this close to a look may have left the same time behind. */
 const RACY_MS = 50;
 
-/** `lookedAtMs`: when each file was read, by the clock that its times come from. */
-export function changesSince(
-  first: ReadonlyMap<string, Captured & { lookedAtMs: number }>,
-  firstOthers: ReadonlyMap<string, string>,
-  now: Scan,
-): Changes {
-  const changes: Changes = { changed: [], others: [], deleted: [] };
-  for (const each of now.found.values()) {
-    if (each.type === "file") {
-      const before = first.get(each.path);
+/** Files that are not, for certain, as they were when they were read last. Pure. */
+export function changedSince(looked: ReadonlyMap<string, Looked>, now: Scan): Extract<Found, { type: "file" }>[] {
+  return [...now.found.values()]
+    .filter((each) => each.type === "file")
+    .filter((each) => {
+      const before = looked.get(each.path);
       const isSame =
         before?.steady === true &&
         before.fingerprint === each.fingerprint &&
         each.changedMs + RACY_MS < before.lookedAtMs;
-      if (!isSame) changes.changed.push(each);
-    } else if (firstOthers.get(each.path) !== otherFingerprint(each)) changes.others.push(each);
-  }
-  const known = [...first.keys(), ...firstOthers.keys()];
-  changes.deleted = known.filter((path) => !now.found.has(path)).sort();
-  return changes;
+      return !isSame;
+    });
 }
 
 /** Of a directory or symbolic link: what a restore must give it. */

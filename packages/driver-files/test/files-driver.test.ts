@@ -37,7 +37,7 @@ describe("files", () => {
       context: contextOf,
       write: async (sequence) => {
         const file = join(uploads, `${sequence}.json`);
-        await writeFile(`${file}.part`, JSON.stringify({ id: `id-${sequence}`, seq: sequence }));
+        await writeFile(`${file}.part`, JSON.stringify({ id: `id-${sequence}`, seq: sequence }), { flush: true });
         await rename(`${file}.part`, file);
       },
       highest: "uploads/*.json#seq",
