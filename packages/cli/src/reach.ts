@@ -1,7 +1,11 @@
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Bus, joinBus } from "@stillpoint/bus/bus";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { installationSettings } from "@stillpoint/contracts/settings";
+import { credentialsOf } from "@stillpoint/service/credentials";
+import { parseSettings, settingsError } from "@stillpoint/service/environment";
 import { z } from "zod";
 import type { World } from "./world.ts";
 
@@ -15,13 +19,27 @@ export function endpointsFile(home: string): string {
   return join(home, "endpoints.json");
 }
 
-/** The bus of a running system: STILLPOINT_NATS_URL, or what `up` wrote down. Throws UNREACHABLE with what to do. */
+const busSettings = installationSettings.pick({
+  STILLPOINT_NATS_URL: true,
+  STILLPOINT_NATS_TOKEN: true,
+  STILLPOINT_NATS_NKEY: true,
+  STILLPOINT_NATS_CREDS: true,
+});
+
+/**
+ * The bus of a running system: STILLPOINT_NATS_URL, with credentials as a service is given them, or what `up` wrote
+ * down. Throws UNREACHABLE with what to do.
+ */
 export async function reachBus(world: World): Promise<GuestBus> {
-  const servers = world.environment.STILLPOINT_NATS_URL ?? (await readEndpoints(world)).nats;
+  const { environment } = world;
+  const parsed = parseSettings(busSettings, { environment, readFile: (path) => readFileSync(path, "utf8") });
+  if (parsed.bad !== undefined) throw settingsError(parsed.bad);
+  const isGiven = (environment.STILLPOINT_NATS_URL ?? "") !== "";
   const quiet = () => undefined;
   return joinBus({
-    servers: servers.split(","),
+    servers: isGiven ? parsed.settings.STILLPOINT_NATS_URL : [(await readEndpoints(world)).nats],
     name: "cli",
+    credentials: credentialsOf(parsed.settings),
     log: {
       debug: quiet,
       info: quiet,

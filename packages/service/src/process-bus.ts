@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { type Bus, openBus } from "@stillpoint/bus/bus";
-import type { BusCredentials } from "@stillpoint/bus/connection";
 import type { Log } from "@stillpoint/bus/log";
 import type { Clock } from "@stillpoint/contracts/clock";
 import type { InstallationSettings } from "@stillpoint/contracts/settings";
+import { credentialsOf } from "./credentials.ts";
 
 /** The process's one connection, as its settings say. */
 export function openProcessBus(
@@ -24,12 +24,4 @@ export function openProcessBus(
     replicas: settings.STILLPOINT_NATS_REPLICAS,
     signal,
   });
-}
-
-function credentialsOf(settings: Readonly<InstallationSettings>): BusCredentials | undefined {
-  const { STILLPOINT_NATS_TOKEN: token, STILLPOINT_NATS_NKEY: seed, STILLPOINT_NATS_CREDS: creds } = settings;
-  if (token !== undefined) return { type: "token", token };
-  if (seed !== undefined) return { type: "nkey", seed };
-  if (creds !== undefined) return { type: "creds", creds };
-  return undefined;
 }
