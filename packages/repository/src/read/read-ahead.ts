@@ -8,15 +8,26 @@ type Loaded = { bytes: Promise<Uint8Array>; length: number };
 
 /** Sealed bytes that are asked for together, so that neighbours can be joined. */
 const BATCH_BYTES = 4 * 1024 * 1024;
-/** Bytes that are under way or wait to be taken, over all batches. */
-const AHEAD_BYTES = 24 * 1024 * 1024;
-/** Chunks that were used stay for a while: small files share them. */
+/** Sealed bytes that are under way or wait to be taken, over all batches. */
+const AHEAD_BYTES = 16 * 1024 * 1024;
+/** Plain bytes of chunks that were asked for and stay for a while: small files share them. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 
-/** The last used chunks, up to a number of sealed bytes. */
+/** The chunks that were asked for last. One that is dropped here stays with those who wait for it. */
 function keptChunks() {
   const kept = new Map<string, Loaded>();
+  const sizes = new Map<string, number>();
   let bytes = 0;
+
+  function drop(): void {
+    for (const oldest of kept.keys()) {
+      if (bytes <= KEPT_BYTES) return;
+      kept.delete(oldest);
+      bytes -= sizes.get(oldest) ?? 0;
+      sizes.delete(oldest);
+    }
+  }
+
   return {
     get(key: string): Loaded | undefined {
       const found = kept.get(key);
@@ -27,12 +38,15 @@ function keptChunks() {
     },
     set(key: string, loaded: Loaded): void {
       kept.set(key, loaded);
-      bytes += loaded.length;
-      for (const [oldest, { length }] of kept) {
-        if (bytes <= AHEAD_BYTES + KEPT_BYTES) return;
-        kept.delete(oldest);
-        bytes -= length;
-      }
+      loaded.bytes.then(
+        ({ length }) => {
+          if (kept.get(key) !== loaded) return;
+          sizes.set(key, length);
+          bytes += length;
+          drop();
+        },
+        () => kept.delete(key),
+      );
     },
   };
 }

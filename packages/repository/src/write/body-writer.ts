@@ -3,7 +3,7 @@ import type { Chunking } from "../format/documents.ts";
 import type { Span } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { chunkSink } from "./chunk-sink.ts";
-import { HEADROOM, SLAB_BYTES, type Slab, slabPool } from "./slabs.ts";
+import { HEADROOM, SLAB_BYTES, type Slab, type SlabShare } from "./slabs.ts";
 import type { taskGroup } from "./task-group.ts";
 
 export type BodyWriterOptions = {
@@ -12,7 +12,9 @@ export type BodyWriterOptions = {
   sink: ReturnType<typeof chunkSink>;
   group: ReturnType<typeof taskGroup>;
   signal: AbortSignal;
-  spare: SharedArrayBuffer[];
+  slabs: SlabShare;
+  /** Resolves when not too many packs wait to be stored. */
+  room: (signal: AbortSignal) => Promise<void>;
   /** A chunk of the stream, in order. */
   chunk: (name: Uint8Array, length: number) => void;
 };
@@ -45,8 +47,7 @@ function groupsOf(lengths: readonly number[], start: number): Span[][] {
  * whichever worker is free.
  */
 export function bodyWriter(options: BodyWriterOptions) {
-  const { pool, sink, group, signal } = options;
-  const slabs = slabPool(pool.threads + 2, options.spare);
+  const { pool, sink, group, signal, slabs } = options;
   const carry = new SharedArrayBuffer(HEADROOM);
   let state: CutterState = CUTTER_START;
   let slab: Slab | undefined;
@@ -94,7 +95,7 @@ export function bodyWriter(options: BodyWriterOptions) {
   }
 
   async function nextSlab(): Promise<Slab> {
-    await sink.room();
+    await options.room(signal);
     group.check();
     slab = await slabs.acquire(signal);
     return slab;
@@ -137,7 +138,6 @@ export function bodyWriter(options: BodyWriterOptions) {
       submit(true);
       await cutting;
       await telling;
-      slabs.end();
     },
   };
 }

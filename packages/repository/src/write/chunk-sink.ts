@@ -8,7 +8,8 @@ import { writeIndex } from "../index/load-index.ts";
 import type { Span } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { packWriter } from "./pack-writer.ts";
-import type { semaphore, taskGroup } from "./task-group.ts";
+import type { taskGroup } from "./task-group.ts";
+import type { uploadQueue } from "./upload-queue.ts";
 
 export type SinkOptions = {
   store: ObjectStore;
@@ -18,15 +19,13 @@ export type SinkOptions = {
   random: (length: number) => Uint8Array;
   chunking: Chunking;
   pool: WorkerPool;
-  uploads: ReturnType<typeof semaphore>;
+  uploads: ReturnType<typeof uploadQueue>;
   group: ReturnType<typeof taskGroup>;
   signal: AbortSignal;
 };
 
 /** An index object for every so many packs: what a broken-off backup stored until then is not stored twice. */
 const PACKS_PER_INDEX = 64;
-/** Packs that wait to be stored, before the reading of the tar waits for them. */
-const PACKS_QUEUED = 2;
 
 /** Takes chunks, stores those that the repository does not have, and lists them in index objects once they are durable. */
 export function chunkSink(options: SinkOptions) {
@@ -36,8 +35,6 @@ export function chunkSink(options: SinkOptions) {
   const pending = new Set<string>();
   let stored: IndexedPack[] = [];
   let storedBytes = 0;
-  let queued = 0;
-  const room: (() => void)[] = [];
 
   const packs = packWriter({
     store: options.store,
@@ -46,18 +43,11 @@ export function chunkSink(options: SinkOptions) {
     target: options.chunking.packTarget,
     epoch,
     signal: options.signal,
-    upload: (work) => {
-      queued++;
+    upload: (work) =>
       group.spawn(async () => {
-        try {
-          await options.uploads(work);
-        } finally {
-          queued--;
-          for (const go of room.splice(0)) go();
-        }
+        await options.uploads.run(work);
         if (stored.length >= PACKS_PER_INDEX) await listStored();
-      });
-    },
+      }),
     stored: (pack) => stored.push(pack),
   });
 
@@ -119,13 +109,6 @@ export function chunkSink(options: SinkOptions) {
         done();
       });
       return names;
-    },
-    /** Resolves when not too many packs wait to be stored. */
-    async room(): Promise<void> {
-      while (queued > PACKS_QUEUED) {
-        options.signal.throwIfAborted();
-        await new Promise<void>((resolve) => room.push(resolve));
-      }
     },
     /** No chunk follows. The last pack is stored, then listed: afterwards every chunk may be leaned on. */
     async end(): Promise<void> {

@@ -1,38 +1,59 @@
+import { abortable } from "./abortable.ts";
+
 /** Room before the fresh bytes, for those of the chunk that is still open: no chunk is longer. */
 export const HEADROOM = 4 * 1024 * 1024;
 export const SLAB_BYTES = 4 * 1024 * 1024;
 
 export type Slab = { memory: SharedArrayBuffer; bytes: Uint8Array; used: number; holders: number };
 
-/** Buffers that go round, at most `most` at once: who reads faster than the workers work waits for one. */
-export function slabPool(most: number, spare: SharedArrayBuffer[]) {
+/** One backup's part of the slabs. */
+export type SlabShare = {
+  acquire(signal: AbortSignal): Promise<Slab>;
+  /** Once for each holder; the last one gives it back. */
+  release(slab: Slab): void;
+};
+
+/**
+ * Buffers that go round among all backups under way, `most` at once: who reads faster than the workers work waits for one.
+ * A backup that holds none always gets one, and needs no second to go on, so that no two can wait for each other.
+ */
+export function slabPool(most: number) {
   const free: SharedArrayBuffer[] = [];
-  const waiting: { resolve: (memory: SharedArrayBuffer) => void; reject: (error: unknown) => void }[] = [];
-  let made = 0;
+  let used = 0;
+  let waiting: (() => void)[] = [];
+
+  function take(): SharedArrayBuffer {
+    used++;
+    return free.pop() ?? new SharedArrayBuffer(HEADROOM + SLAB_BYTES);
+  }
+
+  function giveBack(memory: SharedArrayBuffer): void {
+    used--;
+    if (free.length + used < most) free.push(memory);
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  }
 
   return {
-    async acquire(signal: AbortSignal): Promise<Slab> {
-      signal.throwIfAborted();
-      let memory = free.pop();
-      if (memory === undefined && made < most) {
-        memory = spare.pop() ?? new SharedArrayBuffer(HEADROOM + SLAB_BYTES);
-        made++;
-      }
-      memory ??= await new Promise<SharedArrayBuffer>((resolve, reject) => {
-        waiting.push({ resolve, reject });
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-      });
-      return { memory, bytes: new Uint8Array(memory), used: 0, holders: 1 };
-    },
-    release(slab: Slab): void {
-      if (--slab.holders > 0) return;
-      const next = waiting.shift();
-      if (next === undefined) free.push(slab.memory);
-      else next.resolve(slab.memory);
-    },
-    /** For the next backup. */
-    end(): void {
-      spare.push(...free.splice(0));
+    share(): SlabShare {
+      let held = 0;
+      return {
+        async acquire(signal) {
+          signal.throwIfAborted();
+          while (held > 0 && used >= most) {
+            await abortable(new Promise<void>((resolve) => waiting.push(resolve)), signal);
+          }
+          held++;
+          const memory = take();
+          return { memory, bytes: new Uint8Array(memory), used: 0, holders: 1 };
+        },
+        release(slab) {
+          if (--slab.holders > 0) return;
+          held--;
+          giveBack(slab.memory);
+        },
+      };
     },
   };
 }

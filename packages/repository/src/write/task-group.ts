@@ -27,20 +27,3 @@ export function taskGroup(controller: AbortController) {
     },
   };
 }
-
-/** At most `most` at once; the others wait in order. */
-export function semaphore(most: number) {
-  let free = most;
-  const waiting: (() => void)[] = [];
-  return async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) free++;
-      else next();
-    }
-  };
-}

@@ -76,7 +76,8 @@ export async function writeBackup(
     sink,
     group,
     signal: ended,
-    spare: context.spareSlabs,
+    slabs: context.slabs.share(),
+    room: context.uploads.room,
     chunk: builder.chunk,
   });
 
