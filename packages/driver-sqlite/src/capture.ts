@@ -73,6 +73,7 @@ export async function openCapture(
       if (JSON.stringify(after) === JSON.stringify(marks)) return { marks, counts: counting.count(present) };
       marks = after;
     }
+    await counting?.unpin(present);
     return { marks };
   };
 
@@ -96,6 +97,7 @@ export async function openCapture(
       counting = resources.use(await startCounting(context.signal));
       // Opens the databases there, so that it need not be done inside the fence.
       await counting.pin(walDatabases());
+      await counting.unpin(walDatabases());
     },
     async mark(request) {
       guard.check();

@@ -12,6 +12,8 @@ export const operations = {
   },
   /** WAL: begins the read transaction that keeps the log from being restarted. */
   hold: { ask: z.object({ path }), answer: nothing },
+  /** Whether that transaction is still there: what was read before the answer was not restarted unseen. */
+  held: { ask: z.object({ path }), answer: nothing },
   /**
    * The database as it is now, into a file. The counter is there if it is the copy's for certain. `ifBusy`: what to do
    * where writers with a rollback journal give the copy no chance: copy their half-written state, to be fixed under a
@@ -43,9 +45,11 @@ export const operations = {
   lock: { ask: z.object({ path }), answer: nothing },
   /** Lets the checkpoint pass, holds again, lets writers in. */
   turn: { ask: z.object({ path }), answer: z.object({ complete: z.boolean() }) },
-  /** Begins read transactions that stay at this moment; a later one replaces them. */
+  /** Begins read transactions that stay at this moment; later ones replace them. */
   pin: { ask: z.object({ paths: z.array(path) }), answer: nothing },
-  /** Rows by table, where the pins are, or of a copy. */
+  /** Ends them. */
+  unpin: { ask: z.object({ paths: z.array(path) }), answer: nothing },
+  /** Rows by table, where a pin is, or of a copy. */
   count: { ask: z.object({ path }), answer: z.object({ counts }) },
 } as const;
 export type Operation = keyof typeof operations;

@@ -74,6 +74,10 @@ const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promis
     begin(find(path).reader);
     return {};
   },
+  held({ path }) {
+    if (!find(path).reader.isTransaction) throw new TypeError(`${path} is not held`);
+    return {};
+  },
   async copy({ path, to, ifBusy }) {
     const of = find(path);
     const { mode, reader } = of;
@@ -104,6 +108,9 @@ const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promis
     try {
       const rows = copy.prepare("PRAGMA integrity_check(10)").all();
       return { problems: rows.map((row) => String(row.integrity_check)).filter((text) => text !== "ok") };
+    } catch (error) {
+      // So damaged that it cannot even be checked.
+      return { problems: [error instanceof Error ? error.message : String(error)] };
     } finally {
       copy.close();
     }
@@ -159,12 +166,18 @@ const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promis
     }
   },
   pin({ paths }) {
+    handlers.unpin({ paths });
     for (const path of paths) {
-      const pinned = pins.get(path);
-      if (pinned?.isTransaction) pinned.exec("COMMIT");
-      const reader = pinned ?? openReader(path);
-      begin(reader);
+      const reader = pins.get(path) ?? openReader(path);
       pins.set(path, reader);
+      begin(reader);
+    }
+    return {};
+  },
+  unpin({ paths }) {
+    for (const path of paths) {
+      const reader = pins.get(path);
+      if (reader?.isTransaction) reader.exec("COMMIT");
     }
     return {};
   },

@@ -44,6 +44,11 @@ export async function holdWalDatabase(input: DatabaseInput): Promise<WalDatabase
     return acted;
   };
 
+  const advance = async () => {
+    const read = await log.advance();
+    await holder.ask("held", { path: found.path });
+    return read;
+  };
   const limitFrames = Math.ceil(walLimitBytes / frameBytes(pageSize));
   /** The log's length when it was last looked at, and when it is next too long: its file never gets shorter. */
   const last = { frame: 0, due: limitFrames };
@@ -81,10 +86,10 @@ export async function holdWalDatabase(input: DatabaseInput): Promise<WalDatabase
       isCopied = true;
     },
     async settle() {
-      await inTurn(async () => await log.advance());
+      await inTurn(advance);
     },
     async mark() {
-      const { frames, salts, frame } = await inTurn(async () => await log.advance());
+      const { frames, salts, frame } = await inTurn(advance);
       marked = frames;
       return { mark: { mode: "wal", name: found.name, salts: [...salts], frame, frames } };
     },
@@ -104,7 +109,7 @@ export async function holdWalDatabase(input: DatabaseInput): Promise<WalDatabase
     },
     async relieve() {
       await inTurn(async () => {
-        const { frame } = await log.advance();
+        const { frame } = await advance();
         if (frame < last.frame) last.due = limitFrames;
         last.frame = frame;
         if (frame < last.due) return;

@@ -34,6 +34,8 @@ export async function startApp(path: string, ...first: string[]): Promise<App> {
       await once(child, "exit");
     },
   };
+  // Nothing here survives a crash of the machine, and nothing is asked to.
+  await app.sql("PRAGMA synchronous=OFF");
   for (const each of first) await app.sql(each);
   return app;
 }
@@ -52,7 +54,7 @@ export async function locks(app: App): Promise<string[]> {
   return row?.busy === 0 ? [] : ["a reader"];
 }
 
-export function driverContext(directory: string, signal: AbortSignal, log: (message: string) => void = () => {}) {
+export function driverContext(directory: string, signal: AbortSignal, log: DriverContext["log"] = () => {}) {
   return {
     directory,
     signal,
