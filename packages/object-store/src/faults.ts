@@ -21,6 +21,8 @@ export type FaultyStore = {
   add(method: Method, ...faults: Fault[]): void;
   /** How often a method was called. */
   calls(method: Method): number;
+  /** Takes back what was not met yet, and answers how much that was. */
+  clear(): number;
   /** Throws if a fault was never met: the test that queued it proves nothing. */
   assertAllMet(): void;
 };
@@ -83,6 +85,11 @@ export function withFaults(store: ObjectStore): FaultyStore {
       queues.set(method, [...(queues.get(method) ?? []), ...faults]);
     },
     calls: (method) => counts.get(method) ?? 0,
+    clear() {
+      const left = [...queues.values()].reduce((sum, faults) => sum + faults.length, 0);
+      queues.clear();
+      return left;
+    },
     assertAllMet() {
       const left = [...queues].flatMap(([method, faults]) => faults.map(({ fault }) => `${method}: ${fault}`));
       if (left.length > 0) throw new Error(`faults that were never met: ${left.join(", ")}`);

@@ -61,7 +61,12 @@ describe("a directory", () => {
     const script = fileURLToPath(new URL("./fill-directory.ts", import.meta.url));
     // A file system of its own in a namespace of its own: nothing is left of it when the process ends.
     const { stdout } = await promisify(execFile)("unshare", ["-Urm", process.execPath, script, mount]);
-    expect(JSON.parse(stdout)).toEqual({ code: "DISK_FULL", stored: 3, sizes: [1_000_000, 1_000_000, 1_000_000], left: [] });
+    expect(JSON.parse(stdout)).toEqual({
+      code: "DISK_FULL",
+      stored: 3,
+      sizes: [1_000_000, 1_000_000, 1_000_000],
+      left: [],
+    });
   });
 
   it("that is no directory, or not ours to write, is refused with the reason", async () => {
