@@ -23,7 +23,7 @@ export type CaptureLimits = {
 
 /** What copying inside the fence may take in all, and what counting may add to it. */
 const FIX_BUDGET_MS = 1000;
-const COUNT_WAIT_MS = 250;
+const COUNT_WAIT_MS = 100;
 /** How often a moment is looked for at which nothing is committed while every database is pinned. */
 const PIN_TRIES = 20;
 
