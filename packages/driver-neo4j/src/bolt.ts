@@ -14,17 +14,17 @@ const MEANINGS: [prefix: string, code: ErrorCode, hint?: string][] = [
   ["Neo.ClientError.Security", "SOURCE_DENIED", "check `user` and the secret that `password` points to"],
   ["Neo.ClientError.Database.DatabaseNotFound", "SOURCE_UNSUPPORTED", "SHOW DATABASES lists the databases there are"],
   ["Neo.ClientError.Statement", "INVALID_REQUEST"],
-  ["Neo.TransientError", "SOURCE_UNREACHABLE"],
-  ["ServiceUnavailable", "SOURCE_UNREACHABLE"],
-  ["SessionExpired", "SOURCE_UNREACHABLE"],
 ];
 
-/** What the client threw, in our words. `what`: what was attempted. */
-export function boltError(error: unknown, what: string, where: string): StillpointError {
+/** What the client threw, in our words. `otherwise`: what it is when the server did not answer. */
+export function boltError(
+  error: unknown,
+  { what, where, otherwise = "SOURCE_LOST" }: { what: string; where: string; otherwise?: ErrorCode },
+): StillpointError {
   if (error instanceof StillpointError) return error;
   const why = error instanceof Error ? error.message : String(error);
   const vendor = error instanceof neo4j.Neo4jError ? error.code : "";
-  const [, code = "SOURCE_LOST", hint] = MEANINGS.find(([prefix]) => vendor.startsWith(prefix)) ?? [];
+  const [, code = otherwise, hint] = MEANINGS.find(([prefix]) => vendor.startsWith(prefix)) ?? [];
   return new StillpointError(code, { what, where, why, hint, cause: error });
 }
 

@@ -52,7 +52,7 @@ export async function exportTree(source: BoltSource, tree: TreeWriter, context: 
     }
     await transaction.commit();
   } catch (error) {
-    throw boltError(error, "Cannot export the Neo4j database", source.where);
+    throw boltError(error, { what: "Cannot export the Neo4j database", where: source.where });
   } finally {
     await session.close();
   }

@@ -61,7 +61,11 @@ export async function importTree(driver: Driver, database: string, directory: st
     const detail = `imported ${nodes} of ${expected.nodes} nodes, ${relationships} of ${expected.relationships} relationships`;
     return { name: "import", verdict: whole ? "pass" : "fail", detail };
   } catch (error) {
-    throw boltError(error, "Cannot import an export into Neo4j", directory);
+    throw boltError(error, {
+      what: "Cannot import an export into Neo4j",
+      where: directory,
+      otherwise: "SANDBOX_FAILED",
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { access, readdir } from "node:fs/promises";
 import { arch } from "node:os";
+import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Neo4jSource } from "@stillpoint/contracts/source";
 import type { Capture, Description, Driver, DriverContext, Tools } from "@stillpoint/driver/driver";
 import { connectBolt } from "./bolt.ts";
@@ -38,7 +39,22 @@ async function openCapture(source: Neo4jSource, context: DriverContext): Promise
   const description = describe(facts, data !== undefined);
   const steps = await openSteps({ driver, database, where, facts, description }, data, context);
   const owned = opening.move();
-  return { ...steps, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
+  const cancellable = async <Result>(step: Promise<Result>): Promise<Result> => {
+    try {
+      return await step;
+    } catch (error) {
+      if (!context.signal.aborted) throw error;
+      throw new StillpointError("CANCELLED", { what: "A capture was cancelled", where, cause: error });
+    }
+  };
+  return {
+    description,
+    base: (tree) => cancellable(steps.base(tree)),
+    settle: () => cancellable(steps.settle()),
+    mark: (request) => cancellable(steps.mark(request)),
+    finish: (tree) => cancellable(steps.finish(tree)),
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  };
 }
 
 async function openSteps(source: BoltSource, data: string | undefined, context: DriverContext): Promise<CaptureSteps> {

@@ -19,7 +19,7 @@ export type PhysicalSource = BoltSource & {
 /** How often the log is looked at while a commit is waited for. */
 const LOOK_EVERY_MS = 5;
 /** A commit is in the log before it is acknowledged: what is not there by then is in another directory. */
-const SHOWS_WITHIN_MS = 3_000;
+const SHOWS_WITHIN_MS = 1_000;
 
 export async function openPhysical(source: PhysicalSource, context: DriverContext): Promise<CaptureSteps> {
   const { driver, database, data, where, facts, description } = source;
@@ -47,7 +47,7 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
       const { counts, bookmark } = await runCounts(driver, database, prepared);
       return committedIn(bookmark) === txId ? counts : undefined;
     } catch (error) {
-      throw boltError(error, "Cannot count what the Neo4j database holds", where);
+      throw boltError(error, { what: "Cannot count what the Neo4j database holds", where });
     }
   };
 
@@ -64,7 +64,7 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
         prepared = await countQuery(driver, database);
         await runCounts(driver, database, prepared);
       } catch (error) {
-        throw boltError(error, "Cannot count what the Neo4j database holds", where);
+        throw boltError(error, { what: "Cannot count what the Neo4j database holds", where });
       }
       await Promise.all([user.log.advance(), system.log.advance()]);
     },

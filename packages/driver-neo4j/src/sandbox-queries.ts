@@ -48,7 +48,11 @@ async function* records(driver: Driver, database: string, cypher: string): Async
   try {
     for await (const record of session.run(cypher)) yield [...record.values()];
   } catch (error) {
-    throw boltError(error, "Cannot answer a query on the restored database", cypher.slice(0, 200));
+    throw boltError(error, {
+      what: "Cannot answer a query on the restored database",
+      where: cypher.slice(0, 200),
+      otherwise: "SANDBOX_FAILED",
+    });
   } finally {
     await session.close();
   }

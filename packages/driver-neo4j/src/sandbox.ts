@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
+import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Query, QueryRow, StoreCheckRow } from "@stillpoint/contracts/query";
 import { Secret } from "@stillpoint/contracts/secret";
 import type { DriverContext, Sandbox, SandboxInput } from "@stillpoint/driver/driver";
 import { freePort } from "@stillpoint/driver/free-port";
 import { isolate } from "@stillpoint/driver/isolation";
 import { treeFiles } from "@stillpoint/driver/layout";
+import { boltError } from "./bolt.ts";
 import { checkConsistency } from "./consistency-check.ts";
 import { importTree } from "./import-tree.ts";
 import { detailOf, type MarkDetail } from "./mark-detail.ts";
@@ -48,7 +49,8 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
     signal,
   };
   await prepareHome(home, randomBytes(32));
-  let server: RunningServer | undefined = await startOrRebuild(home, detail);
+  const started = await startOrRebuild(home, detail);
+  let server: RunningServer | undefined = started.server;
   opening.defer(async () => await server?.stop());
   const first =
     detail.format === "logical"
@@ -78,7 +80,7 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
 
   return {
     version: `Neo4j ${input.runtime.version}`,
-    recovered: first.detail,
+    recovered: started.rebuilt ? `${first.detail}; indexes and counts were made anew` : first.detail,
     async *query(query: Query): AsyncGenerator<QueryRow> {
       switch (query.type) {
         case "store":
@@ -129,14 +131,26 @@ async function sizeOf(input: SandboxInput, detail: MarkDetail): Promise<ServerHo
   };
 }
 
-async function startOrRebuild(home: ServerHome, detail: MarkDetail): Promise<RunningServer> {
+async function startOrRebuild(
+  home: ServerHome,
+  detail: MarkDetail,
+): Promise<{ server: RunningServer; rebuilt: boolean }> {
+  const start = async () => {
+    try {
+      return await startServer(home);
+    } catch (error) {
+      if (home.signal.aborted) throw new StillpointError("CANCELLED", { what: "Starting Neo4j was cancelled" });
+      const what = "Cannot start Neo4j on the restored data";
+      throw boltError(error, { what, where: home.directory, otherwise: "SANDBOX_FAILED" });
+    }
+  };
   try {
-    return await startServer(home);
+    return { server: await start(), rebuilt: false };
   } catch (error) {
     const log = await readFile(debugLogOf(home), "utf8").catch(() => ""); // the first error says why there is none
-    if (detail.format === "logical" || !isTornTree(log)) throw toStillpointError(error, "Cannot start Neo4j");
+    if (home.signal.aborted || detail.format === "logical" || !isTornTree(log)) throw error;
     // A page tree was copied across a checkpoint after all. The server makes it anew where it is missing.
     await removePageTrees(databaseDirectory(home.dataDirectory, home.database));
-    return await startServer(home);
+    return { server: await start(), rebuilt: true };
   }
 }

@@ -52,7 +52,11 @@ export async function readServerFacts(driver: Driver, database: string, where: s
     const settings = await readSettings(driver, database);
     return { version: versions[0] ?? "", edition, databaseId: databaseID, store: store ?? "", settings };
   } catch (error) {
-    throw boltError(error, "Cannot read what the Neo4j server says of itself", where);
+    throw boltError(error, {
+      what: "Cannot read what the Neo4j server says of itself",
+      where,
+      otherwise: "SOURCE_UNREACHABLE",
+    });
   }
 }
 
@@ -74,7 +78,7 @@ export async function lastCommitted(driver: Driver, database: string, where: str
     const { bookmark } = await readRows(driver, database, "RETURN 1");
     return committedIn(bookmark);
   } catch (error) {
-    throw boltError(error, "Cannot ask the Neo4j server for its last transaction", where);
+    throw boltError(error, { what: "Cannot ask the Neo4j server for its last transaction", where });
   }
 }
 

@@ -1,4 +1,5 @@
 import { readdir } from "node:fs/promises";
+import { StillpointError } from "@stillpoint/contracts/errors";
 import { isMissing } from "./file-error.ts";
 
 /**
@@ -35,8 +36,19 @@ export async function storeParts(directory: string, below = ""): Promise<StorePa
   const parts: StorePart[] = [];
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = `${below}${entry.name}`;
+    if (entry.isSymbolicLink()) throw linked(`${directory}/${path}`);
     if (entry.isDirectory()) parts.push(...(await storeParts(directory, `${path}/`)));
     else if (entry.isFile() && !isNotData(entry.name)) parts.push({ kind: kindOf(entry.name), path });
   }
   return parts;
+}
+
+/** A link would be left out of the copy, and with it a part of the data. */
+function linked(where: string): StillpointError {
+  return new StillpointError("SOURCE_UNSUPPORTED", {
+    what: "Cannot copy a database directory",
+    where,
+    why: "it is a symbolic link, and the server makes none there",
+    hint: "leave `data` out of the source: then it is exported over Bolt",
+  });
 }

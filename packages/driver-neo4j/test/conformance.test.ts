@@ -2,8 +2,13 @@ import { driverConformance } from "@stillpoint/driver/test/conformance";
 import { sharedNeo4j } from "@stillpoint/testkit/neo4j";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import neo4j from "neo4j-driver";
+import { vi } from "vitest";
 import { neo4jDriver } from "../src/neo4j-driver.ts";
+import { startCrowd, withCrowd } from "./crowd.ts";
 import { contextOf, neo4jTools, specOf } from "./subject.ts";
+
+// Two starts of a server, beside other test files that start theirs.
+vi.setConfig({ testTimeout: 300_000 });
 
 driverConformance("Neo4j, from its files", async () => {
   const resources = new AsyncDisposableStack();
@@ -12,16 +17,18 @@ driverConformance("Neo4j, from its files", async () => {
   const session = resources.use(driver.session());
   await session.run("CREATE CONSTRAINT FOR (w:Written) REQUIRE w.seq IS UNIQUE");
   await session.run("CREATE FULLTEXT INDEX written FOR (w:Written) ON EACH [w.text]");
+  await session.run("CREATE INDEX FOR (c:Crowd) ON (c.worker, c.seq)");
+  const crowd = resources.use(startCrowd(driver));
   const tools = await neo4jTools();
   const source = specOf(server);
-  const openTransactions = async () => {
-    const shown = await session.run("SHOW TRANSACTIONS YIELD transactionId, currentQuery, username");
-    return shown.records
-      .map((record) => String(record.get("currentQuery")))
-      .filter((query) => !query.startsWith("SHOW"));
+  const connections = async () => {
+    const listed = await session.run(
+      "CALL dbms.listConnections() YIELD connectionId, userAgent WHERE userAgent = 'stillpoint' RETURN connectionId",
+    );
+    return listed.records.map((record) => String(record.get("connectionId")));
   };
   return {
-    driver: neo4jDriver,
+    driver: withCrowd(neo4jDriver, crowd),
     source,
     unreachable: { ...source, url: "bolt://127.0.0.1:1" },
     context: (directory, signal) => contextOf(server, tools, directory, signal),
@@ -35,11 +42,11 @@ driverConformance("Neo4j, from its files", async () => {
     },
     highest: "Written.seq",
     traces: async () => {
-      // The server ends what a closed connection had open a moment later.
-      await waitFor("no transaction is open", async () => (await openTransactions()).length === 0).catch(
+      // The server notices a closed connection a moment later; what stays open is an answer, too.
+      await waitFor("no connection is open", async () => (await connections()).length === 0, 5_000).catch(
         () => undefined,
       );
-      return await openTransactions();
+      return await connections();
     },
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };
