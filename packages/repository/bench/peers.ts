@@ -5,25 +5,40 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
+/** CPU time of a program that ran, user and system. */
+export type Cpu = { cpuMs: number };
+
 /** Another backup tool, run on the same data. `repository` and `cache` are directories of its own. */
 export type Peer = {
   name: string;
   init: (at: PeerPlace) => Promise<void>;
-  backup: (at: PeerPlace, root: string) => Promise<void>;
+  backup: (at: PeerPlace, root: string) => Promise<Cpu>;
   /** Restores the newest backup into a directory. */
-  restore: (at: PeerPlace, target: string) => Promise<void>;
+  restore: (at: PeerPlace, target: string) => Promise<Cpu>;
 };
 export type PeerPlace = { repository: string; cache: string };
 
 const SECRET = "a passphrase of the benchmark";
 
-async function call(command: string, args: string[], env: Record<string, string>, cwd?: string): Promise<string> {
+type Environment = Record<string, string>;
+
+async function call(command: string, args: string[], env: Environment, cwd?: string): Promise<string> {
   const options = {
     env: { ...process.env, ...env },
     maxBuffer: 64 * 1024 * 1024,
     ...(cwd === undefined ? {} : { cwd }),
   };
   return (await run(command, args, options)).stdout;
+}
+
+/** Node does not tell what its children cost; a shell does: its `times` prints their minutes and seconds, user and system. */
+async function measuredCall(command: string, args: string[], env: Environment, cwd?: string): Promise<Cpu> {
+  const script = '"$@" >&2 || exit $?; times';
+  const lines = (await call("bash", ["-c", script, "bash", command, ...args], env, cwd)).trim().split("\n");
+  const [user = 0, system = 0] = [...(lines[1] ?? "").matchAll(/(\d+)m([\d.]+)s/g)].map(
+    ([, minutes, seconds]) => Number(minutes) * 60_000 + Number(seconds) * 1000,
+  );
+  return { cpuMs: user + system };
 }
 
 /** The first line that a program says about itself, or undefined where it is not installed. */
@@ -44,7 +59,7 @@ function restic(version: string): Peer {
   return {
     name: `restic ${/\d[\d.]*/.exec(version)?.[0]}`,
     init: async (at) => void (await call("restic", ["init", "-q"], env(at))),
-    backup: async (at, root) => void (await call("restic", ["backup", "-q", "."], env(at), root)),
+    backup: (at, root) => measuredCall("restic", ["backup", "-q", "."], env(at), root),
     restore: async (at, target) =>
       void (await call("restic", ["restore", "latest", "-q", "--target", target], env(at))),
   };
@@ -64,10 +79,10 @@ function kopia(version: string): Peer {
       await call("kopia", ["repository", "create", "filesystem", "--path", at.repository], env(at));
       await call("kopia", ["policy", "set", "--global", "--compression=zstd-fastest"], env(at));
     },
-    backup: async (at, root) => void (await call("kopia", ["snapshot", "create", root, "--no-progress"], env(at))),
+    backup: (at, root) => measuredCall("kopia", ["snapshot", "create", root, "--no-progress"], env(at)),
     restore: async (at, target) => {
       const listed = JSON.parse(await call("kopia", ["snapshot", "list", "--json"], env(at))) as { id: string }[];
-      await call("kopia", ["restore", listed.at(-1)?.id ?? "", target], env(at));
+      return await measuredCall("kopia", ["restore", listed.at(-1)?.id ?? "", target], env(at));
     },
   };
 }
@@ -78,10 +93,9 @@ function borg(version: string): Peer {
   return {
     name: `borg ${/\d[\d.]*/.exec(version)?.[0]}`,
     init: async (at) => void (await call("borg", ["init", "-e", "repokey-blake2", at.repository], env(at))),
-    backup: async (at, root) =>
-      void (await call("borg", ["create", "-C", "zstd,1", `${at.repository}::b${++made}`, "."], env(at), root)),
-    restore: async (at, target) =>
-      void (await call("borg", ["extract", `${at.repository}::b${made}`], env(at), target)),
+    backup: (at, root) =>
+      measuredCall("borg", ["create", "-C", "zstd,1", `${at.repository}::b${++made}`, "."], env(at), root),
+    restore: (at, target) => measuredCall("borg", ["extract", `${at.repository}::b${made}`], env(at), target),
   };
 }
 

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { against, type Figure, figure } from "./figure.ts";
 import type { Job, Measured } from "./measured-process.ts";
 import { changePages, makeMixedSet, makeSmallFiles, type SetFile } from "./mixed-set.ts";
-import { directoryBytes, type Peer, type PeerPlace, peersHere } from "./peers.ts";
+import { type Cpu, directoryBytes, type Peer, type PeerPlace, peersHere } from "./peers.ts";
 
 export type BenchOptions = {
   /** Size of the mixed set. */
@@ -28,19 +28,20 @@ async function measured(job: Job, environment: Record<string, string> = {}): Pro
     : JSON.parse(stdout);
 }
 
-async function timed(work: () => Promise<void>): Promise<number> {
+type Cost = { ms: number; cpuMs: number };
+
+async function timed(work: () => Promise<Cpu>): Promise<Cost> {
   const begun = performance.now();
-  await work();
-  return performance.now() - begun;
+  const { cpuMs } = await work();
+  return { ms: performance.now() - begun, cpuMs };
 }
 
 type PeerRun = {
   name: string;
-  backupMs: number;
-  againMs: number;
-  restoreMs: number;
+  backup: Cost;
+  again: Cost;
+  restore: Cost;
   storedBytes: number;
-  addedBytes: number;
 };
 
 /** The same steps as ours, in the same order, on the same files. */
@@ -50,17 +51,19 @@ async function runPeer(peer: Peer, base: string, root: string, log: (line: strin
   for (const directory of [at.repository, at.cache, target]) await mkdir(directory, { recursive: true });
   log(`${peer.name}: backup, unchanged backup, restore`);
   await peer.init(at);
-  const backupMs = await timed(() => peer.backup(at, root));
+  const backup = await timed(() => peer.backup(at, root));
   const storedBytes = await directoryBytes(at.repository);
-  const againMs = await timed(() => peer.backup(at, root));
-  const addedBytes = (await directoryBytes(at.repository)) - storedBytes;
-  const restoreMs = await timed(() => peer.restore(at, target));
+  const again = await timed(() => peer.backup(at, root));
+  const restore = await timed(() => peer.restore(at, target));
   await rm(base, { recursive: true });
-  return { name: peer.name, backupMs, againMs, restoreMs, storedBytes, addedBytes };
+  return { name: peer.name, backup, again, restore, storedBytes };
 }
 
 const rate = (bytes: number, ms: number) => bytes / 1000 / ms;
 const throughput = (name: string, bytes: number, ms: number) => ({ name, value: rate(bytes, ms), unit: "MB/s" });
+
+/** What a busy machine does not disturb as much as throughput. */
+const _perCpu = (name: string, { bytes, cpuMs }: Measured) => ({ name, value: rate(bytes, cpuMs), unit: "MB/s" });
 
 function stages(name: string, { cpuMs, stageCpuMs, bytes, peakRssMiB }: Measured): Figure[] {
   const perGigabyte = (ms: number) => ms / 1000 / (bytes / 1e9);
@@ -118,10 +121,10 @@ async function localFigures(
   const third = await measured({ url, root, filesJson, action: "backup", backupId: "third" });
   return [
     ...compared(throughput("backup to local disk", first.bytes, first.ms), peers, (peer) =>
-      rate(first.bytes, peer.backupMs),
+      rate(first.bytes, peer.backup.ms),
     ),
     ...compared(throughput("restore from local disk", restored.bytes, restored.ms), peers, (peer) =>
-      rate(restored.bytes, peer.restoreMs),
+      rate(restored.bytes, peer.restore.ms),
     ),
     ...compared(
       { name: "data to stored bytes", value: first.bytes / first.storedBytes, unit: "×" },
@@ -129,7 +132,7 @@ async function localFigures(
       (peer) => first.bytes / peer.storedBytes,
     ),
     ...compared(throughput("unchanged second backup", again.bytes, again.ms), peers, (peer) =>
-      rate(again.bytes, peer.againMs),
+      rate(again.bytes, peer.again.ms),
     ),
     figure("unchanged second backup, stored", (100 * again.storedBytes) / again.bytes, "%"),
     figure("stored after 5 % of the pages changed, of these pages", third.storedBytes / changed, "×"),
@@ -172,10 +175,10 @@ async function smallFigures(base: string, options: BenchOptions): Promise<Figure
   const perSecond = (ms: number) => options.smallFiles / (ms / 1000);
   return [
     ...compared({ name: "small files, backup", value: perSecond(first.ms), unit: "files/s" }, peers, (peer) =>
-      perSecond(peer.backupMs),
+      perSecond(peer.backup.ms),
     ),
     ...compared({ name: "small files, restore", value: perSecond(restored.ms), unit: "files/s" }, peers, (peer) =>
-      perSecond(peer.restoreMs),
+      perSecond(peer.restore.ms),
     ),
   ];
 }

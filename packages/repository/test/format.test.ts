@@ -100,6 +100,16 @@ describe("kinds", () => {
     expect(new Set(kinds.map(({ code }) => code)).size).toBe(kinds.length);
     expect(new Set(kinds.map(({ folder }) => folder)).size).toBe(kinds.length);
   });
+
+  it("are those of the page about the format, with their codes", async () => {
+    const page = await readFile(new URL("../../../docs/repository-format.md", import.meta.url), "utf8");
+    const rows = [...page.matchAll(/^\| ([a-z]+) \| (\d+) \| `([a-z]+)/gm)].map(([, kind, code, folder]) => [
+      kind,
+      Number(code),
+      folder,
+    ]);
+    expect(rows).toEqual(Object.entries(OBJECT_KINDS).map(([kind, { code, folder }]) => [kind, code, folder]));
+  });
 });
 
 describe("a tree", () => {
