@@ -60,8 +60,7 @@ function restic(version: string): Peer {
     name: `restic ${/\d[\d.]*/.exec(version)?.[0]}`,
     init: async (at) => void (await call("restic", ["init", "-q"], env(at))),
     backup: (at, root) => measuredCall("restic", ["backup", "-q", "."], env(at), root),
-    restore: async (at, target) =>
-      void (await call("restic", ["restore", "latest", "-q", "--target", target], env(at))),
+    restore: (at, target) => measuredCall("restic", ["restore", "latest", "-q", "--target", target], env(at)),
   };
 }
 

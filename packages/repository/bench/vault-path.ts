@@ -63,7 +63,7 @@ const rate = (bytes: number, ms: number) => bytes / 1000 / ms;
 const throughput = (name: string, bytes: number, ms: number) => ({ name, value: rate(bytes, ms), unit: "MB/s" });
 
 /** What a busy machine does not disturb as much as throughput. */
-const _perCpu = (name: string, { bytes, cpuMs }: Measured) => ({ name, value: rate(bytes, cpuMs), unit: "MB/s" });
+const perCpu = (name: string, { bytes, cpuMs }: Measured) => ({ name, value: rate(bytes, cpuMs), unit: "MB/s" });
 
 function stages(name: string, { cpuMs, stageCpuMs, bytes, peakRssMiB }: Measured): Figure[] {
   const perGigabyte = (ms: number) => ms / 1000 / (bytes / 1e9);
@@ -125,6 +125,12 @@ async function localFigures(
     ),
     ...compared(throughput("restore from local disk", restored.bytes, restored.ms), peers, (peer) =>
       rate(restored.bytes, peer.restore.ms),
+    ),
+    ...compared(perCpu("backup to local disk, per CPU second", first), peers, (peer) =>
+      rate(first.bytes, peer.backup.cpuMs),
+    ),
+    ...compared(perCpu("restore from local disk, per CPU second", restored), peers, (peer) =>
+      rate(restored.bytes, peer.restore.cpuMs),
     ),
     ...compared(
       { name: "data to stored bytes", value: first.bytes / first.storedBytes, unit: "×" },
