@@ -1,4 +1,5 @@
 import { toStillpointError } from "@stillpoint/contracts/errors";
+import { installForParts } from "@stillpoint/parts/machine-packages";
 import { ensureNats } from "@stillpoint/parts/nats-part";
 import { ensureNeo4j } from "@stillpoint/parts/neo4j-part";
 import type { PartOptions } from "@stillpoint/parts/part-options";
@@ -14,6 +15,7 @@ import { PARTS_DIRECTORY, QDRANT_DOUBLE_DIRECTORY } from "@stillpoint/testkit/pa
  */
 export async function bringParts(log: (line: string) => void): Promise<void> {
   const options: PartOptions = { directory: PARTS_DIRECTORY, log };
+  await installForParts(["tools", "pip", "postgres", "maven"], options);
   const parts = [
     ensureSystemTools(options),
     ensureNats(options),

@@ -18,10 +18,11 @@ export async function ensureJava(options: PartOptions): Promise<JavaPart> {
   const env = options.env ?? process.env;
   return firstThatWorks(`Java ${JAVA_MINIMUM} or newer`, "run as root: apt-get install openjdk-17-jre-headless", [
     () => findJava(env),
-    async () => {
-      await installPackages(["openjdk-17-jre-headless"], options);
+    // Which of the two there is depends on the distribution's age.
+    ...["openjdk-17-jre-headless", "openjdk-21-jre-headless"].map((name) => async () => {
+      await installPackages([name], options);
       return findJava(env);
-    },
+    }),
   ]);
 }
 
@@ -48,6 +49,14 @@ async function findJava(env: NodeJS.ProcessEnv): Promise<JavaPart> {
     reasons.push(`${command} is Java ${major ?? "of an unknown version"}`);
   }
   throw new Error(reasons.length === 0 ? "no java is on PATH" : reasons.join("; "));
+}
+
+/** Maven brings the distribution's own Java with it. */
+export async function missingMaven(env: NodeJS.ProcessEnv): Promise<string[]> {
+  return findMaven(env).then(
+    () => [],
+    () => ["maven"],
+  );
 }
 
 async function findMaven(env: NodeJS.ProcessEnv): Promise<string> {

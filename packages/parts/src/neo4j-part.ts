@@ -21,8 +21,9 @@ export type Neo4jPart = {
 export async function ensureNeo4j(options: PartOptions): Promise<Neo4jPart> {
   return firstThatWorks(`Neo4j Community ${NEO4J_VERSION}`, "install Java 17 or newer and Maven", [
     async () => {
-      const java = await ensureJava(options);
+      // Maven first: the distribution's package of it brings a Java that will often do.
       const directory = await fetchOnce(options, `neo4j-${NEO4J_VERSION}`, (temporary) => copyJars(temporary, options));
+      const java = await ensureJava(options);
       const part = {
         java: java.command,
         javaArguments: [],

@@ -43,6 +43,14 @@ async function findPostgres(env: NodeJS.ProcessEnv): Promise<PostgresPart> {
   return newest;
 }
 
+/** `postgresql-common` only: the server itself comes after it, when no cluster will be made with it. */
+export async function missingPostgres(env: NodeJS.ProcessEnv): Promise<string[]> {
+  return findPostgres(env).then(
+    () => [],
+    () => ["postgresql-common"],
+  );
+}
+
 /**
  * Installs the distribution's server without the cluster that its package makes and starts by default: we need the
  * programs, and nobody asked for a server on port 5432.
