@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { NODE_FLAGS } from "../src/node-flags.ts";
 import { against, type Figure, figure } from "./figure.ts";
 import type { Job, Measured } from "./measured-process.ts";
 import { changePages, makeMixedSet, makeSmallFiles, type SetFile } from "./mixed-set.ts";
@@ -22,7 +23,7 @@ const SCRIPT = fileURLToPath(new URL("./measured-process.ts", import.meta.url));
 
 async function measured(job: Job, environment: Record<string, string> = {}): Promise<Measured> {
   const env = { ...process.env, ...environment };
-  const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, JSON.stringify(job)], { env });
+  const { stdout } = await promisify(execFile)(process.execPath, [...NODE_FLAGS, SCRIPT, JSON.stringify(job)], { env });
   return job.action === "init"
     ? { ms: 0, bytes: 0, storedBytes: 0, cpuMs: 0, stageCpuMs: {}, peakRssMiB: 0 }
     : JSON.parse(stdout);
