@@ -3,8 +3,8 @@ import { join } from "node:path";
 
 // What each command runs, and with which arguments before the person's own.
 const ENTRIES = {
-  demo: { file: "deploy/demo/src/main.ts", before: [] },
-  start: { file: "packages/cli/src/main.ts", before: ["up"] },
+  demo: { file: "deploy/demo/src/main.ts", before: ["demo"] },
+  start: { file: "deploy/demo/src/main.ts", before: ["start"] },
   stillpoint: { file: "packages/cli/src/main.ts", before: [] },
   test: { file: "deploy/test-run/src/main.ts", before: [] },
   bench: { file: "deploy/bench/src/main.ts", before: [] },

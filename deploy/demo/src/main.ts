@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { runAsCommand } from "@stillpoint/cli/run-as-command";
 import { bringUp, stayUp } from "@stillpoint/cli/up";
@@ -18,18 +17,17 @@ await runAsCommand(async (world) => {
     },
   });
   const parts = world.partsDirectory;
-  const own = { ...world, home: join(world.home, "demo") };
   const { json, isolate } = values;
   const scale = Number(values.scale);
-  if (positionals[0] === "demo") return demo(own, { json, isolate, scale, parts });
+  if (positionals[0] === "demo") return demo(world, { json, isolate, scale, parts });
   if (values.plans !== undefined) return bringUp(world, { plans: values.plans, isolate, port: values.port });
   const schedule = ["every 5m", "daily"];
-  await using running = await startProtectedSample(own, {
+  await using running = await startProtectedSample(world, {
     parts,
     scale,
     isolate,
     restPort: Number(values.port),
     schedule,
   });
-  await stayUp(own, running.system);
+  await stayUp(world, running.system);
 });

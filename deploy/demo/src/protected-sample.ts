@@ -25,17 +25,19 @@ export type ProtectedSampleOptions = {
 export async function startProtectedSample(world: World, options: ProtectedSampleOptions): Promise<ProtectedSample> {
   await using starting = new AsyncDisposableStack();
   const say = world.errorLine;
+  const home = join(world.home, "sample");
+  starting.use(await holdDirectory(home, say));
   say("stores:");
-  const stores = starting.use(await startStores(world.home, options.parts, say));
+  const stores = starting.use(await startStores(home, options.parts, say));
   say(`sample data (scale ${options.scale}, about ${Math.round(200 * options.scale)} MB; kept for the next time):`);
   await seed(stores, options.scale, say);
   const hookToken = randomBytes(24).toString("base64url");
-  const stateDirectory = join(world.home, "sample-state");
+  const stateDirectory = join(home, "state");
   const sample = starting.use(
     await startSampleProcess(stores, { stateDirectory, hookToken, scale: options.scale }, say),
   );
 
-  const planFile = join(world.home, "plan.yaml");
+  const planFile = join(home, "plan.yaml");
   const { connections, neo4jData } = stores;
   await writeFile(
     planFile,
@@ -50,6 +52,7 @@ export async function startProtectedSample(world: World, options: ProtectedSampl
   say("Stillpoint:");
   const system = starting.use(
     await startSystem(world, {
+      directory: home,
       planFile,
       isolate: options.isolate,
       restPort: options.restPort ?? (await freePort()),
@@ -58,7 +61,7 @@ export async function startProtectedSample(world: World, options: ProtectedSampl
         ...stores.secrets,
         ...stores.tools,
         [SECRETS.hook]: hookToken,
-        STILLPOINT_WORK_DIRECTORY: await directoryForServers(join(world.home, "agents")),
+        STILLPOINT_WORK_DIRECTORY: await directoryForServers(join(home, "agents")),
       },
     }),
   );

@@ -78,6 +78,7 @@ export async function startStores(home: string, parts: string, say: (line: strin
       secrets[SECRETS.neo4j] = server.password;
       neo4jData = server.dataDirectory;
       tools.STILLPOINT_JAVA = part.java;
+      tools.STILLPOINT_JAVA_OPTIONS = JSON.stringify(part.javaArguments);
       tools.STILLPOINT_NEO4J_LIB = part.libDirectory;
     }),
     have("embeddings", async () => {

@@ -1,6 +1,6 @@
 import type { SourceKind } from "@stillpoint/contracts/names";
 import type { SourceSpec } from "@stillpoint/contracts/source";
-import type { Capture, Driver, DriverContext, TreeLayout } from "@stillpoint/driver/driver";
+import type { Capture, Driver, DriverContext, Sandbox, SandboxInput, TreeLayout } from "@stillpoint/driver/driver";
 
 /** Loaded when they are needed: a restore of files needs no database's client. */
 const LOADERS = {
@@ -13,6 +13,11 @@ const LOADERS = {
 
 export async function layoutOf(kind: SourceKind): Promise<TreeLayout> {
   return (await LOADERS[kind]()).layout;
+}
+
+/** A throw-away server on a laid-out tree. */
+export async function startSandbox(kind: SourceKind, input: SandboxInput, context: DriverContext): Promise<Sandbox> {
+  return (await LOADERS[kind]()).start(input, context);
 }
 
 export async function openSource(spec: SourceSpec, context: DriverContext): Promise<Capture> {

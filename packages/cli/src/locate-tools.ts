@@ -14,8 +14,9 @@ export async function locateTools(directory: string, say: (line: string) => void
     settings.STILLPOINT_POSTGRES_BIN = (await ensurePostgres(options)).binDirectory;
   });
   await orSayWhy("Neo4j", say, async () => {
-    const { java, libDirectory } = await ensureNeo4j(options);
+    const { java, javaArguments, libDirectory } = await ensureNeo4j(options);
     settings.STILLPOINT_JAVA = java;
+    settings.STILLPOINT_JAVA_OPTIONS = JSON.stringify(javaArguments);
     settings.STILLPOINT_NEO4J_LIB = libDirectory;
   });
   await orSayWhy("Qdrant", say, async () => {

@@ -82,7 +82,12 @@ async function startOnce(group: ProcessGroup, settings: ProcessSettings) {
   const log = createWriteStream(settings.logFile, { flags: "a", mode: 0o600 });
   child.stderr.on("data", (chunk: Buffer) => {
     log.write(chunk);
-    last.push(...chunk.toString().split("\n").filter((line) => line !== ""));
+    last.push(
+      ...chunk
+        .toString()
+        .split("\n")
+        .filter((line) => line !== ""),
+    );
     last.splice(0, last.length - 5);
   });
   const ended = once(child, "exit").then(([code, signal]) => `ended with ${signal ?? `exit code ${code}`}`);

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
 import type { World } from "./world.ts";
 
@@ -17,7 +18,8 @@ export async function runAsCommand(run: (world: World) => Promise<unknown>): Pro
       interrupted.abort(new StillpointError("CANCELLED", { what: "Interrupted" }));
     });
   }
-  const home = resolve(process.env.STILLPOINT_HOME ?? ".stillpoint");
+  // Beside the checkout's own files, wherever the command is called from.
+  const home = resolve(process.env.STILLPOINT_HOME ?? fileURLToPath(new URL("../../../.stillpoint", import.meta.url)));
   const world: World = {
     environment: process.env,
     home,

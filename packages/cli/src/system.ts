@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { exclusiveLock } from "@stillpoint/parts/exclusive-lock";
 import { freePort } from "@stillpoint/parts/free-port";
 import { ensureNats } from "@stillpoint/parts/nats-part";
 import { startNats } from "@stillpoint/parts/nats-server";
@@ -13,6 +14,8 @@ import { makeKeyFile } from "./repo.ts";
 import type { World } from "./world.ts";
 
 export type SystemOptions = {
+  /** Where this system keeps its data: streams, repository, catalog, logs. */
+  directory: string;
   planFile: string;
   isolate: boolean;
   restPort: number;
@@ -22,38 +25,38 @@ export type SystemOptions = {
 };
 
 export type System = AsyncDisposable &
-  Endpoints & { processes: readonly RunningProcess[]; repository: string; keyFile: string };
+  Endpoints & { processes: readonly RunningProcess[]; repository: string; keyFile: string; logs: string };
 
 /** The whole system on this machine: NATS, a repository in a directory, the services. Disposal stops all of it. */
 export async function startSystem(world: World, options: SystemOptions): Promise<System> {
   await using starting = new AsyncDisposableStack();
-  const { home } = world;
+  const { directory } = options;
   for (const part of ["nats", "logs", "catalog", "vault", "agents", "repository"])
-    await mkdir(join(home, part), { recursive: true });
+    await mkdir(join(directory, part), { recursive: true });
 
   const say = (line: string) => world.errorLine(`  ${line}`);
   say("NATS …");
   const nats = starting.use(
     await startNats({
       part: await ensureNats({ directory: options.partsDirectory, log: say }),
-      dir: join(home, "nats"),
+      dir: join(directory, "nats"),
     }),
   );
-  const repository = join(home, "repository");
-  const keyFile = join(home, "repository.key");
+  const repository = join(directory, "repository");
+  const keyFile = join(directory, "repository.key");
   await ownRepository(world, repository, keyFile, say);
 
   const rest = `http://127.0.0.1:${options.restPort}`;
   const environment = {
     ...world.environment,
-    STILLPOINT_WORK_DIRECTORY: join(home, "agents"),
+    STILLPOINT_WORK_DIRECTORY: join(directory, "agents"),
     ...options.environment,
     STILLPOINT_NATS_URL: nats.url,
     STILLPOINT_REPOSITORY: repository,
     STILLPOINT_KEY_FILE: keyFile,
     STILLPOINT_VAULT_PORT: String(await freePort()),
-    STILLPOINT_VAULT_DIRECTORY: join(home, "vault"),
-    STILLPOINT_CATALOG_DIRECTORY: join(home, "catalog"),
+    STILLPOINT_VAULT_DIRECTORY: join(directory, "vault"),
+    STILLPOINT_CATALOG_DIRECTORY: join(directory, "catalog"),
     STILLPOINT_PLAN_FILE: options.planFile,
     STILLPOINT_GATEWAY_PORT: String(options.restPort),
   };
@@ -65,7 +68,7 @@ export async function startSystem(world: World, options: SystemOptions): Promise
       starting.use(
         await startProcess(group, {
           environment,
-          logFile: join(home, "logs", `${group.name}.log`),
+          logFile: join(directory, "logs", `${group.name}.log`),
           healthPort: await freePort(),
           signal: world.signal,
         }),
@@ -74,24 +77,39 @@ export async function startSystem(world: World, options: SystemOptions): Promise
   );
   world.signal.throwIfAborted();
   const found: Endpoints = { nats: nats.url, rest, pid: process.pid };
-  await writeFile(endpointsFile(home), JSON.stringify(found), { mode: 0o600 });
-  starting.defer(() => rm(endpointsFile(home), { force: true }));
+  await writeFile(endpointsFile(world.home), JSON.stringify(found), { mode: 0o600 });
+  starting.defer(() => rm(endpointsFile(world.home), { force: true }));
   const stack = starting.move();
-  return { ...found, processes, repository, keyFile, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return {
+    ...found,
+    processes,
+    repository,
+    keyFile,
+    logs: join(directory, "logs"),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** One system at a time on one directory: a second waits, and says so. */
+export async function holdDirectory(directory: string, say: (line: string) => void): Promise<AsyncDisposable> {
+  await mkdir(directory, { recursive: true });
+  return exclusiveLock(join(directory, "lock"), () =>
+    say(`! another Stillpoint runs on ${directory}; waiting until it ends`),
+  );
 }
 
 /** `up` is the explicit act that makes this machine's own repository; a service never does. */
 async function ownRepository(
   world: World,
-  directory: string,
+  repository: string,
   keyFile: string,
   say: (line: string) => void,
 ): Promise<void> {
   await makeKeyFile(keyFile);
-  await using store = await openObjectStore(directory, { environment: world.environment });
+  await using store = await openObjectStore(repository, { environment: world.environment });
   try {
     await initRepository(store, { passphrase: await readKeyFile(keyFile), random: world.random, now: world.clock.now });
-    say(`a new repository at ${directory}; its passphrase is in ${keyFile}: keep a copy elsewhere`);
+    say(`a new repository at ${repository}; its passphrase is in ${keyFile}: keep a copy elsewhere`);
   } catch (error) {
     if (!(error instanceof StillpointError && error.code === "REPOSITORY_EXISTS")) throw error;
   }

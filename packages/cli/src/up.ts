@@ -28,7 +28,10 @@ export async function bringUp(world: World, options: UpOptions): Promise<void> {
     });
   });
   const { partsDirectory } = world;
+  const directory = join(world.home, "system");
+  await using _held = await holdDirectory(directory, world.errorLine);
   await using system = await startSystem(world, {
+    directory,
     planFile,
     isolate: options.isolate,
     restPort: Number(options.port),
@@ -58,7 +61,7 @@ export async function stayUp(world: World, system: System): Promise<void> {
     throw new StillpointError("INTERNAL", {
       what: "A process of the system ended",
       where: how,
-      hint: `see ${join(world.home, "logs")}`,
+      hint: `see ${system.logs}`,
     });
   }
   world.errorLine("stopping …");

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { readJournal } from "@stillpoint/sample/journal";
-import { judge } from "@stillpoint/sample/bounds";
-import { submitBackup } from "@stillpoint/contracts/people";
 import { captureOpened, runFailed, runFinished, runStarted } from "@stillpoint/contracts/events";
-import { queryPoints } from "@stillpoint/contracts/queries";
+import { submitBackup } from "@stillpoint/contracts/people";
 import type { Point } from "@stillpoint/contracts/point";
+import { queryPoints } from "@stillpoint/contracts/queries";
+import { judge } from "@stillpoint/sample/bounds";
+import { readJournal } from "@stillpoint/sample/journal";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PLAN, restoredSequences, startTestSystem, type TestSystem } from "./system-fixture.ts";
@@ -27,7 +27,15 @@ describe(`kill -9 of each service in a run (STILLPOINT_TEST_SEED=${SEED})`, () =
   afterAll(() => test[Symbol.asyncDispose]());
 
   const victims = [
-    "gateway", "scheduler", "orchestrator", "catalog", "validator", "alerting", "vault", "agent-sqlite", "agent-files",
+    "gateway",
+    "scheduler",
+    "orchestrator",
+    "catalog",
+    "validator",
+    "alerting",
+    "vault",
+    "agent-sqlite",
+    "agent-files",
   ];
 
   it.each(victims.map((victim, at) => [victim, drawn(at)] as const))(
@@ -45,7 +53,12 @@ describe(`kill -9 of each service in a run (STILLPOINT_TEST_SEED=${SEED})`, () =
       // Work goes on as if nothing had been.
       const next = await test.backUp();
       expect(next.cut.consistency).toBe("fenced");
-      const { points: shown } = await test.bus.request(queryPoints, {}, { plan: PLAN, limit: 100 }, { timeoutMs: 10_000, patienceMs: 30_000 });
+      const { points: shown } = await test.bus.request(
+        queryPoints,
+        {},
+        { plan: PLAN, limit: 100 },
+        { timeoutMs: 10_000, patienceMs: 30_000 },
+      );
       const sealed = new Set((await sealedPoints(test)).map(({ pointId }) => pointId));
       for (const { point } of shown) expect(sealed).toContain(point.pointId);
     },

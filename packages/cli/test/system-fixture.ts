@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { DatabaseSync } from "node:sqlite";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { restoreTree } from "@stillpoint/agent/restore-tree";
-import type { Point } from "@stillpoint/contracts/point";
 import { requestBackup } from "@stillpoint/contracts/people";
+import type { Point } from "@stillpoint/contracts/point";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { freePort } from "@stillpoint/parts/free-port";
 import { readKeyFile } from "@stillpoint/repository/key-file";
@@ -16,10 +16,10 @@ import { PARTS_DIRECTORY } from "@stillpoint/testkit/parts-directory";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { layoutOf } from "../src/drivers.ts";
 import { followRun } from "../src/follow.ts";
+import type { RunningProcess } from "../src/processes.ts";
 import { progressBoard } from "../src/progress-board.ts";
 import { type GuestBus, reachBus } from "../src/reach.ts";
-import type { RunningProcess } from "../src/processes.ts";
-import { startSystem, type System } from "../src/system.ts";
+import { type System, startSystem } from "../src/system.ts";
 import type { World } from "../src/world.ts";
 
 export type TestSystem = AsyncDisposable & {
@@ -73,12 +73,18 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
   const world = testWorld(directory);
   await mkdir(world.home);
   const planFile = join(directory, "plan.yaml");
-  const { plans } = samplePlan({ connections, hookUrl: sample.hookUrl, secrets: { hook: "TEST_HOOK_TOKEN" }, schedule: [] });
+  const { plans } = samplePlan({
+    connections,
+    hookUrl: sample.hookUrl,
+    secrets: { hook: "TEST_HOOK_TOKEN" },
+    schedule: [],
+  });
   const plan: Record<string, unknown> = { ...plans[PLAN], validate: options.validate };
   options.plan?.(plan);
   await writeFile(planFile, JSON.stringify({ plans: { [PLAN]: plan } })); // JSON is YAML
   const system = starting.use(
     await startSystem(world, {
+      directory: world.home,
       planFile,
       isolate: options.isolate,
       restPort: await freePort(),
@@ -134,11 +140,20 @@ export function testWorld(directory: string): World {
 }
 
 export function quietBoard() {
-  return progressBoard({ isTerminal: false, columns: 100, write: () => undefined, monotonicMs: () => performance.now() });
+  return progressBoard({
+    isTerminal: false,
+    columns: 100,
+    write: () => undefined,
+    monotonicMs: () => performance.now(),
+  });
 }
 
 /** The sequence numbers that each source of a point holds, read from what a restore into a directory gives. */
-export async function restoredSequences(repository: Repository, point: Point, to: string): Promise<Map<string, Set<number>>> {
+export async function restoredSequences(
+  repository: Repository,
+  point: Point,
+  to: string,
+): Promise<Map<string, Set<number>>> {
   const found = new Map<string, Set<number>>();
   for (const source of point.sources) {
     const directory = join(to, point.pointId, source.source);
@@ -148,7 +163,10 @@ export async function restoredSequences(repository: Repository, point: Point, to
       keepOwners: false,
       progress: () => undefined,
     });
-    found.set(source.source, source.kind === "sqlite" ? await sqliteSequences(directory) : await fileSequences(directory));
+    found.set(
+      source.source,
+      source.kind === "sqlite" ? await sqliteSequences(directory) : await fileSequences(directory),
+    );
   }
   return found;
 }
@@ -159,7 +177,12 @@ async function sqliteSequences(directory: string): Promise<Set<number>> {
   if (name === undefined) throw new Error(`no database among ${files.join(", ")}`);
   const database = new DatabaseSync(join(directory, name));
   try {
-    return new Set(database.prepare("select seq from session").all().map(({ seq }) => Number(seq)));
+    return new Set(
+      database
+        .prepare("select seq from session")
+        .all()
+        .map(({ seq }) => Number(seq)),
+    );
   } finally {
     database.close();
   }
@@ -168,6 +191,8 @@ async function sqliteSequences(directory: string): Promise<Set<number>> {
 async function fileSequences(directory: string): Promise<Set<number>> {
   const uploads = join(directory, "uploads");
   const seqs = (await readdir(uploads)).filter((file) => file.endsWith(".json"));
-  const read = await Promise.all(seqs.map(async (file) => JSON.parse(await readFile(join(uploads, file), "utf8")) as { seq: number }));
+  const read = await Promise.all(
+    seqs.map(async (file) => JSON.parse(await readFile(join(uploads, file), "utf8")) as { seq: number }),
+  );
   return new Set(read.map(({ seq }) => seq));
 }

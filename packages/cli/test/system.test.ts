@@ -1,6 +1,6 @@
-import { readJournal } from "@stillpoint/sample/journal";
-import { judge } from "@stillpoint/sample/bounds";
 import { join } from "node:path";
+import { judge } from "@stillpoint/sample/bounds";
+import { readJournal } from "@stillpoint/sample/journal";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { restoredSequences, startTestSystem, type TestSystem } from "./system-fixture.ts";
 
