@@ -1,14 +1,14 @@
-import { access, readdir } from "node:fs/promises";
 import { arch } from "node:os";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Neo4jSource } from "@stillpoint/contracts/source";
 import type { Capture, Description, Driver, DriverContext, Tools } from "@stillpoint/driver/driver";
 import { connectBolt } from "./bolt.ts";
 import type { BoltSource, CaptureSteps } from "./bolt-source.ts";
+import { installedVersion } from "./installed.ts";
 import { layoutNeo4j } from "./layout.ts";
 import { openLogical } from "./logical-capture.ts";
 import { openPhysical } from "./physical-capture.ts";
-import { RUNTIME_ID, requirePhysical, settingNotes } from "./requirements.ts";
+import { RUNTIME_ID, requirePhysical, SUPPORTED, settingNotes } from "./requirements.ts";
 import { startSandbox } from "./sandbox.ts";
 import { readServerFacts, type ServerFacts } from "./server-facts.ts";
 
@@ -76,19 +76,9 @@ function describe({ version, edition, store, settings }: ServerFacts, physical: 
   };
 }
 
-/** What a rehearsal can run here: the jars of the one version whose files are known. */
+/** A rehearsal needs the jars of the version whose files are known. */
 async function runtimes(tools: Tools, _signal: AbortSignal): Promise<string[]> {
-  const { java, neo4jLib } = tools;
-  if (java === undefined || neo4jLib === undefined) return [];
-  try {
-    if (java.includes("/")) await access(java);
-    const jars = await readdir(neo4jLib);
-    return jars.some((name) => /^neo4j-kernel-5\.26\.\d+\.jar$/.test(name)) ? [RUNTIME_ID] : [];
-  } catch (error) {
-    // Not there, or not to be read: then it is not installed here, which is what an empty answer says.
-    if (error instanceof Error && "code" in error) return [];
-    throw error;
-  }
+  return (await installedVersion(tools))?.startsWith(SUPPORTED) ? [RUNTIME_ID] : [];
 }
 
 function hostAndPort(url: string): string {

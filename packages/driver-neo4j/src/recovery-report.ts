@@ -18,3 +18,11 @@ export function recoveryReport(debugLog: string, database: string): RecoveryRepo
 export function isTornTree(text: string): boolean {
   return text.includes("TreeInconsistencyException") || text.includes("GSPP READ failure");
 }
+
+/** The innermost reason that the log gives, where it ends with an exception. */
+export function rootCause(log: string): string | undefined {
+  return log
+    .match(/^Caused by: (.+)$/gm)
+    ?.at(-1)
+    ?.slice("Caused by: ".length);
+}

@@ -3,7 +3,8 @@ import type { ServerFacts } from "./server-facts.ts";
 
 /** Runtime ids of this driver: a rehearsal needs the same minor version, for files and log belong to it. */
 export const RUNTIME_ID = "neo4j-5-26";
-const SUPPORTED_VERSION = /^5\.26\./;
+/** What every version that is known begins with. */
+export const SUPPORTED = "5.26.";
 
 /** Refuses a server whose files this driver does not know. Its data can still be exported over Bolt. */
 export function requirePhysical({ version, edition, store, settings }: ServerFacts, where: string): void {
@@ -15,7 +16,7 @@ export function requirePhysical({ version, edition, store, settings }: ServerFac
       hint,
     });
   };
-  if (!SUPPORTED_VERSION.test(version)) throw refuse(`the server is Neo4j ${version}; only 5.26 is known`);
+  if (!version.startsWith(SUPPORTED)) throw refuse(`the server is Neo4j ${version}; only 5.26 is known`);
   if (edition !== "community") throw refuse(`the server is Neo4j ${edition}; only Community is known`);
   if (!store.startsWith("record-"))
     throw refuse(`the database's store format is ${store}; only record formats are known`);

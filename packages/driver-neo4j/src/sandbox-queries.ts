@@ -1,32 +1,19 @@
 import type { QueryRow } from "@stillpoint/contracts/query";
+import { distinctValues } from "@stillpoint/driver/distinct-values";
 import neo4j, { type Driver } from "neo4j-driver";
 import { boltError, readSession } from "./bolt.ts";
 import { parseLocator, quoted } from "./locator.ts";
 
-/**
- * The server sorts by code point, the answer is sorted by UTF-16 code unit. They differ only for texts with characters
- * above U+D7FF: those are few, are read by themselves, sorted here and merged.
- */
-const ABOVE = "'(?s).*[\\\\x{E000}-\\\\x{10FFFF}].*'";
-
 export async function* values(driver: Driver, database: string, of: string): AsyncGenerator<QueryRow> {
+  for await (const value of distinctValues(texts(driver, database, of))) yield { value };
+}
+
+/** What has no text, such as a list, is no value that another store could have. */
+async function* texts(driver: Driver, database: string, of: string): AsyncGenerator<string> {
   const { label, property } = parseLocator(of);
-  const all =
-    `MATCH (n:${quoted(label)}) WHERE n.${quoted(property)} IS NOT NULL ` +
-    `WITH DISTINCT toStringOrNull(n.${quoted(property)}) AS value`;
-  const rare: string[] = [];
-  for await (const [value] of records(driver, database, `${all} WHERE value =~ ${ABOVE} RETURN value`)) {
-    rare.push(String(value));
-  }
-  rare.sort();
-  let next = 0;
-  const common = `${all} WHERE value IS NOT NULL AND NOT value =~ ${ABOVE} RETURN value ORDER BY value`;
-  for await (const [found] of records(driver, database, common)) {
-    const value = String(found);
-    for (; next < rare.length && (rare[next] ?? "") < value; next += 1) yield { value: rare[next] ?? "" };
-    yield { value };
-  }
-  for (const value of rare.slice(next)) yield { value };
+  const value = `n.${quoted(property)}`;
+  const cypher = `MATCH (n:${quoted(label)}) WHERE ${value} IS NOT NULL RETURN toStringOrNull(${value})`;
+  for await (const [text] of records(driver, database, cypher)) if (typeof text === "string") yield text;
 }
 
 export async function* max(driver: Driver, database: string, of: string): AsyncGenerator<QueryRow> {

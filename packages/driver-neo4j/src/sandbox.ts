@@ -11,6 +11,7 @@ import { treeFiles } from "@stillpoint/driver/layout";
 import { boltError } from "./bolt.ts";
 import { checkConsistency } from "./consistency-check.ts";
 import { importTree } from "./import-tree.ts";
+import { installedVersion } from "./installed.ts";
 import { detailOf, type MarkDetail } from "./mark-detail.ts";
 import { removePageTrees } from "./rebuild-trees.ts";
 import { isTornTree } from "./recovery-report.ts";
@@ -22,7 +23,8 @@ import { checkCounts, checkRecovery, checkSchema, readRecoveryReport } from "./s
 
 export async function startSandbox(input: SandboxInput, context: DriverContext): Promise<Sandbox> {
   const { java, neo4jLib: lib } = context.tools;
-  if (java === undefined || lib === undefined) {
+  const version = await installedVersion(context.tools);
+  if (java === undefined || lib === undefined || version === undefined) {
     throw new StillpointError("STORE_NOT_INSTALLED", {
       what: "Cannot start Neo4j",
       why: "no Java and no directory of Neo4j's jars are known here",
@@ -51,7 +53,7 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
   await prepareHome(home, randomBytes(32));
   const started = await startOrRebuild(home, detail);
   let server: RunningServer | undefined = started.server;
-  opening.defer(async () => await server?.stop());
+  opening.defer(async () => await server?.[Symbol.asyncDispose]());
   const first =
     detail.format === "logical"
       ? await importTree(server.driver, detail.database, input.directory)
@@ -67,7 +69,10 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
     return server.driver;
   };
 
-  /** The check needs the database to itself, so the server is stopped for it, and started anew only if asked again. */
+  /**
+   * The consistency check needs the database to itself: the server is stopped for it, and started anew if something is
+   * asked after it. So this query is best asked last.
+   */
   async function* storeChecks(): AsyncGenerator<StoreCheckRow> {
     const driver = await running();
     yield first;
@@ -79,7 +84,7 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
   }
 
   return {
-    version: `Neo4j ${input.runtime.version}`,
+    version: `Neo4j ${version}`,
     recovered: started.rebuilt ? `${first.detail}; indexes and counts were made anew` : first.detail,
     async *query(query: Query): AsyncGenerator<QueryRow> {
       switch (query.type) {

@@ -41,7 +41,15 @@ export async function readServerFacts(driver: Driver, database: string, where: s
         "RETURN databaseID, store, currentStatus",
       { database },
     );
-    const { databaseID, store, currentStatus } = databaseRow.parse(shown.rows[0] ?? {});
+    const [row] = shown.rows;
+    if (row === undefined) {
+      throw new StillpointError("SOURCE_UNSUPPORTED", {
+        what: "Cannot capture a Neo4j database",
+        where,
+        why: `SHOW DATABASES lists none of the name ${database}`,
+      });
+    }
+    const { databaseID, store, currentStatus } = databaseRow.parse(row);
     if (currentStatus !== "online" || databaseID === null) {
       throw new StillpointError("SOURCE_UNREACHABLE", {
         what: "Cannot capture a Neo4j database",

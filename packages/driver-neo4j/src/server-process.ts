@@ -12,6 +12,7 @@ import { connectBolt, readRows } from "./bolt.ts";
 import { firstUserLine } from "./credentials.ts";
 import { isMissing } from "./file-error.ts";
 import { type JavaSize, javaOptions, pageCacheMiB, serverArguments } from "./java-command.ts";
+import { rootCause } from "./recovery-report.ts";
 import { confText, sandboxSettings } from "./server-conf.ts";
 
 /** Everything that a throw-away server needs, on a disk of its own. */
@@ -31,7 +32,8 @@ export type ServerHome = {
   signal: AbortSignal;
 };
 
-export interface RunningServer {
+/** Disposal ends it at once: nobody needs its data any more. */
+export interface RunningServer extends AsyncDisposable {
   readonly driver: Driver;
   /** Stops it as one stops a server: with a last checkpoint. */
   stop(): Promise<void>;
@@ -90,6 +92,9 @@ export async function startServer(home: ServerHome): Promise<RunningServer> {
       await end(child, "SIGTERM");
       await owned.disposeAsync();
     },
+    async [Symbol.asyncDispose]() {
+      await owned.disposeAsync();
+    },
   };
 }
 
@@ -140,11 +145,12 @@ async function end(child: IsolatedProcess, signal: "SIGTERM" | "SIGKILL"): Promi
 }
 
 async function failed(why: string, log: string): Promise<StillpointError> {
-  const words = await lastWords(log, 2048);
+  const words = await lastWords(log, 64 * 1024);
+  const reason = rootCause(words) ?? words.slice(-2048);
   return new StillpointError("SANDBOX_FAILED", {
     what: "Cannot start Neo4j on the restored data",
     where: log,
-    why: words === "" ? why : `${why}: ${words}`,
+    why: reason === "" ? why : `${why}: ${reason}`,
   });
 }
 

@@ -4,7 +4,7 @@ import { decodeBookmark } from "../src/bookmark.ts";
 import { readCheckpoints } from "../src/checkpoint-file.ts";
 import { firstUserLine } from "../src/credentials.ts";
 import { parseLocator, quoted } from "../src/locator.ts";
-import { recoveryReport } from "../src/recovery-report.ts";
+import { isTornTree, recoveryReport, rootCause } from "../src/recovery-report.ts";
 import { committedIn } from "../src/server-facts.ts";
 import { databaseIdOf } from "../src/store-id.ts";
 
@@ -82,6 +82,21 @@ test("recovery's own report is found for the database asked about, the last of s
   const log = [line("neo4j", 1000), line("system", 41), line("neo4j", 2025), line("other", 3)].join("\n");
   expect(recoveryReport(log, "neo4j")).toEqual({ firstTxId: 7, lastTxId: 2025, applied: 2019 });
   expect(recoveryReport(log, "absent")).toBeUndefined();
+});
+
+test("of a start that failed, the innermost reason is told, and whether page trees are to blame", () => {
+  const log = [
+    "java.lang.RuntimeException: Error starting Neo4j database server",
+    "Caused by: java.io.IOException: The stored checksum does not match",
+    "\t... 28 more",
+    "Caused by: org.neo4j.io.fs.ChecksumMismatchException: The stored checksum '1' is not '2'.",
+    "\t... 29 more",
+    "2026-11-21 09:16:43.305+0000 INFO  [o.n.b.BoltServer] Bolt server started",
+  ].join("\n");
+  expect(rootCause(log)).toBe("org.neo4j.io.fs.ChecksumMismatchException: The stored checksum '1' is not '2'.");
+  expect(rootCause("Started.")).toBeUndefined();
+  expect(isTornTree(log)).toBe(false);
+  expect(isTornTree("Caused by: org.neo4j.index.internal.gbptree.TreeInconsistencyException: stuck")).toBe(true);
 });
 
 describe("a locator", () => {
