@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { errnoOf, fromErrno, rootMissing } from "./directory-errors.ts";
@@ -10,6 +10,14 @@ import { type ByteRange, bodyParts, type ObjectBody, type ObjectStore, type PutO
 
 /** Temporary files lie here, on the same file system; a name that no object can have. */
 const TEMPORARY = ".tmp";
+
+const DAY_MS = 86_400_000;
+
+/** Another process was quicker. */
+function absent(error: unknown): { mtimeMs: number } {
+  if (errnoOf(error) === "ENOENT") return { mtimeMs: Number.POSITIVE_INFINITY };
+  throw error;
+}
 
 /** Writes a list of buffers whole: `writev` may take fewer bytes than it was given. */
 async function writeAll(file: FileHandle, parts: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
@@ -66,6 +74,18 @@ export function directoryStore(root: string): ObjectStore {
     }
   }
 
+  /** Temporary files of processes that ended in the middle of a put. No put takes a day. */
+  async function sweepTemporary(): Promise<void> {
+    const newest = (await stat(inRoot(TEMPORARY))).mtimeMs;
+    for (const name of await readdir(inRoot(TEMPORARY))) {
+      const path = inRoot(`${TEMPORARY}/${name}`);
+      const { mtimeMs } = await stat(path).catch(absent);
+      if (newest - mtimeMs > DAY_MS) await unlink(path).catch(absent);
+    }
+  }
+
+  let swept: Promise<void> | undefined;
+
   async function writeTemporary(parts: readonly Uint8Array[], signal?: AbortSignal): Promise<string> {
     const path = inRoot(`${TEMPORARY}/${randomUUID()}`);
     const create = () => open(path, "wx", 0o600);
@@ -84,6 +104,9 @@ export function directoryStore(root: string): ObjectStore {
       throw error;
     }
     await file.close();
+    // What cannot be swept costs space and nothing else, and the next process tries again.
+    swept ??= sweepTemporary().catch(() => undefined);
+    await swept;
     return path;
   }
 

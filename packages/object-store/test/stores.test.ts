@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -54,6 +54,19 @@ describe("a directory", () => {
     await codeOf(store.put("kept", Buffer.from("y"), { ifAbsent: true }));
     await codeOf(store.put("kept/below", Buffer.from("z")));
     expect(await readdir(join(root, ".tmp"))).toEqual([]);
+  });
+
+  it("is swept of what a process that was killed left behind a day ago, and of nothing younger", async () => {
+    const fresh = await mkdtemp(join(root, "swept-"));
+    await directoryStore(fresh).put("a", Buffer.from("x"));
+    const [old, young] = [join(fresh, ".tmp/old"), join(fresh, ".tmp/young")];
+    for (const path of [old, young]) await writeFile(path, "left behind");
+    const yesterday = Date.now() / 1000 - 90_000;
+    await utimes(old, yesterday, yesterday);
+    const store = directoryStore(fresh);
+    await store.put("b", Buffer.from("x"));
+    expect(await readdir(join(fresh, ".tmp"))).toEqual(["young"]);
+    expect((await Array.fromAsync(store.list(""))).map(({ name }) => name)).toEqual(["a", "b"]);
   });
 
   it("on a full file system says so, and keeps nothing of what did not fit", async () => {

@@ -58,6 +58,32 @@ describe("an object store that takes nothing", () => {
 });
 
 describe("tars that stand still", () => {
+  it("do not keep a full store from ending their backup, nor a signal", async () => {
+    const faulty = withFaults(memoryStore(() => NOW));
+    await using setup = await trial({ ...DEFAULT_CHUNKING, packTarget: 1_048_576 }, faulty.store);
+    const stalling = async function* (stalled: () => void) {
+      for await (const piece of tarOf([file("f", noise(1, 20 * MB)), file("g", noise(2, 20 * MB))])) yield piece;
+      stalled();
+      await new Promise(() => undefined);
+    };
+    faulty.add("put", { fault: "outOfSpace" });
+    await expect(
+      setup.repository.writeBackup(
+        head("full"),
+        stalling(() => undefined),
+      ),
+    ).rejects.toMatchObject({
+      code: "DISK_FULL",
+    });
+    faulty.assertAllMet();
+    const controller = new AbortController();
+    const source = stalling(() => controller.abort(new Error("cancelled")));
+    await expect(
+      setup.repository.writeBackup(head("cancelled"), source, { signal: controller.signal }),
+    ).rejects.toThrow("cancelled");
+    expect(await Array.fromAsync(setup.repository.backups())).toEqual([]);
+  });
+
   it("hold up no other backup, however many they are", async () => {
     await using setup = await trial();
     const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>();

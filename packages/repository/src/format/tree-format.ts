@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { objectDamaged } from "./damage.ts";
+import { readDocument } from "./documents.ts";
 import { NAME_LENGTH } from "./pack-format.ts";
 
 const metadata = {
@@ -95,7 +96,7 @@ export function* decodeTreeItems(object: string, bytes: Buffer): Generator<TreeI
     const end = bytes.length < at + ITEM_HEAD ? Number.POSITIVE_INFINITY : at + ITEM_HEAD + bytes.readUInt32BE(at + 1);
     if (end > bytes.length) throw objectDamaged(object, "its tree is cut short");
     const payload = bytes.subarray(at + ITEM_HEAD, end);
-    if (bytes[at] === ENTRY) yield { item: "entry", entry: treeRecord.parse(JSON.parse(payload.toString("utf8"))) };
+    if (bytes[at] === ENTRY) yield { item: "entry", entry: readDocument(treeRecord, object, payload) };
     else if (bytes[at] === BLOCKS) {
       const blocks = decodeBlocks(payload);
       if (blocks === undefined) throw objectDamaged(object, "its blocks are no blocks");

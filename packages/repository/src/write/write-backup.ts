@@ -8,6 +8,7 @@ import type { Manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import { toRecord } from "../format/tree-record.ts";
 import type { RepositoryContext } from "../repository-context.ts";
+import { untilAborted } from "./abortable.ts";
 import { cutOf, EMPTY } from "./body-cuts.ts";
 import { bodyWriter } from "./body-writer.ts";
 import { chunkSink } from "./chunk-sink.ts";
@@ -85,7 +86,7 @@ export async function writeBackup(
   let files = 0;
   let told = 0;
   try {
-    for await (const { entry, body } of readTar(tar)) {
+    for await (const { entry, body } of readTar(untilAborted(tar, ended))) {
       ended.throwIfAborted();
       builder.entry(toRecord(entry));
       const isTar = entry.type === "file" && entry.hint === "tar" && entry.size >= chunking.bundleBelow;
