@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type System, startSystem } from "@stillpoint/cli/system";
+import { holdDirectory, type System, startSystem } from "@stillpoint/cli/system";
 import type { World } from "@stillpoint/cli/world";
 import { freePort } from "@stillpoint/parts/free-port";
 import { directoryForServers } from "@stillpoint/parts/server-user";

@@ -5,7 +5,7 @@ import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { exclusiveLock } from "@stillpoint/parts/exclusive-lock";
 import { freePort } from "@stillpoint/parts/free-port";
 import { ensureNats } from "@stillpoint/parts/nats-part";
-import { startNats } from "@stillpoint/parts/nats-server";
+import { type NatsServer, startNats } from "@stillpoint/parts/nats-server";
 import { initRepository } from "@stillpoint/repository/init-repository";
 import { readKeyFile } from "@stillpoint/repository/key-file";
 import { processGroups, type RunningProcess, startProcess } from "./processes.ts";
@@ -25,7 +25,13 @@ export type SystemOptions = {
 };
 
 export type System = AsyncDisposable &
-  Endpoints & { processes: readonly RunningProcess[]; repository: string; keyFile: string; logs: string };
+  Endpoints & {
+    processes: readonly RunningProcess[];
+    repository: string;
+    keyFile: string;
+    logs: string;
+    broker: NatsServer;
+  };
 
 /** The whole system on this machine: NATS, a repository in a directory, the services. Disposal stops all of it. */
 export async function startSystem(world: World, options: SystemOptions): Promise<System> {
@@ -86,6 +92,7 @@ export async function startSystem(world: World, options: SystemOptions): Promise
     repository,
     keyFile,
     logs: join(directory, "logs"),
+    broker: nats,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -3,7 +3,7 @@ import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { locateTools } from "./locate-tools.ts";
-import { type System, startSystem } from "./system.ts";
+import { holdDirectory, type System, startSystem } from "./system.ts";
 import type { World } from "./world.ts";
 
 export type UpOptions = { plans?: string; isolate: boolean; port: string };

@@ -29,7 +29,8 @@ export type TestSystem = AsyncDisposable & {
   bus: GuestBus;
   /** Everything that the services said. */
   process: (name: string) => RunningProcess;
-  backUp: () => Promise<Point>;
+  /** Takes a point and gives it, or throws the run's error. `after` tells what to follow the run's events from. */
+  backUp: (plan?: string) => Promise<Point>;
   repository: () => Promise<Repository>;
   directory: string;
 };
@@ -40,9 +41,11 @@ export type TestSystemOptions = {
   /** Prove points by themselves. */
   validate: boolean;
   environment?: Record<string, string>;
-  /** Changes to the sample's plan before it is written. */
-  plan?: (plan: Record<string, unknown>) => void;
+  /** The content of the plan file, made from the sample's own plan. */
+  planFile?: (plan: SamplePlan, directory: string) => unknown;
 };
+
+export type SamplePlan = ReturnType<typeof samplePlan>["plans"][string] & { validate: boolean };
 
 export const PLAN = "demo";
 const HOOK_TOKEN = "a-token-of-the-test";
@@ -79,9 +82,11 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
     secrets: { hook: "TEST_HOOK_TOKEN" },
     schedule: [],
   });
-  const plan: Record<string, unknown> = { ...plans[PLAN], validate: options.validate };
-  options.plan?.(plan);
-  await writeFile(planFile, JSON.stringify({ plans: { [PLAN]: plan } })); // JSON is YAML
+  const own = plans[PLAN];
+  if (own === undefined) throw new Error(`the sample has no plan ${PLAN}`);
+  const plan: SamplePlan = { ...own, validate: options.validate };
+  const content = options.planFile?.(plan, directory) ?? { plans: { [PLAN]: plan } };
+  await writeFile(planFile, JSON.stringify(content)); // JSON is YAML
   const system = starting.use(
     await startSystem(world, {
       directory: world.home,
@@ -110,9 +115,9 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
       if (found === undefined) throw new Error(`no process ${name}`);
       return found;
     },
-    async backUp() {
+    async backUp(plan = PLAN) {
       const after = await bus.lastEventSequence();
-      const { runId } = await bus.request(requestBackup, {}, { plan: PLAN }, { timeoutMs: 10_000, patienceMs: 30_000 });
+      const { runId } = await bus.request(requestBackup, {}, { plan }, { timeoutMs: 10_000, patienceMs: 30_000 });
       return followRun(bus, runId, after, quietBoard(), AbortSignal.timeout(TWO_MINUTES_MS));
     },
     async repository() {
