@@ -10,7 +10,7 @@ export type CommandOptions = {
   readonly env?: NodeJS.ProcessEnv;
 };
 
-/** Runs a command to its end. Rejects with the last lines it wrote, for these say what to do. */
+/** Runs a command to its end. Rejects with an excerpt of what it wrote, for that says what to do. */
 export async function runToEnd(
   command: string,
   args: readonly string[],
@@ -19,12 +19,18 @@ export async function runToEnd(
   try {
     return await execute(command, args, { ...options, maxBuffer: 64 * 1024 * 1024 });
   } catch (error) {
-    throw new Error(`${command} ${args[0] ?? ""} failed: ${lastLines(outputOf(error))}`, { cause: error });
+    throw new Error(`${command} ${args[0] ?? ""} failed: ${excerpt(outputOf(error))}`, { cause: error });
   }
 }
 
 export function lastLines(text: string, count = 6): string {
   return text.trim().split("\n").slice(-count).join(" / ");
+}
+
+/** Some programs say what is wrong first and explain themselves after, others the other way round. */
+function excerpt(text: string): string {
+  const lines = text.trim().split("\n");
+  return lines.length <= 8 ? lines.join(" / ") : `${lines.slice(0, 2).join(" / ")} / … / ${lastLines(text)}`;
 }
 
 function outputOf(error: unknown): string {

@@ -90,7 +90,8 @@ async function openPassword(part: Neo4jPart, dir: string): Promise<string> {
   const file = join(dir, "password");
   const there = await readFile(file, "utf8").catch(() => undefined);
   if (there !== undefined && (await exists(join(dir, "data/dbms")))) return there.trim();
-  const password = randomBytes(18).toString("base64url");
+  // Hexadecimal, for a password that begins with a dash would be taken for an option.
+  const password = randomBytes(16).toString("hex");
   await writeFile(file, `${password}\n`, { mode: 0o600 });
   await rm(join(dir, "data/dbms"), { recursive: true, force: true });
   // `@file` instead of the word itself: command lines are read by everybody on the machine.

@@ -23,7 +23,7 @@ export async function openCluster(
   const dataDirectory = join(dir, "data");
   const passwordFile = join(dir, "password");
   if (!(await exists(dataDirectory))) {
-    await writeFile(passwordFile, `${randomBytes(18).toString("base64url")}\n`, { mode: 0o600 });
+    await writeFile(passwordFile, `${randomBytes(16).toString("hex")}\n`, { mode: 0o600 });
     if (user !== undefined) await chown(passwordFile, user.uid, user.gid);
     await initialise(part, join(dir, "data.making"), passwordFile, user);
     await rename(join(dir, "data.making"), dataDirectory);

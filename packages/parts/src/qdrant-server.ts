@@ -28,7 +28,7 @@ export async function startQdrant(options: QdrantOptions): Promise<QdrantServer>
   const port = options.port ?? (await freePort());
   const storageDirectory = join(dir, "storage");
   await mkdir(storageDirectory, { recursive: true });
-  const apiKey = options.apiKey ?? randomBytes(18).toString("base64url");
+  const apiKey = options.apiKey ?? randomBytes(16).toString("hex");
   const url = `http://127.0.0.1:${port}`;
   const [command, ...before] = part.command;
   const place = part.isDouble ? ["--port", String(port), "--storage", storageDirectory] : [];

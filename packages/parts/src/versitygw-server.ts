@@ -24,7 +24,7 @@ export async function startVersitygw(options: VersitygwOptions): Promise<Versity
   await mkdir(bucketsDirectory, { recursive: true });
   await mkdir(join(dir, "metadata"), { recursive: true });
   const accessKeyId = "stillpoint";
-  const secretAccessKey = randomBytes(18).toString("base64url");
+  const secretAccessKey = randomBytes(16).toString("hex");
   const endpoint = `http://127.0.0.1:${port}`;
   const server = await startServer({
     name: "versitygw",
