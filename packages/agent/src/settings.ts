@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+const json = z.string().transform((text) => JSON.parse(text) as unknown); // parsed by what it is piped to
+
 /** What every agent is told by its environment. A role that is not named is not taken. */
 export const agentSettings = z.object({
   STILLPOINT_SITE: z
@@ -21,12 +23,10 @@ export const agentSettings = z.object({
   STILLPOINT_SERVER_USER: z.string().optional(),
   STILLPOINT_NEO4J_LIB: z.string().optional(),
   STILLPOINT_JAVA: z.string().optional(),
+  /** Further options of every Java, such as an archive of Neo4j's classes; a JSON array. */
+  STILLPOINT_JAVA_OPTIONS: json.pipe(z.array(z.string())).optional(),
   /** Program and first arguments, as a JSON array. */
-  STILLPOINT_QDRANT_COMMAND: z
-    .string()
-    .transform((text) => JSON.parse(text) as unknown) // parsed by the next step
-    .pipe(z.array(z.string()).min(1))
-    .optional(),
+  STILLPOINT_QDRANT_COMMAND: json.pipe(z.array(z.string()).min(1)).optional(),
   STILLPOINT_QDRANT_IS_DOUBLE: z.stringbool().default(false),
   /** Run rehearsals without shutting them in, where something else does: their proofs show what they reached. */
   STILLPOINT_OPEN_SANDBOXES: z.stringbool().default(false),
@@ -40,6 +40,7 @@ export function toolsOf(settings: AgentSettings) {
     STILLPOINT_SERVER_USER,
     STILLPOINT_NEO4J_LIB,
     STILLPOINT_JAVA,
+    STILLPOINT_JAVA_OPTIONS,
     STILLPOINT_QDRANT_COMMAND,
   } = settings;
   return {
@@ -47,6 +48,7 @@ export function toolsOf(settings: AgentSettings) {
     ...(STILLPOINT_SERVER_USER === undefined ? {} : { serverUser: STILLPOINT_SERVER_USER }),
     ...(STILLPOINT_NEO4J_LIB === undefined ? {} : { neo4jLib: STILLPOINT_NEO4J_LIB }),
     ...(STILLPOINT_JAVA === undefined ? {} : { java: STILLPOINT_JAVA }),
+    ...(STILLPOINT_JAVA_OPTIONS === undefined ? {} : { javaOptions: STILLPOINT_JAVA_OPTIONS }),
     ...(STILLPOINT_QDRANT_COMMAND === undefined ? {} : { qdrantCommand: STILLPOINT_QDRANT_COMMAND }),
     openSandboxes: settings.STILLPOINT_OPEN_SANDBOXES,
     qdrantIsDouble: settings.STILLPOINT_QDRANT_IS_DOUBLE,
