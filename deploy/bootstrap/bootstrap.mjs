@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { commandLine, USAGE } from "./command-line.mjs";
 import { exclusively } from "./exclusively.mjs";
 import { handOver } from "./hand-over.mjs";
-import { usableHome } from "./home.mjs";
+import { withUsableHome } from "./home.mjs";
 import { bringTools, installWorkspace } from "./tools.mjs";
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -17,7 +17,7 @@ try {
     process.stderr.write(USAGE);
     process.exit(2);
   }
-  const env = { ...process.env, HOME: usableHome(checkout, process.env) };
+  const env = withUsableHome(checkout, process.env);
   const tools = await exclusively(join(checkout, ".tools"), say, async () => {
     const there = await bringTools(checkout, env, say);
     await installWorkspace(checkout, there, say);

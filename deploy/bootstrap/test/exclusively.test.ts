@@ -1,9 +1,8 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, test } from "vitest";
 import { exclusively } from "../exclusively.mjs";
-import { usableHome } from "../home.mjs";
 
 test("two who install at once do it one after the other, also after a failure", async () => {
   await using directory = await temporaryDirectory();
@@ -24,13 +23,4 @@ test("two who install at once do it one after the other, also after a failure", 
   expect(order[0]).toBe(order[1]);
   expect(order[2]).toBe(order[3]);
   await expect(install("third", false)).resolves.toBeUndefined();
-});
-
-test("a HOME that cannot hold anything is replaced by one in the checkout", async () => {
-  await using directory = await temporaryDirectory();
-  const own = join(directory.path, "me");
-  await mkdir(own);
-  expect(usableHome(directory.path, { HOME: own })).toBe(own);
-  expect(usableHome(directory.path, { HOME: "/dev/null" })).toBe(join(directory.path, ".tools/home"));
-  expect(usableHome(directory.path, {})).toBe(join(directory.path, ".tools/home"));
 });
