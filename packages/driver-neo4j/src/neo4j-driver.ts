@@ -28,6 +28,14 @@ async function openCapture(source: Neo4jSource, context: DriverContext): Promise
   const { url, user, database, data } = source;
   const password = source.password === undefined ? undefined : context.secret(source.password);
   const where = hostAndPort(url);
+  if (database === "system") {
+    throw new StillpointError("SOURCE_UNSUPPORTED", {
+      what: "Cannot capture a Neo4j database",
+      where,
+      why: "the system database is no source of its own",
+      hint: "name the database that holds the data; with `data` the system database comes along",
+    });
+  }
   await using opening = new AsyncDisposableStack();
   const driver = connectBolt({ url, user, password });
   opening.defer(async () => await driver.close());

@@ -65,7 +65,7 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
   const owned = opening.move();
 
   const running = async () => {
-    server ??= await startServer(home);
+    server ??= await startHome(home);
     return server.driver;
   };
 
@@ -136,26 +136,28 @@ async function sizeOf(input: SandboxInput, detail: MarkDetail): Promise<ServerHo
   };
 }
 
+async function startHome(home: ServerHome): Promise<RunningServer> {
+  try {
+    return await startServer(home);
+  } catch (error) {
+    const what = "Cannot start Neo4j on the restored data";
+    if (home.signal.aborted)
+      throw new StillpointError("CANCELLED", { what, why: "it was asked to stop", cause: error });
+    throw boltError(error, { what, where: home.directory, otherwise: "SANDBOX_FAILED" });
+  }
+}
+
 async function startOrRebuild(
   home: ServerHome,
   detail: MarkDetail,
 ): Promise<{ server: RunningServer; rebuilt: boolean }> {
-  const start = async () => {
-    try {
-      return await startServer(home);
-    } catch (error) {
-      if (home.signal.aborted) throw new StillpointError("CANCELLED", { what: "Starting Neo4j was cancelled" });
-      const what = "Cannot start Neo4j on the restored data";
-      throw boltError(error, { what, where: home.directory, otherwise: "SANDBOX_FAILED" });
-    }
-  };
   try {
-    return { server: await start(), rebuilt: false };
+    return { server: await startHome(home), rebuilt: false };
   } catch (error) {
     const log = await readFile(debugLogOf(home), "utf8").catch(() => ""); // the first error says why there is none
     if (home.signal.aborted || detail.format === "logical" || !isTornTree(log)) throw error;
     // A page tree was copied across a checkpoint after all. The server makes it anew where it is missing.
     await removePageTrees(databaseDirectory(home.dataDirectory, home.database));
-    return { server: await start(), rebuilt: true };
+    return { server: await startHome(home), rebuilt: true };
   }
 }

@@ -64,6 +64,7 @@ describe("a source that cannot be captured is refused before anything is done", 
 
   test("a database that is not there", async () => {
     expect(await refused("database", { database: "absent" })).toMatchObject({ code: "SOURCE_UNSUPPORTED" });
+    expect(await refused("system", { database: "system" })).toMatchObject({ code: "SOURCE_UNSUPPORTED" });
   });
 
   test("a data directory that is not there", async () => {
