@@ -50,7 +50,11 @@ export function settingsOf(schema: z.ZodObject): Setting[] {
     .parse(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
   return Object.entries(written.properties).map(([name, { default: value }]) => ({
     name,
-    default: value === undefined ? "" : String(value),
+    default: shown(value ?? schema.shape[name]?.safeParse(undefined).data),
     isRequired: written.required.includes(name),
   }));
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? "" : String(value);
 }
