@@ -149,10 +149,15 @@ async function restorePath(
   let files = 0;
   let count = 0;
   for (const backupId of source.backups) {
-    const figures = await extractTar(reader.read(point, backupId, path), directory, { path });
-    files += figures.files + figures.directories + figures.symlinks;
-    count += figures.bytes;
-    progress(figures.bytes);
+    try {
+      const figures = await extractTar(reader.read(point, backupId, path), directory, { path });
+      files += figures.files + figures.directories + figures.symlinks;
+      count += figures.bytes;
+      progress(figures.bytes);
+    } catch (error) {
+      // A later backup holds only what changed: most paths are in one of them.
+      if (!(error instanceof StillpointError && error.code === "NOT_FOUND")) throw error;
+    }
   }
   if (files > 0) return count;
   throw new StillpointError("NOT_FOUND", {

@@ -162,7 +162,7 @@ describe("the command", () => {
     for (const name of await readdir(packs, { recursive: true })) {
       const bytes = await readFile(join(packs, name)).catch(() => undefined);
       if (bytes === undefined) continue; // a directory
-      bytes[40] = (bytes[40] ?? 0) ^ 1;
+      for (let at = 100; at < bytes.length; at += 1_000) bytes[at] = (bytes[at] ?? 0) ^ 1;
       await chmod(join(packs, name), 0o600);
       await writeFile(join(packs, name), bytes);
     }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Bucket } from "@stillpoint/bus/bucket";
 import type { Bus } from "@stillpoint/bus/bus";
 import type { RandomBytes } from "@stillpoint/contracts/clock";
@@ -19,6 +20,9 @@ export type Asker = {
 
 export type AskerPorts = { bus: Bus; buckets: PlanBuckets; now: () => number; random: RandomBytes };
 
+/** How long an ended run may take to leave the queue: it says goodbye to its sessions first. */
+const LEAVING_MS = 10_000;
+const LEAVING_POLL_MS = 50;
 const VAULT_TIMEOUT = { timeoutMs: 10_000 };
 
 export async function createAsker({ bus, buckets, now, random }: AskerPorts): Promise<Asker> {
@@ -38,20 +42,30 @@ export async function createAsker({ bus, buckets, now, random }: AskerPorts): Pr
     });
   }
 
+  const stateOf = async (runId: string) => (await runs.get(runId))?.value.state;
+  const hasEnded = async (runId: string) => ["sealed", "failed"].includes((await stateOf(runId)) ?? "");
+
   return {
     async backup(plan, key) {
       const revision = await inForce(plan);
       const fresh = uuidv8(now(), plan, Buffer.from(random(16)).toString("hex"));
       const runId = await remembered(requests, key === undefined ? undefined : `backup\n${plan}\n${key}`, fresh, now);
-      const published = await bus.publishCommand(
-        runBackup,
-        { plan },
-        { runId, plan, revision, entries: [], requestedBy: "person" },
-        // A run that was asked for before under this key, and has ended, is not done again.
-        { messageId: runId, whenGone: "leave" },
-      );
-      if (published.outcome !== "occupied") return { runId };
-      throw alreadyRunning(`plan ${plan} is being backed up`, published.by.body.runId);
+      for (let waitedMs = 0; ; waitedMs += LEAVING_POLL_MS) {
+        const published = await bus.publishCommand(
+          runBackup,
+          { plan },
+          { runId, plan, revision, entries: [], requestedBy: "person" },
+          // A run that was asked for before under this key, and has ended, is not done again.
+          { messageId: runId, whenGone: "leave" },
+        );
+        if (published.outcome !== "occupied") return { runId };
+        const running = published.by.body.runId;
+        // One that has ended is leaving the queue: who saw its point may ask for the next at once.
+        if (!(await hasEnded(running)) || waitedMs >= LEAVING_MS) {
+          throw alreadyRunning(`plan ${plan} is being backed up`, running);
+        }
+        await wait(LEAVING_POLL_MS);
+      }
     },
 
     async validate(pointId, key) {
@@ -74,7 +88,7 @@ export async function createAsker({ bus, buckets, now, random }: AskerPorts): Pr
     },
 
     async cancel(runId) {
-      const state = (await runs.get(runId))?.value.state;
+      const state = await stateOf(runId);
       if (state === "sealed" || state === "failed") {
         throw new StillpointError("CONFLICT", {
           what: "Cannot cancel the run",
