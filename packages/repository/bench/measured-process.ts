@@ -74,7 +74,7 @@ async function measure(): Promise<Measured> {
     bytes,
     storedBytes,
     cpuMs: (user + system) / 1000,
-    stageCpuMs: { ...repository.stageCpuMs },
+    stageCpuMs: repository.stageCpuMs(),
     peakRssMiB: process.resourceUsage().maxRSS / 1024,
   };
 }

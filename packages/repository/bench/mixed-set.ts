@@ -58,7 +58,7 @@ function* pages(size: number, random: () => number): Generator<Buffer> {
 function* text(size: number, random: () => number): Generator<Buffer> {
   for (let at = 0; at < size; ) {
     let line = "";
-    while (line.length < 65_536) line += `${WORDS[Math.floor(random() ** 2 * WORDS.length)]} `;
+    while (line.length < Math.min(65_536, size - at)) line += `${WORDS[Math.floor(random() ** 2 * WORDS.length)]} `;
     const block = Buffer.from(line.slice(0, Math.min(line.length, size - at)), "latin1");
     at += block.length;
     yield block;

@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import type { SetFile } from "./mixed-set.ts";
 
-const READ_BYTES = 1 << 20;
+const READ_BYTES = 1 << 18;
 
-async function* bodyOf(path: string): AsyncGenerator<Uint8Array> {
+async function* bodyOf(path: string, size: number): AsyncGenerator<Uint8Array> {
   await using file = await open(path, "r");
+  const length = Math.min(size + 1, READ_BYTES);
   for (;;) {
-    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-    const { bytesRead } = await file.read(buffer, 0, READ_BYTES);
+    const buffer = Buffer.allocUnsafe(length);
+    const { bytesRead } = await file.read(buffer, 0, length);
     if (bytesRead === 0) return;
     yield buffer.subarray(0, bytesRead);
   }
@@ -22,7 +23,7 @@ export function tarOf(root: string, files: readonly SetFile[]): AsyncIterable<Ui
     for (const { path, size, hint } of files)
       await writer.add(
         { type: "file", path, mode: 0o600, mtimeMs: 1_700_000_000_000, size, hint },
-        bodyOf(join(root, path)),
+        bodyOf(join(root, path), size),
       );
     writer.end();
   };

@@ -15,6 +15,8 @@ export type BenchOptions = {
   megabytes: number;
   smallFiles: number;
   log: (line: string) => void;
+  /** Default: those that are on PATH. */
+  peers?: readonly Peer[];
   /** An S3 bucket: its URL, and the variables with its credentials. Absent: no S3 figures. */
   s3?: { url: string; environment: Record<string, string> };
 };
@@ -113,7 +115,8 @@ async function localFigures(
   const filesJson = join(base, "files.json");
   await writeFile(filesJson, JSON.stringify(files));
   const peers: PeerRun[] = [];
-  for (const peer of await peersHere()) peers.push(await runPeer(peer, join(base, "peer"), root, options.log));
+  for (const peer of options.peers ?? (await peersHere()))
+    peers.push(await runPeer(peer, join(base, "peer"), root, options.log));
   options.log("stillpoint on local disk: backup, unchanged backup, restore");
   const url = join(base, "local");
   const { first, again, restored } = await runOurs("local", { url, root, filesJson }, {}, join(base, "restored"));
@@ -172,7 +175,8 @@ async function smallFigures(base: string, options: BenchOptions): Promise<Figure
   const filesJson = join(base, "small.json");
   await writeFile(filesJson, JSON.stringify(files));
   const peers: PeerRun[] = [];
-  for (const peer of await peersHere()) peers.push(await runPeer(peer, join(base, "peer"), root, options.log));
+  for (const peer of options.peers ?? (await peersHere()))
+    peers.push(await runPeer(peer, join(base, "peer"), root, options.log));
   const { first, restored } = await runOurs(
     "small",
     { url: join(base, "small-local"), root, filesJson },

@@ -36,7 +36,7 @@ export interface Repository extends AsyncDisposable {
   readonly id: string;
   readonly formatVersion: number;
   /** CPU time of the threads so far, by stage. */
-  readonly stageCpuMs: Readonly<StageCpu>;
+  stageCpuMs(): StageCpu;
   /** The backup is there once this resolves, durable, and never in part. OBJECT_EXISTS where its id is taken. */
   writeBackup(head: BackupHead, tar: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<BackupFigures>;
   /** A pax tar with the entries, keys and bytes that came in. Nothing of a damaged chunk is given out. */

@@ -71,4 +71,9 @@ export type ResultOf<T extends Task> = T extends CutTask
       : OpenResult;
 
 export type Request = { id: number; task: Task };
-export type Reply = { id: number; cpuMs: number } & ({ result: ResultOf<Task> } | { failed: string });
+export type Reply = {
+  id: number;
+  wallMs: number;
+  /** Of the thread since it started: the system counts too coarsely for a single task. */
+  threadCpuMs: number;
+} & ({ result: ResultOf<Task> } | { failed: string });

@@ -4,12 +4,15 @@ import type { Reply, Request, ResultOf, Task, WorkerSetup } from "./tasks.ts";
 
 type Job = { task: Task; transfer: ArrayBuffer[]; resolve: (result: never) => void; reject: (error: unknown) => void };
 
-/** CPU time of the workers, by what they did. */
+/** CPU time of the workers, by what they did: what each thread took, divided as its time was. */
 export type StageCpu = Record<Task["task"], number>;
+
+const STAGES = ["cut", "name", "seal", "open"] as const satisfies readonly Task["task"][];
+const noTime = (): StageCpu => ({ cut: 0, name: 0, seal: 0, open: 0 });
 
 export type WorkerPool = AsyncDisposable & {
   readonly threads: number;
-  readonly cpuMs: Readonly<StageCpu>;
+  cpuMs(): StageCpu;
   /** The first free worker does it. Memory in `transfer` belongs to the worker afterwards. */
   run<T extends Task>(task: T, transfer?: ArrayBuffer[]): Promise<ResultOf<T>>;
 };
@@ -24,8 +27,7 @@ function failure(why: string, cause?: unknown): StillpointError {
 /** Threads for the work per byte. They start with the first task, and one that dies fails its tasks and all later ones. */
 export function workerPool(threads: number, setup: WorkerSetup): WorkerPool {
   const waiting: Job[] = [];
-  const workers: { worker: Worker; jobs: Map<number, Job> }[] = [];
-  const cpuMs: StageCpu = { cut: 0, name: 0, seal: 0, open: 0 };
+  const workers: { worker: Worker; jobs: Map<number, Job>; wallMs: StageCpu; cpuMs: number }[] = [];
   let ids = 0;
   let dead: StillpointError | undefined;
 
@@ -39,12 +41,14 @@ export function workerPool(threads: number, setup: WorkerSetup): WorkerPool {
   function start(): void {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: setup });
     const jobs = new Map<number, Job>();
+    const thread = { worker, jobs, wallMs: noTime(), cpuMs: 0 };
     worker.on("message", (reply: Reply) => {
       const job = jobs.get(reply.id);
       if (job === undefined) return;
       jobs.delete(reply.id);
       if (jobs.size === 0) worker.unref();
-      cpuMs[job.task.task] += reply.cpuMs;
+      thread.wallMs[job.task.task] += reply.wallMs;
+      thread.cpuMs = reply.threadCpuMs;
       if ("failed" in reply) job.reject(failure(reply.failed));
       else job.resolve(reply.result as never); // the worker answers each task with its own result
       dispatch();
@@ -53,7 +57,7 @@ export function workerPool(threads: number, setup: WorkerSetup): WorkerPool {
     worker.on("exit", (code) => die(failure(`it ended with code ${code}`)));
     // An idle thread keeps no process alive.
     worker.unref();
-    workers.push({ worker, jobs });
+    workers.push(thread);
   }
 
   function dispatch(): void {
@@ -75,7 +79,14 @@ export function workerPool(threads: number, setup: WorkerSetup): WorkerPool {
 
   return {
     threads,
-    cpuMs,
+    cpuMs() {
+      const sum = noTime();
+      for (const { wallMs, cpuMs } of workers) {
+        const busyMs = Object.values(wallMs).reduce((all, ms) => all + ms, 0);
+        for (const stage of STAGES) if (busyMs > 0) sum[stage] += (wallMs[stage] / busyMs) * cpuMs;
+      }
+      return sum;
+    },
     run<T extends Task>(task: T, transfer: ArrayBuffer[] = []): Promise<ResultOf<T>> {
       if (dead !== undefined) return Promise.reject(dead);
       while (workers.length < threads) start();

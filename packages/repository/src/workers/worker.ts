@@ -128,20 +128,22 @@ function handedOver(result: ResultOf<Task>): ArrayBuffer[] {
   return [];
 }
 
+const atStart = process.threadCpuUsage();
+
 parentPort?.on("message", ({ id, task }: Request) => {
-  const before = process.threadCpuUsage();
-  const cpuMs = () => {
-    const { user, system } = process.threadCpuUsage(before);
-    return (user + system) / 1000;
+  const begun = performance.now();
+  const costs = () => {
+    const { user, system } = process.threadCpuUsage(atStart);
+    return { id, wallMs: performance.now() - begun, threadCpuMs: (user + system) / 1000 };
   };
   let reply: Reply;
   let transfer: ArrayBuffer[] = [];
   try {
     const result = perform(task);
     transfer = handedOver(result);
-    reply = { id, result, cpuMs: cpuMs() };
+    reply = { ...costs(), result };
   } catch (error) {
-    reply = { id, failed: error instanceof Error ? (error.stack ?? error.message) : String(error), cpuMs: cpuMs() };
+    reply = { ...costs(), failed: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
   parentPort?.postMessage(reply, transfer);
 });

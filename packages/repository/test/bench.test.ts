@@ -1,0 +1,24 @@
+import { describe, expect, it } from "vitest";
+import { benchVaultPath } from "../bench/vault-path.ts";
+
+describe("the benchmark", () => {
+  it("measures every step on data that came back whole", { timeout: 180_000 }, async () => {
+    const steps: string[] = [];
+    const figures = await benchVaultPath({ megabytes: 2, smallFiles: 20, peers: [], log: (line) => steps.push(line) });
+    const names = figures.map(({ name }) => name);
+    for (const name of [
+      "backup to local disk",
+      "restore from local disk",
+      "unchanged second backup",
+      "small files, backup",
+    ])
+      expect(names).toContain(name);
+    for (const { value, unit, ratio } of figures) {
+      expect(value).toBeGreaterThanOrEqual(0);
+      expect(unit).not.toBe("");
+      expect(ratio).toBeNull();
+    }
+    expect(figures.find(({ name }) => name === "unchanged second backup, stored")?.value).toBe(0);
+    expect(steps.length).toBeGreaterThan(2);
+  });
+});
