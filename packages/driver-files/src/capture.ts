@@ -65,6 +65,16 @@ export async function openCapture(source: FilesSource, context: DriverContext): 
     return { scan, unread: [] };
   }
 
+  /** Without a fence the look is one moment only if a further one finds nothing else. */
+  async function movedMeanwhile(before: Scan): Promise<string | undefined> {
+    const after = await scanner.look(await findRoots(source.paths), signal);
+    const moved = [
+      ...changedSince(looked, after).map(({ path }) => path),
+      ...[...before.found.keys()].filter((path) => !after.found.has(path)),
+    ];
+    return moved.length === 0 ? undefined : `${named(moved)} changed during its second look, which no fence kept quiet`;
+  }
+
   return {
     description: {
       version: "files",
@@ -94,12 +104,14 @@ export async function openCapture(source: FilesSource, context: DriverContext): 
       await lookAgain(BEFORE_THE_FENCE);
     },
 
-    async mark({ cutId, budgetMs }): Promise<Mark> {
+    async mark({ cutId, budgetMs, fenced }): Promise<Mark> {
       last = await lookAgain({ bytes: source.budget.bytes, ms: Math.min(source.budget.ms, budgetMs) });
       const { scan, unread, why } = last;
       const files = [...scan.found.values()].filter(({ type }) => type === "file").length;
       const unsteady = [...looked].filter(([, { steady }]) => !steady).map(([path]) => path);
-      const fuzzy = why ?? (unsteady.length === 0 ? undefined : `${named(unsteady)} changed while being read`);
+      const unfenced = fenced || why !== undefined ? undefined : await movedMeanwhile(scan);
+      const fuzzy =
+        why ?? unfenced ?? (unsteady.length === 0 ? undefined : `${named(unsteady)} changed while being read`);
       return {
         cutId,
         position: unread.length === 0 ? `${files} files` : `${files} files, ${unread.length} read after the fence`,

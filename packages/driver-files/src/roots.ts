@@ -1,8 +1,8 @@
-import { glob, lstat } from "node:fs/promises";
+import { glob, realpath, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 
-/** A captured path and the name that its tree has in the backup. */
+/** A captured path, with symbolic links resolved, and the name that its tree has in the backup. */
 export type Root = { path: string; name: string };
 
 const GLOB = /[*?[{]/;
@@ -17,7 +17,9 @@ export async function findRoots(paths: readonly string[]): Promise<Root[]> {
       found.add(resolve(path));
     }
   }
-  return nameRoots([...found].sort());
+  const named = nameRoots([...found].sort());
+  // A path that is a link itself stands for what it leads to; links below it are kept as links.
+  return Promise.all(named.map(async ({ path, name }) => ({ path: await realpath(path), name })));
 }
 
 /** A root is named by its last component; where two share it, by its whole path. Pure. */
@@ -33,7 +35,7 @@ export function nameRoots(paths: readonly string[]): Root[] {
 
 async function assertThere(path: string): Promise<void> {
   try {
-    await lstat(path);
+    await stat(path);
   } catch (error) {
     throw new StillpointError("SOURCE_UNREACHABLE", {
       what: "Cannot read a path of the source",

@@ -30,7 +30,10 @@ export function scan(roots: readonly Root[], exclude: readonly string[]): Scan {
 function visit(from: string, path: string, exclude: readonly string[], result: Scan): void {
   if (exclude.some((pattern) => matchesGlob(path, pattern) || matchesGlob(from, pattern))) return;
   const stats = orGone(from, () => lstatSync(from, { bigint: true }));
-  if (stats === undefined) return;
+  if (stats === undefined) {
+    assertReadableName(from);
+    return;
+  }
   const common = commonOf(path, from, stats);
   if (stats.isFile()) {
     result.found.set(path, {
@@ -55,6 +58,17 @@ function visit(from: string, path: string, exclude: readonly string[], result: S
 export function fingerprintOf(stats: BigIntStats): string {
   const { dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid } = stats;
   return [dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid].join(":");
+}
+
+/** A name that is not UTF-8 comes with replacement characters, and is not found again by them: it must not just vanish. */
+function assertReadableName(from: string): void {
+  if (!from.includes("\ufffd")) return;
+  throw new StillpointError("SOURCE_UNSUPPORTED", {
+    what: "Cannot capture a file",
+    where: from,
+    why: "its name is not valid UTF-8",
+    hint: "rename it, or exclude its directory in the plan",
+  });
 }
 
 function commonOf(path: string, from: string, stats: BigIntStats): Common {

@@ -20,7 +20,7 @@ import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, it } from "vitest";
 import { checkTree } from "../src/answer.ts";
 import { openCapture } from "../src/capture.ts";
-import { nameRoots } from "../src/roots.ts";
+import { findRoots, nameRoots } from "../src/roots.ts";
 
 const KB = Buffer.alloc(1_000, 1);
 
@@ -44,7 +44,7 @@ async function setUp(budget: { ms?: number; bytes?: number } = {}) {
   };
   const capture = await openCapture(source, context);
   const tree = directoryTree(restored);
-  const mark = () => capture.mark({ cutId: randomUUID(), budgetMs: 60_000, fenced: true });
+  const mark = (fenced = true) => capture.mark({ cutId: randomUUID(), budgetMs: 60_000, fenced });
   return { data, restored, capture, tree, mark, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
@@ -117,4 +117,37 @@ it("a restored file with one other byte fails the proof, and so do a missing and
 it("gives each captured path a name of its own", () => {
   expect(nameRoots(["/etc/app", "/srv/uploads"]).map(({ name }) => name)).toEqual(["app", "uploads"]);
   expect(nameRoots(["/a/data", "/b/data"]).map(({ name }) => name)).toEqual(["a/data", "b/data"]);
+});
+
+it("follows a captured path that is a link, and says so when a name cannot be kept", async () => {
+  await using test = await setUp();
+  await writeFile(join(test.data, "a"), KB);
+  const link = join(test.data, "..", "link");
+  await symlink(test.data, link);
+  expect(await findRoots([link])).toEqual([{ path: test.data, name: "link" }]);
+  await writeFile(Buffer.concat([Buffer.from(`${test.data}/`), Buffer.from([0x66, 0xff])]), KB);
+  await expect(test.capture.base(test.tree)).rejects.toMatchObject({
+    code: "SOURCE_UNSUPPORTED",
+    where: expect.stringContaining(test.data),
+  });
+});
+
+it("without a fence is at one moment only while nothing is written", async () => {
+  await using test = await setUp();
+  for (let at = 0; at < 200; at += 1) await writeFile(join(test.data, String(at)), KB);
+  await test.capture.base(test.tree);
+  let writing = true;
+  const written = Promise.withResolvers<void>();
+  const writer = (async () => {
+    for (let at = 0; writing; at += 1) {
+      await writeFile(join(test.data, String(at % 200)), Buffer.alloc(1_001, at % 7));
+      if (at === 50) written.resolve();
+    }
+  })();
+  await written.promise;
+  expect((await test.mark(false)).fuzzy).toMatch(/no fence kept quiet|while being read/);
+  writing = false;
+  await writer;
+  // Times of a change must lie behind before a look can trust them.
+  await expect.poll(async () => (await test.mark(false)).fuzzy, { timeout: 10_000 }).toBeUndefined();
 });
