@@ -14,10 +14,10 @@ test("a command runs its entry point with the person's arguments, where that per
     args: ["restore", "--to", "./here"],
     cwd: "/home/me",
   });
-  expect(commandLine(checkout.path, ["start", "--isolate"], {}, "/srv")).toMatchObject({
-    args: ["up", "--isolate"],
-    cwd: "/srv",
-  });
+  await place(checkout.path, "deploy/demo/src/main.ts");
+  const start = commandLine(checkout.path, ["start", "--isolate"], {}, "/srv");
+  expect(start).toMatchObject({ entry: join(checkout.path, "deploy/demo/src/main.ts"), cwd: "/srv" });
+  expect(start?.args.at(-1)).toBe("--isolate");
 });
 
 test("no command, or an unknown one, is not guessed", () => {
