@@ -2,11 +2,13 @@ import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { captureSource, rehearseSource } from "@stillpoint/contracts/commands";
 import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
+import { examineSource } from "@stillpoint/contracts/sessions";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import type { Driver } from "@stillpoint/driver/driver";
 import { reapSandboxes } from "@stillpoint/driver/sandbox-record";
 import { defineService } from "@stillpoint/service/define-service";
+import { examine } from "./examine-source.ts";
 import { ownSource } from "./own-source.ts";
 import { agentSettings, toolsOf } from "./settings.ts";
 import { slots } from "./slots.ts";
@@ -67,6 +69,10 @@ export function defineAgent<Spec extends SourceSpec>(driver: Driver<Spec>) {
             ownSource({ ...shared, streams }),
           ),
         );
+      }
+      if (config.STILLPOINT_ROLES.includes("capture")) {
+        const queue = { parameters: { kind, site }, queue: `examine-${kind}-${site}` };
+        resources.use(await bus.answer(examineSource, queue, ({ body }) => examine(shared, body.source, body.spec)));
       }
       const agents = await bus.bucket(BUCKETS.agents);
       const since = toInstant(context.clock.now());

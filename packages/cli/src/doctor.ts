@@ -1,21 +1,16 @@
-import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
 import { queryRuns } from "@stillpoint/contracts/queries";
-import { resolveSecret } from "@stillpoint/contracts/secret";
-import type { SourceSpec } from "@stillpoint/contracts/source";
+import { examineSource } from "@stillpoint/contracts/sessions";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { vaultStatus } from "@stillpoint/contracts/vault";
-import { openSource } from "./drivers.ts";
 import { type GuestBus, reachBus } from "./reach.ts";
 import type { World } from "./world.ts";
 
 type Finding = { name: string; ok: boolean; detail: string; hint?: string };
 
 const REQUEST = { timeoutMs: 5_000 };
-const SOURCE_TIMEOUT_MS = 30_000;
+/** The agent opens the source, and says so itself when that takes too long. */
+const SOURCE = { timeoutMs: 30_000 };
 
 /** Tests every connection and right as the services use them; changes nothing. Fails where anything is not as it must be. */
 export async function examine(world: World, options: { json?: boolean }): Promise<void> {
@@ -68,20 +63,13 @@ export async function examine(world: World, options: { json?: boolean }): Promis
         detail: "none is in force",
         hint: "start with a plan file; its errors are in the gateway's log and in `stillpoint status`",
       });
-    const agents = await (await reached.bucket(BUCKETS.agents)).entries();
     for (const { value: plan } of plans) {
       for (const [source, spec] of Object.entries(plan.definition.sources)) {
-        await test(`${plan.plan}: ${source}`, () => testSource(world, spec));
-        const fitting = agents.filter(
-          ({ value }) => value.kind === spec.kind && value.site === spec.at && value.roles.includes("capture"),
-        );
-        if (fitting.length === 0)
-          found({
-            name: `${plan.plan}: ${source}`,
-            ok: false,
-            detail: `no agent of kind ${spec.kind} lives at site ${spec.at}`,
-            hint: `start agent-${spec.kind} there`,
-          });
+        await test(`${plan.plan}: ${source}`, async () => {
+          const parameters = { kind: spec.kind, site: spec.at };
+          const { version, notes } = await reached.request(examineSource, parameters, { source, spec }, SOURCE);
+          return [version, ...notes].join("; ");
+        });
       }
     }
   }
@@ -92,25 +80,4 @@ export async function examine(world: World, options: { json?: boolean }): Promis
     what: `${bad.length} of ${findings.length} are not as they must be`,
     where: bad.map(({ name }) => name).join(", "),
   });
-}
-
-/** Opens the source as a capture does, and lets it go: rights and settings are tested by use. Needs its secrets here. */
-async function testSource(world: World, spec: SourceSpec): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "stillpoint-doctor-"));
-  try {
-    await using capture = await openSource(spec, {
-      directory,
-      signal: AbortSignal.any([world.signal, AbortSignal.timeout(SOURCE_TIMEOUT_MS)]),
-      secret: (reference) =>
-        resolveSecret(reference, { environment: world.environment, readFile: (path) => readFileSync(path, "utf8") }),
-      monotonicMs: world.clock.monotonicMs,
-      now: world.clock.now,
-      log: () => undefined,
-      tools: {},
-    });
-    const { version, notes } = capture.description;
-    return [version, ...notes].join("; ");
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
 }

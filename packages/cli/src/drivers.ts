@@ -1,6 +1,6 @@
 import type { SourceKind } from "@stillpoint/contracts/names";
 import type { SourceSpec } from "@stillpoint/contracts/source";
-import type { Capture, Driver, DriverContext, Sandbox, SandboxInput, TreeLayout } from "@stillpoint/driver/driver";
+import type { Driver, DriverContext, Sandbox, SandboxInput, TreeLayout } from "@stillpoint/driver/driver";
 
 /** Loaded when they are needed: a restore of files needs no database's client. */
 const LOADERS = {
@@ -18,19 +18,4 @@ export async function layoutOf(kind: SourceKind): Promise<TreeLayout> {
 /** A throw-away server on a laid-out tree. */
 export async function startSandbox(kind: SourceKind, input: SandboxInput, context: DriverContext): Promise<Sandbox> {
   return (await LOADERS[kind]()).start(input, context);
-}
-
-export async function openSource(spec: SourceSpec, context: DriverContext): Promise<Capture> {
-  switch (spec.kind) {
-    case "postgres":
-      return (await LOADERS.postgres()).open(spec, context);
-    case "neo4j":
-      return (await LOADERS.neo4j()).open(spec, context);
-    case "qdrant":
-      return (await LOADERS.qdrant()).open(spec, context);
-    case "sqlite":
-      return (await LOADERS.sqlite()).open(spec, context);
-    case "files":
-      return (await LOADERS.files()).open(spec, context);
-  }
 }

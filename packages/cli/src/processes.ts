@@ -4,6 +4,7 @@ import { createWriteStream } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { NODE_FLAGS } from "@stillpoint/repository/node-flags";
 
 /** Several services in one process, or one. */
 export type ProcessGroup = { name: string; services: readonly string[] };
@@ -73,7 +74,8 @@ async function startOnce(group: ProcessGroup, settings: ProcessSettings) {
     STILLPOINT_HEALTH_PORT: String(settings.healthPort),
     STILLPOINT_PARENT_PID: String(process.pid),
   };
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", host, ...paths], {
+  const flags = group.services.includes("vault") ? NODE_FLAGS : [];
+  const child = spawn(process.execPath, [...flags, "--disable-warning=ExperimentalWarning", host, ...paths], {
     env: { ...settings.environment, ...own },
     stdio: ["ignore", "ignore", "pipe"],
     detached: true, // Ctrl-C on the terminal is ours to pass on, once, in order

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { errorBody } from "./errors.ts";
 import { defineRequest } from "./messages.ts";
-import { uuid } from "./names.ts";
+import { name, uuid } from "./names.ts";
 import { backupFigures, mark } from "./point.ts";
+import { sourceSpec } from "./source.ts";
 
 /** Where a step is. The asker asks again while it is `working`. */
 function step<Done extends z.ZodRawShape>(done: Done) {
@@ -57,4 +58,14 @@ export const sessionClose = defineRequest(
   "session.{session}.close",
   z.object({ ...asked }),
   z.object({ ended: z.literal(true) }),
+);
+
+/**
+ * Opens a source as a capture does, and lets it go at once: its address, rights and settings tested by use, where its
+ * secrets are. Answers with the capture's own error where it could not be opened.
+ */
+export const examineSource = defineRequest(
+  "examine.{kind}.{site}",
+  z.object({ source: name, spec: sourceSpec }),
+  z.object({ version: z.string(), notes: z.array(z.string()) }),
 );
