@@ -34,6 +34,9 @@ const OPENS = ["java.base/java.nio", "java.base/java.io", "java.base/sun.nio.ch"
   (name) => `--add-opens=${name}=ALL-UNNAMED`,
 );
 
+/** A server of tests and demonstrations lives for minutes: the thorough compiler and parallel collector cost more than they bring. */
+const FRUGAL = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
 /** Neo4j Community on loopback with authentication, ready when its database answers, not when its log says so. */
 export async function startNeo4j(options: Neo4jOptions): Promise<Neo4jServer> {
   const { part, dir } = options;
@@ -51,7 +54,7 @@ export async function startNeo4j(options: Neo4jOptions): Promise<Neo4jServer> {
     name: "Neo4j",
     command: part.java,
     args: [
-      ...[`-Xms${heap}`, `-Xmx${heap}`, "-XX:+UseG1GC", ...OPENS, ...part.javaArguments],
+      ...[`-Xms${heap}`, `-Xmx${heap}`, ...FRUGAL, ...OPENS, ...part.javaArguments],
       ...["-cp", `${part.libDirectory}/*:${dir}/plugins/*`, "org.neo4j.server.CommunityEntryPoint"],
       ...[`--home-dir=${dir}`, `--config-dir=${dir}/conf`, "--console-mode"],
     ],
