@@ -12,8 +12,8 @@ export type SamplePlanOptions = {
   schedule?: string[];
 };
 
-/** Where ids and sequence numbers lie, by source. */
-const PLACES = {
+/** Where ids and sequence numbers lie, by source: the source's name, then a locator in it. */
+export const PLACES = {
   documents: { id: "documents.document.id", seq: "documents.document.seq" },
   entities: { id: "entities.Entity.id", seq: "entities.Entity.seq" },
   embeddings: { id: "embeddings.documents.payload.id", seq: "embeddings.documents.payload.seq" },
