@@ -1,12 +1,8 @@
-import { execFile } from "node:child_process";
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { sharedS3 } from "@stillpoint/testkit/s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startTestSystem, type TestSystem } from "./system-fixture.ts";
-
-const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+import { runCommand, startTestSystem, type TestSystem } from "./system-fixture.ts";
 
 describe("the command", () => {
   let test: TestSystem;
@@ -15,20 +11,7 @@ describe("the command", () => {
   });
   afterAll(() => test[Symbol.asyncDispose]());
 
-  /** Runs `stillpoint` as a person does, in a process of its own. */
-  async function stillpoint(args: string[], environment: Record<string, string> = {}) {
-    const env = {
-      PATH: process.env.PATH,
-      STILLPOINT_HOME: test.world.home,
-      TEST_HOOK_TOKEN: "a-token-of-the-test",
-      ...environment,
-    };
-    return new Promise<{ code: number; out: string; err: string }>((resolve) => {
-      execFile(process.execPath, [MAIN, ...args], { env, maxBuffer: 64_000_000 }, (error, out, err) =>
-        resolve({ code: error === null ? 0 : Number(error.code), out, err }),
-      );
-    });
-  }
+  const stillpoint = (args: string[], environment?: Record<string, string>) => runCommand(test, args, environment);
 
   it("backs up, lists, shows, validates and restores, and what it says as JSON agrees", async () => {
     const backup = await stillpoint(["backup", "--json"]);

@@ -12,7 +12,7 @@ import { BUCKETS } from "@stillpoint/contracts/topology";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { followRun } from "../src/follow.ts";
-import { PLAN, quietBoard, startTestSystem, type TestSystem } from "./system-fixture.ts";
+import { PLAN, quietBoard, runCommand, startTestSystem, type TestSystem } from "./system-fixture.ts";
 
 const REQUEST = { timeoutMs: 10_000, patienceMs: 30_000 };
 
@@ -100,11 +100,15 @@ describe("when things break", () => {
       skipped: [{ source: "extra", reason: expect.stringMatching(/SOURCE_UNREACHABLE/) }],
     });
     expect(partial.sources.map(({ source }) => source).sort()).toEqual(["sessions", "uploads"]);
+    const said = await without(() => runCommand(test, ["backup", "lenient", "--json"]));
+    expect(said).toMatchObject({ code: 3, err: expect.stringMatching(/extra: SOURCE_UNREACHABLE/) });
+    expect(JSON.parse(said.out)).toMatchObject({ point: { partial: true } });
     const shown = await waitFor("the catalog shows it", async () => {
       const points = await pointsOf("lenient");
-      return points.length === 2 && points;
+      return points.length === 3 && points;
     });
-    expect(shown[0]?.point).toMatchObject({ pointId: partial.pointId, partial: true });
+    expect(shown.map(({ point }) => point.partial)).toEqual([true, true, false]);
+    expect(shown[1]?.point.pointId).toBe(partial.pointId);
   });
 
   it.each([

@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { restoreTree } from "@stillpoint/agent/restore-tree";
 import { requestBackup } from "@stillpoint/contracts/people";
 import type { Point } from "@stillpoint/contracts/point";
@@ -200,4 +202,20 @@ async function fileSequences(directory: string): Promise<Set<number>> {
     seqs.map(async (file) => JSON.parse(await readFile(join(uploads, file), "utf8")) as { seq: number }),
   );
   return new Set(read.map(({ seq }) => seq));
+}
+
+const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+
+/** Runs `stillpoint` as a person does, in a process of its own. */
+export async function runCommand(
+  test: TestSystem,
+  args: string[],
+  environment: Record<string, string> = {},
+): Promise<{ code: number; out: string; err: string }> {
+  const env = { PATH: process.env.PATH, STILLPOINT_HOME: test.world.home, ...environment };
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { env, maxBuffer: 64_000_000 }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : Number(error.code), out, err }),
+    );
+  });
 }

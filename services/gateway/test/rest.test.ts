@@ -37,7 +37,7 @@ test("a run is started once for a key, answered with where to look, and refused 
   await gateway.bus.purgeCommands(runBackup, { plan: "shop" });
   expect((await post("monday")).body).toEqual(first.body);
   expect(await gateway.bus.readCommand(runBackup, { plan: "shop" })).toBeUndefined();
-  expect((await call(url, "/api/v1/plans/farm/runs", { method: "POST" })).status).toBe(404);
+  expect((await call(url, "/api/v1/plans/unknown/runs", { method: "POST" })).status).toBe(404);
 });
 
 test("reads go to the catalog with their page, and its errors come back as problems", async () => {
