@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { BackupType } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
@@ -16,17 +17,20 @@ export type SendSettings = {
   streams: Slots;
   /** Told now and then, and at the end of each try. */
   report: (step: "base" | "finish", backupId: string, bytes: number, storedBytes: number | undefined) => void;
+  /** Between the tries, of which there is one more. Default: about a minute in all, in which a vault has started anew. */
+  pausesMs?: readonly number[];
 };
 
-const MOST_TRIES = 3;
+const PAUSES_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 const REPORT_EVERY_BYTES = 4 * 1024 * 1024;
 
 /** Sends trees as tars, one stream at a time per slot, a lost answer asked for before a new try. */
 export function backupSender(settings: SendSettings): SendBackup {
+  const pausesMs = settings.pausesMs ?? PAUSES_MS;
   let tries = 0;
   return (part, type, vault, write, progress) =>
     settings.streams(async () => {
-      for (let attempt = 1; ; attempt += 1) {
+      for (let attempt = 0; ; attempt += 1) {
         tries += 1;
         const { runId, source, fenceToken } = settings;
         const backupId = `${runId}_${source}_${fenceToken}_${part}${tries}`;
@@ -37,7 +41,9 @@ export function backupSender(settings: SendSettings): SendBackup {
           return figures;
         } catch (error) {
           settings.signal.throwIfAborted();
-          if (attempt >= MOST_TRIES || !mayPass(error)) throw error;
+          const pauseMs = pausesMs[attempt];
+          if (pauseMs === undefined || !mayPass(error)) throw error;
+          await wait(pauseMs, undefined, { signal: settings.signal });
         }
       }
     });

@@ -86,6 +86,7 @@ function sender() {
     fenceToken: 4,
     signal: new AbortController().signal,
     streams: slots(1),
+    pausesMs: [0, 0],
     report: () => undefined,
   });
 }

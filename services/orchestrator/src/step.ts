@@ -23,17 +23,16 @@ export async function untilDone<Done>(source: string, ports: StepPorts<Done>): P
   let movedMs = ports.monotonicMs();
   for (;;) {
     ports.signal.throwIfAborted();
-    try {
-      const step = await ports.ask();
-      if (step.state === "done") return step;
-      if (step.state === "failed") throw StillpointError.fromBody(step.error);
+    const step = await askOrUnanswered(ports);
+    // A live session gives no answer until it has reconnected: only its lease tells.
+    if (step === "unanswered") {
+      if (!(await ports.isAlive())) return "died";
+    } else if (step.state === "done") return step;
+    else if (step.state === "failed") throw StillpointError.fromBody(step.error);
+    else {
       const now = `${step.doing} ${step.bytes}`;
       if (now !== seen) movedMs = ports.monotonicMs();
       seen = now;
-    } catch (error) {
-      if (!isUnanswered(error)) throw error;
-      // A live session gives no answer until it has reconnected: only its lease tells.
-      if (!(await ports.isAlive())) return "died";
     }
     if (ports.monotonicMs() - movedMs > ports.silenceMs) {
       throw new StillpointError("TIMEOUT", {
@@ -43,6 +42,16 @@ export async function untilDone<Done>(source: string, ports: StepPorts<Done>): P
       });
     }
     await wait(ports.pollMs, undefined, { signal: ports.signal });
+  }
+}
+
+/** A step that failed because something was unreachable is an answer all the same. */
+async function askOrUnanswered<Done>(ports: StepPorts<Done>): Promise<Step<Done> | "unanswered"> {
+  try {
+    return await ports.ask();
+  } catch (error) {
+    if (isUnanswered(error)) return "unanswered";
+    throw error;
   }
 }
 
