@@ -67,9 +67,10 @@ describe(`kill -9 of each service in a run (STILLPOINT_TEST_SEED=${SEED})`, () =
 
   it("every point that was sealed holds exactly what was acknowledged before its fence", async () => {
     await using repository = await test.repository();
+    const points = await sealedPoints(test);
     const entries = readJournal(test.sample.journalPath);
     expect((await repository.check({ readData: true })).problems).toEqual([]);
-    for (const point of await sealedPoints(test)) {
+    for (const point of points) {
       if (point.cut.consistency !== "fenced") continue;
       const fence = entries.find((entry) => entry.event === "confirmed" && entry.sequence === point.cut.sequence);
       if (fence?.event !== "confirmed") throw new Error(`no fence at ${point.cut.sequence}`);

@@ -18,7 +18,9 @@ function manualClock(now = START) {
   const clock = {
     now: () => now,
     monotonicMs: () => performance.now(),
-    set: (to: string) => void (now = Date.parse(to)),
+    set: (to: string) => {
+      now = Date.parse(to);
+    },
   };
   return clock;
 }
