@@ -54,7 +54,10 @@ export function openSpool(directory: string) {
           return { torn: held.size !== entry.size };
         },
       };
-      return captureFile(found, into, signal);
+      const captured = await captureFile(found, into, signal);
+      // It was read, changed, and was gone when it was to be read again: what was kept of it must not come back.
+      if (captured === undefined) await drop(found.path);
+      return captured;
     },
     drop,
     async send(tree: TreeWriter, signal: AbortSignal): Promise<void> {
