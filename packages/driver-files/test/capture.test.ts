@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
 import {
   appendFile,
   chmod,
@@ -23,8 +24,8 @@ import { expect, it } from "vitest";
 import { checkTree } from "../src/answer.ts";
 import { openCapture } from "../src/capture.ts";
 import { findRoots, nameRoots } from "../src/roots.ts";
-import { scan } from "../src/scan.ts";
-import { openSpool } from "../src/spool.ts";
+import { scan, scan } from "../src/scan.ts";
+import { openSpool, openSpool } from "../src/spool.ts";
 
 const KB = Buffer.alloc(1_000, 1);
 
@@ -177,5 +178,21 @@ it("a file that is deleted while it is read leaves nothing in the spool", async 
   expect(await kept).toBeUndefined();
   const sent: string[] = [];
   await spool.send({ add: async (entry) => ({ torn: sent.push(entry.path) < 0 }) }, new AbortController().signal);
+  expect(sent).toEqual([]);
+});
+
+it("keeps nothing of a file that goes away while it is read again", async () => {
+  await using home = await temporaryDirectory("files");
+  const path = join(home.path, "brief");
+  await writeFile(path, KB);
+  const found = scan([{ path, name: "brief" }], []).found.get("brief");
+  if (found?.type !== "file") throw new Error("the file was not found");
+  const spool = openSpool(join(home.path, "spool"));
+  const { signal } = new AbortController();
+  // The signal is asked before each piece is read, so the file goes in the middle of the first reading.
+  const removing = Object.assign(new AbortController().signal, { throwIfAborted: () => rmSync(path, { force: true }) });
+  expect(await spool.keep(found, removing)).toBeUndefined();
+  const sent: string[] = [];
+  await spool.send({ add: async ({ path: each }) => ({ torn: sent.push(each) < 0 }) }, signal);
   expect(sent).toEqual([]);
 });
