@@ -4,7 +4,6 @@ import {
   appendFile,
   chmod,
   mkdir,
-  readdir,
   readFile,
   readlink,
   rm,
@@ -19,13 +18,12 @@ import { filesSource } from "@stillpoint/contracts/source";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { DriverContext } from "@stillpoint/driver/driver";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
-import { waitFor } from "@stillpoint/testkit/wait-for";
 import { expect, it } from "vitest";
 import { checkTree } from "../src/answer.ts";
 import { openCapture } from "../src/capture.ts";
 import { findRoots, nameRoots } from "../src/roots.ts";
-import { scan, scan } from "../src/scan.ts";
-import { openSpool, openSpool } from "../src/spool.ts";
+import { scan } from "../src/scan.ts";
+import { openSpool } from "../src/spool.ts";
 
 const KB = Buffer.alloc(1_000, 1);
 
@@ -155,30 +153,6 @@ it("without a fence is at one moment only while nothing is written", async () =>
   await writer;
   // Times of a change must lie behind before a look can trust them.
   await expect.poll(async () => (await test.mark(false)).fuzzy, { timeout: 10_000 }).toBeUndefined();
-});
-
-it("a file that is deleted while it is read leaves nothing in the spool", async () => {
-  await using test = await setUp();
-  const file = join(test.data, "short-lived");
-  await writeFile(file, Buffer.alloc(40_000_000, 1));
-  const [found] = [...scan([{ path: test.data, name: "data" }], []).found.values()].filter(
-    ({ type }) => type === "file",
-  );
-  if (found?.type !== "file") throw new Error("the file was not found");
-  const directory = join(test.restored, "spool");
-  const spool = openSpool(directory);
-  const kept = spool.keep(found, new AbortController().signal);
-  await waitFor("it is being read", () =>
-    readdir(directory).then(
-      (names) => names.length > 0,
-      () => false,
-    ),
-  );
-  await rm(file);
-  expect(await kept).toBeUndefined();
-  const sent: string[] = [];
-  await spool.send({ add: async (entry) => ({ torn: sent.push(entry.path) < 0 }) }, new AbortController().signal);
-  expect(sent).toEqual([]);
 });
 
 it("keeps nothing of a file that goes away while it is read again", async () => {
