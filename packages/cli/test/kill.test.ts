@@ -48,7 +48,7 @@ describe(`kill -9 of each service in a run (STILLPOINT_TEST_SEED=${SEED})`, () =
       expect(after.map(({ pointId }) => pointId)).toEqual(expect.arrayContaining(before.map(({ pointId }) => pointId)));
       for (const point of after) for (const { mark } of point.sources) expect(mark.cutId).toBe(point.cut.cutId);
       // Held no longer than its own expiry, whatever died.
-      await waitFor("the fence is open", () => test.sample.status().fence === null);
+      await waitFor("the fence is open", () => test.sample.status().fence === null, 60_000);
 
       // Work goes on as if nothing had been.
       const next = await test.backUp();
