@@ -47,6 +47,7 @@ export type SoakOptions = { scale: number; load: Load; leaseTtlMs: number };
 const HONEST: HookManner = { manner: "honest" };
 /** Longer than the sample's own: a soak runs on machines that are busy, and judges order, not speed. */
 const CUT = { ttl: "40s", budget: "20s" };
+const FILES_BUDGET = { ms: 19_000 };
 
 /** The five stores, the sample writing to all of them, and the whole system, each service in a process of its own. */
 export async function startSoakedSystem(world: World, options: SoakOptions): Promise<SoakedSystem> {
@@ -145,7 +146,9 @@ function planText(
     });
     const plan = made[planName];
     if (plan === undefined) throw new Error(`the sample made no plan ${planName}`);
-    return [planName, { ...plan, cut: { ...plan.cut, ...CUT }, validate: false }];
+    const { uploads, ...sources } = plan.sources;
+    const patient = uploads === undefined ? {} : { uploads: { ...uploads, budget: FILES_BUDGET } };
+    return [planName, { ...plan, sources: { ...sources, ...patient }, cut: { ...plan.cut, ...CUT }, validate: false }];
   });
   return JSON.stringify({ plans: Object.fromEntries(plans) }); // JSON is YAML
 }
