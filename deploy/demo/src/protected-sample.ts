@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { stillAlive } from "@stillpoint/cli/still-alive";
 import { holdDirectory, type System, startSystem } from "@stillpoint/cli/system";
 import type { World } from "@stillpoint/cli/world";
 import { freePort } from "@stillpoint/parts/free-port";
@@ -28,7 +29,9 @@ export async function startProtectedSample(world: World, options: ProtectedSampl
   const home = join(world.home, "sample");
   starting.use(await holdDirectory(home, say));
   say("stores:");
-  const stores = starting.use(await startStores(home, options.parts, say));
+  const stores = starting.use(
+    await stillAlive(world, "the stores are starting", () => startStores(home, options.parts, say)),
+  );
   say(`sample data (scale ${options.scale}, about ${Math.round(200 * options.scale)} MB; kept for the next time):`);
   await seed(stores, options.scale, say);
   const hookToken = randomBytes(24).toString("base64url");

@@ -11,6 +11,7 @@ import { readKeyFile } from "@stillpoint/repository/key-file";
 import { processGroups, type RunningProcess, startProcess } from "./processes.ts";
 import { type Endpoints, endpointsFile } from "./reach.ts";
 import { makeKeyFile } from "./repo.ts";
+import { stillAlive } from "./still-alive.ts";
 import type { World } from "./world.ts";
 
 export type SystemOptions = {
@@ -69,15 +70,17 @@ export async function startSystem(world: World, options: SystemOptions): Promise
   const groups = processGroups(options.isolate);
   say(`services: ${groups.map(({ name }) => name).join(", ")} …`);
   // The one that others ask comes first; all of them wait for what is not there yet.
-  const processes = await Promise.all(
-    groups.map(async (group) =>
-      starting.use(
-        await startProcess(group, {
-          environment,
-          logFile: join(directory, "logs", `${group.name}.log`),
-          healthPort: await freePort(),
-          signal: world.signal,
-        }),
+  const processes = await stillAlive(world, "the services are starting", () =>
+    Promise.all(
+      groups.map(async (group) =>
+        starting.use(
+          await startProcess(group, {
+            environment,
+            logFile: join(directory, "logs", `${group.name}.log`),
+            healthPort: await freePort(),
+            signal: world.signal,
+          }),
+        ),
       ),
     ),
   );
