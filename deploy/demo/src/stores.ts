@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { installForParts } from "@stillpoint/parts/machine-packages";
 import { ensureNeo4j } from "@stillpoint/parts/neo4j-part";
 import { startNeo4j } from "@stillpoint/parts/neo4j-server";
 import { ensurePostgres } from "@stillpoint/parts/postgres-part";
@@ -34,8 +35,9 @@ export const SECRETS = {
 /** Starts every store that can be had, side by side. One that cannot is left out, with the reason and the remedy. */
 export async function startStores(home: string, parts: string, say: (line: string) => void): Promise<Stores> {
   await using starting = new AsyncDisposableStack();
-  const directory = await directoryForServers(join(home, "stores"));
   const options = { directory: parts, log: (line: string) => say(`  ${line}`) };
+  await installForParts(["tools", "pip", "postgres", "maven"], options);
+  const directory = await directoryForServers(join(home, "stores"));
   const connections: Connections = {
     sqlite: { path: join(directory, "app", "sessions.db") },
     files: { directory: join(directory, "app", "files") },

@@ -1,4 +1,5 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { installForParts } from "@stillpoint/parts/machine-packages";
 import { ensureNeo4j } from "@stillpoint/parts/neo4j-part";
 import { ensurePostgres } from "@stillpoint/parts/postgres-part";
 import { ensureQdrant } from "@stillpoint/parts/qdrant-part";
@@ -7,6 +8,7 @@ import { unprivilegedUser } from "@stillpoint/parts/server-user";
 /** Settings that tell the agents where the stores' programs lie, for rehearsals. What cannot be had is said, loudly. */
 export async function locateTools(directory: string, say: (line: string) => void): Promise<Record<string, string>> {
   const options = { directory, log: (line: string) => say(`  ${line}`) };
+  await installForParts(["tools", "pip", "postgres", "maven"], options);
   const settings: Record<string, string> = {};
   const user = await unprivilegedUser();
   if (user !== undefined) settings.STILLPOINT_SERVER_USER = user.name;
