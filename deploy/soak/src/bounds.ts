@@ -1,4 +1,5 @@
-import { below, fraction, pick, type Random, randomOf } from "@stillpoint/sample/random";
+import { randomOf } from "@stillpoint/sample/random";
+import { drawKill, drawVictim } from "./draw-kill.ts";
 import { judgePoint } from "./judge-point.ts";
 import { readBack } from "./read-back.ts";
 import { endedByThemselves, type Kill } from "./run-once.ts";
@@ -21,11 +22,6 @@ export type BoundsOptions = {
   told: (round: BoundsRound) => void;
 };
 
-const AGENTS = ["agent-postgres", "agent-neo4j", "agent-qdrant", "agent-sqlite", "agent-files"] as const;
-/** A run on five stores: its start, five sessions, nine backups, its point. */
-const EVENTS = 16;
-const MOST_MS = 600;
-
 /**
  * Takes points while the application writes, restores each, and reads it back: for each pair of stores everything that
  * was acknowledged before the fence is there, and nothing that was written after it. In every second round a service is
@@ -41,17 +37,6 @@ export async function bounds(soaked: SoakedSystem, options: BoundsOptions): Prom
     rounds.push(done);
   }
   return rounds;
-}
-
-/** One of those that a cut rests on: the orchestrator, the vault, or one of the agents. */
-function drawVictim(random: Random): string {
-  const agent = pick(random, AGENTS);
-  return (["orchestrator", "vault"] as const)[below(random, 3)] ?? agent;
-}
-
-/** Any moment of a run on all stores. */
-export function drawKill(random: Random, service: string): Kill {
-  return { service, afterEvents: below(random, EVENTS + 1), thenMs: Math.round(fraction(random) * MOST_MS) };
 }
 
 export async function boundsRound(

@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Point } from "@stillpoint/contracts/point";
 import { queryPoints } from "@stillpoint/contracts/queries";
 import { type Random, randomOf } from "@stillpoint/sample/random";
-import { drawKill } from "./bounds.ts";
+import { drawKill } from "./draw-kill.ts";
 import { mixedCuts } from "./judge-point.ts";
 import { endedByThemselves, type Kill, type RunEnd, runOnce } from "./run-once.ts";
 import type { SoakedSystem } from "./soaked-system.ts";

@@ -19,9 +19,13 @@ await runAsCommand(async (world) => {
   const directory = await mkdtemp(join(tmpdir(), "stillpoint-soak-"));
   await chmod(directory, 0o755); // servers that do not run as root pass through
   world.out(`soak ${args.kind}: ${args.rounds} rounds, seed ${args.seed}, scale ${args.scale}, in ${directory}\n`);
-  const violations = await soak(worldIn(world, directory), args);
+  const remove = () => rm(directory, { recursive: true, force: true });
+  const violations = await soak(worldIn(world, directory), args).catch(async (error: unknown) => {
+    if (world.signal.aborted) await remove();
+    throw error;
+  });
   if (violations.length === 0) {
-    await rm(directory, { recursive: true, force: true });
+    await remove();
     world.out(`✓ ${args.rounds} rounds, nothing lost, nothing mixed\n`);
     return;
   }

@@ -45,8 +45,9 @@ export type SoakedSystem = AsyncDisposable & {
 export type SoakOptions = { scale: number; load: Load; leaseTtlMs: number };
 
 const HONEST: HookManner = { manner: "honest" };
-/** Longer than the sample's own: a soak runs on machines that are busy, and judges order, not speed. */
+/** More than the sample's own plan gives: a soak runs on machines that are busy, and judges order, not speed. */
 const CUT = { ttl: "40s", budget: "20s" };
+const SILENCE_MS = 90_000;
 const FILES_BUDGET = { ms: 19_000 };
 
 /** The five stores, the sample writing to all of them, and the whole system, each service in a process of its own. */
@@ -98,7 +99,7 @@ export async function startSoakedSystem(world: World, options: SoakOptions): Pro
         ...stores.tools,
         [SECRETS.hook]: hookToken,
         STILLPOINT_LEASE_TTL_MS: String(options.leaseTtlMs),
-        STILLPOINT_PLAN_POLL_MS: "500",
+        STILLPOINT_SILENCE_MS: String(SILENCE_MS),
         STILLPOINT_WORK_DIRECTORY: workDirectory,
       },
     }),

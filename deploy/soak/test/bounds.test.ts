@@ -9,6 +9,7 @@ import { withDenyingHook, withDisabledHook, withHastyHook } from "../src/broken-
 import { boundsLine } from "../src/lines.ts";
 import { type SoakedSystem, startSoakedSystem } from "../src/soaked-system.ts";
 
+const NOT_QUIET = "the application says that it did not stay quiet until the release";
 const SEED = Number(process.env.STILLPOINT_TEST_SEED ?? Date.now() % 1_000_000);
 
 describe(`points over five stores that are written to throughout (STILLPOINT_TEST_SEED=${SEED})`, () => {
@@ -36,27 +37,27 @@ describe(`points over five stores that are written to throughout (STILLPOINT_TES
     expect(rounds.map(({ point }) => point?.sources.map(({ kind }) => kind).sort())).toEqual(
       rounds.map(() => ["files", "neo4j", "postgres", "qdrant", "sqlite"]),
     );
-  }, 300_000);
+  }, 600_000);
 
   it("do not hold that where the application confirms its fence and goes on writing: the proof finds it", async () => {
     expect(await withDisabledHook(soaked)).not.toEqual([]);
-  }, 120_000);
+  }, 300_000);
 
   it("are fuzzy where the application says that it did not stay quiet", async () => {
     expect((await withDenyingHook(soaked)).cut).toMatchObject({
       consistency: "fuzzy",
       heldThroughout: false,
-      reasons: ["the application says that it did not stay quiet until the release"],
+      reasons: expect.arrayContaining([NOT_QUIET]),
     });
-  }, 120_000);
+  }, 300_000);
 
   it("are fuzzy where the fence expired before it was released", async () => {
     expect((await withHastyHook(soaked)).cut).toMatchObject({
       consistency: "fuzzy",
       heldThroughout: false,
-      reasons: ["the application says that it did not stay quiet until the release"],
+      reasons: expect.arrayContaining([NOT_QUIET]),
     });
-  }, 120_000);
+  }, 300_000);
 });
 
 function worldIn(directory: string): World {
