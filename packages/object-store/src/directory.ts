@@ -4,7 +4,7 @@ import { dirname, join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { errnoOf, fromErrno, rootMissing } from "./directory-errors.ts";
 import { listDirectory } from "./directory-list.ts";
-import { objectExists, objectMissing } from "./object-errors.ts";
+import { assertPlainPut, objectExists, objectMissing, objectRetained } from "./object-errors.ts";
 import { assertObjectName } from "./object-name.ts";
 import { type ByteRange, bodyParts, type ObjectBody, type ObjectStore, type PutOptions } from "./object-store.ts";
 
@@ -110,8 +110,10 @@ export function directoryStore(root: string): ObjectStore {
     return path;
   }
 
-  async function put(name: string, body: ObjectBody, { ifAbsent = false, signal }: PutOptions = {}): Promise<void> {
+  async function put(name: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
+    const { ifAbsent = false, signal } = options;
     assertObjectName(name);
+    assertPlainPut(name, options);
     const final = inRoot(name);
     try {
       const temporary = await writeTemporary(bodyParts(body), signal);
@@ -179,6 +181,8 @@ export function directoryStore(root: string): ObjectStore {
         await unlink(inRoot(name));
         await syncDirectory(dirname(inRoot(name)));
       } catch (error) {
+        // The file system itself keeps the file: it, or its directory, was made immutable or append-only.
+        if (errnoOf(error) === "EPERM") throw objectRetained(inRoot(name), "the file system does not let it go", error);
         if (errnoOf(error) !== "ENOENT") throw fromErrno(error, "Cannot delete an object", inRoot(name));
         await assertRoot();
       }

@@ -64,6 +64,8 @@ export function withFaults(store: ObjectStore): FaultyStore {
   return {
     store: {
       url: store.url,
+      locks: store.locks,
+      classes: store.classes,
       put: (name: string, body: ObjectBody, options?: PutOptions) =>
         around("put", (fault) => {
           const touched = fault.fault === "truncate" || fault.fault === "flip";

@@ -1,4 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { aroundClasses } from "./object-classes.ts";
+import { aroundLocks } from "./object-locks.ts";
 import { type ByteRange, bodyParts, type ObjectBody, type ObjectStore } from "./object-store.ts";
 
 export type RetryOptions = {
@@ -38,6 +40,8 @@ export function withRetry(store: ObjectStore, options: RetryOptions): ObjectStor
 
   return {
     url: store.url,
+    locks: aroundLocks(store.locks, (call, _method, signal) => retrying(call, signal)),
+    classes: aroundClasses(store.classes, (call, _method, signal) => retrying(call, signal)),
     put: (name, body, putOptions = {}) =>
       retrying(async (attempt) => {
         try {
