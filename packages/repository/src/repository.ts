@@ -16,6 +16,7 @@ import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoin
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import type { RepositoryContext } from "./repository-context.ts";
+import { inlinePool } from "./workers/inline-pool.ts";
 import { type StageCpu, type WorkerPool, workerPool } from "./workers/worker-pool.ts";
 import { slabPool } from "./write/slabs.ts";
 import { uploadQueue } from "./write/upload-queue.ts";
@@ -23,7 +24,7 @@ import { type BackupHead, type WriteOptions, writeBackup } from "./write/write-b
 
 export type OpenOptions = {
   passphrase: Secret;
-  /** Threads for the work per byte. Default: one for each core, up to four. */
+  /** Threads for the work per byte; 0 does it in the caller's. Default: one for each core, up to four. */
   threads?: number;
   /** Bytes that nobody can guess. */
   random?: (length: number) => Uint8Array;
@@ -107,7 +108,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   const loader = indexLoader(store, index, ring.epochs);
   await loader.load();
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
-  const pool: WorkerPool = workerPool(threads, { chunking: config.chunking, gear, nameKeys: nameKeys(ring) });
+  const setup = { chunking: config.chunking, gear, nameKeys: nameKeys(ring) };
+  const pool: WorkerPool = threads === 0 ? inlinePool(setup) : workerPool(threads, setup);
   const context: RepositoryContext = {
     store,
     ring,

@@ -2,7 +2,7 @@ import { withFaults } from "@stillpoint/object-store/faults";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import { describe, expect, it } from "vitest";
 import { DEFAULT_CHUNKING } from "../src/format/documents.ts";
-import { digests, file, head, type Item, NOW, namesIn, noise, SMALL, tarOf, trial, unpack } from "./trial.ts";
+import { digests, file, head, type Item, NOW, namesIn, noise, open, SMALL, tarOf, trial, unpack } from "./trial.ts";
 
 const metadata = { mode: 0o4751, uid: 3_000_000, gid: 70_000, mtimeMs: 1_700_000_000_123.5 };
 
@@ -61,6 +61,10 @@ describe("a backup", () => {
       expect(again.storedBytes).toBe(0);
       expect(again.checksum).toBe(first.checksum);
     }
+    await using inline = await open(setup.store, 0);
+    const again = await inline.writeBackup(head("inline"), tarOf(items));
+    expect({ stored: again.storedBytes, checksum: again.checksum }).toEqual({ stored: 0, checksum: first.checksum });
+    expect(digests(await unpack(inline.readBackup("whole")))).toEqual(digests(items));
   });
 
   it("that is larger than all buffers together comes back the same", async () => {
