@@ -3,6 +3,7 @@ import { getDocument, listIds } from "./documents-store.ts";
 import { manifest, sealedPoint } from "./format/documents.ts";
 import { objectName, packIdOf, packName } from "./format/kinds.ts";
 import { openPackTrailer } from "./format/pack-format.ts";
+import { chunksOf } from "./format/tree-format.ts";
 import { listProofs } from "./points.ts";
 import { readChunks } from "./read/chunk-reader.ts";
 import { readTree } from "./read/read-tree.ts";
@@ -109,7 +110,7 @@ export async function checkRepository(
       };
       for (const name of opened.document.tree) touch(Buffer.from(name, "hex"));
       for await (const item of readTree(context, backupId, opened.document, signal))
-        if (item.item === "blocks") for (const { chunk } of item.blocks.flat()) touch(chunk);
+        for (const chunk of chunksOf(item)) touch(chunk);
     } catch (error) {
       const problem = { ...toProblem(error, object), backups: [backupId] };
       if (!hurt.has(problem.object)) blame(problem);

@@ -6,6 +6,7 @@ import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { type CheckOptions, type CheckReport, checkRepository } from "./check.ts";
 import { gearTable } from "./chunking/gear.ts";
 import { getDocument, listIds } from "./documents-store.ts";
+import type { NameKeys } from "./format/chunk-name.ts";
 import { manifest } from "./format/documents.ts";
 import type { TreeRecord } from "./format/tree-format.ts";
 import { indexLoader } from "./index/load-index.ts";
@@ -67,7 +68,7 @@ const UPLOADS_AT_ONCE = 4;
 const SLABS_MORE = 2;
 
 function nameKeys(ring: KeyRing) {
-  const keys = new Map<number, { data: Uint8Array; tree: Uint8Array }>();
+  const keys = new Map<number, NameKeys>();
   for (let epoch = 1; epoch <= ring.epochs.current; epoch++) {
     const key = ring.epochs.keyOf(epoch);
     const nothing = new Uint8Array(0);
@@ -75,6 +76,7 @@ function nameKeys(ring: KeyRing) {
       keys.set(epoch, {
         data: deriveKey(key, nothing, LABELS.dataName),
         tree: deriveKey(key, nothing, LABELS.treeName),
+        pages: deriveKey(key, nothing, LABELS.pagesName),
       });
   }
   return keys;

@@ -2,6 +2,7 @@ import { createHash, createHmac } from "node:crypto";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import { CUT, CUTTER_START, cutter } from "../src/chunking/cutter.ts";
 import { gearTable } from "../src/chunking/gear.ts";
+import { DATA_CHUNK, TREE_CHUNK } from "../src/format/chunk-type.ts";
 import { type Manifest, manifest } from "../src/format/documents.ts";
 import { encodeIndex } from "../src/format/index-format.ts";
 import { objectName, type SealedKind } from "../src/format/kinds.ts";
@@ -48,8 +49,8 @@ export function documents(): { kind: SealedKind; id: string; plain: Buffer }[] {
             epoch: 1,
             length: 1234,
             entries: [
-              { name: Buffer.alloc(32, 0x33), type: "data", offset: 44, length: 700 },
-              { name: Buffer.alloc(32, 0x44), type: "tree", offset: 744, length: 300 },
+              { name: Buffer.alloc(32, 0x33), type: DATA_CHUNK, offset: 44, length: 700 },
+              { name: Buffer.alloc(32, 0x44), type: TREE_CHUNK, offset: 744, length: 300 },
             ],
           },
         ],

@@ -1,5 +1,6 @@
 import * as aead from "../keys/aead.ts";
 import { deriveKey, LABELS } from "../keys/derive.ts";
+import { type ChunkType, isChunkType } from "./chunk-type.ts";
 import { objectDamaged } from "./damage.ts";
 import { decodeHeader, encodeHeader, HEADER_LENGTH } from "./header.ts";
 import { packIdOf } from "./kinds.ts";
@@ -13,9 +14,6 @@ export const TRAILER_POSITION = 0xffff_ffff;
 export const FOOTER_LENGTH = 8;
 const END_MARK = Buffer.from("STPE", "ascii");
 const ENTRY_LENGTH = NAME_LENGTH + 1 + 4 + 4;
-
-export const CHUNK_TYPES = ["data", "tree"] as const;
-export type ChunkType = (typeof CHUNK_TYPES)[number];
 
 /** A chunk in a pack; its place in the list is its position. */
 export type PackEntry = { name: Uint8Array; type: ChunkType; offset: number; length: number };
@@ -35,7 +33,7 @@ export function encodePackEntries(entries: readonly PackEntry[]): Buffer {
   entries.forEach((entry, position) => {
     const at = 4 + position * ENTRY_LENGTH;
     bytes.set(entry.name, at);
-    bytes[at + NAME_LENGTH] = CHUNK_TYPES.indexOf(entry.type);
+    bytes[at + NAME_LENGTH] = entry.type;
     bytes.writeUInt32BE(entry.offset, at + NAME_LENGTH + 1);
     bytes.writeUInt32BE(entry.length, at + NAME_LENGTH + 5);
   });
@@ -50,8 +48,8 @@ export function decodePackEntries(bytes: Buffer, at = 0): { entries: PackEntry[]
   if (bytes.length < end) return undefined;
   const entries: PackEntry[] = [];
   for (let from = at + 4; from < end; from += ENTRY_LENGTH) {
-    const type = CHUNK_TYPES[bytes[from + NAME_LENGTH] ?? 255];
-    if (type === undefined) return undefined;
+    const type = bytes[from + NAME_LENGTH];
+    if (!isChunkType(type)) return undefined;
     entries.push({
       name: bytes.subarray(from, from + NAME_LENGTH),
       type,

@@ -35,15 +35,28 @@ export function bodyLengthOf(record: TreeRecord): number {
 
 /** A piece of a chunk's plain bytes. */
 export type Extent = { chunk: Uint8Array; offset: number; length: number };
-/** 1 to 16 extents, one after the other. */
+/** 1 to 255 extents, one after the other: after changes to single pages many. */
 export type Block = readonly Extent[];
-export const MOST_EXTENTS = 16;
+export const MOST_EXTENTS = 255;
 
-/** A tree is a sequence of these: an entry, then the blocks of its body in as many items as it takes. */
-export type TreeItem = { item: "entry"; entry: TreeRecord } | { item: "blocks"; blocks: Block[] };
+/**
+ * A tree is a sequence of these: an entry, then the blocks of its body in as many items as it takes, then, for a file of
+ * pages, the chunks that hold the hashes of these.
+ */
+export type TreeItem =
+  | { item: "entry"; entry: TreeRecord }
+  | { item: "blocks"; blocks: Block[] }
+  | { item: "pageHashes"; chunks: Uint8Array[] };
+
+/** The names of all chunks that an item stands on: what must not be deleted while its backup is kept. */
+export function* chunksOf(item: TreeItem): Generator<Uint8Array> {
+  if (item.item === "blocks") for (const block of item.blocks) for (const { chunk } of block) yield chunk;
+  if (item.item === "pageHashes") yield* item.chunks;
+}
 
 const ENTRY = 1;
 const BLOCKS = 2;
+const PAGE_HASHES = 3;
 const ITEM_HEAD = 5;
 const EXTENT_LENGTH = NAME_LENGTH + 8;
 
@@ -71,6 +84,17 @@ export function encodeBlocks(blocks: readonly Block[]): Buffer {
     }
   }
   return withHead(BLOCKS, bytes);
+}
+
+export function encodePageHashes(chunks: readonly Uint8Array[]): Buffer {
+  return withHead(PAGE_HASHES, Buffer.concat(chunks));
+}
+
+function decodeNames(bytes: Buffer): Uint8Array[] | undefined {
+  if (bytes.length % NAME_LENGTH !== 0) return undefined;
+  return Array.from({ length: bytes.length / NAME_LENGTH }, (_, i) =>
+    bytes.subarray(i * NAME_LENGTH, (i + 1) * NAME_LENGTH),
+  );
 }
 
 function decodeBlocks(bytes: Buffer): Block[] | undefined {
@@ -101,6 +125,10 @@ export function* decodeTreeItems(object: string, bytes: Buffer): Generator<TreeI
       const blocks = decodeBlocks(payload);
       if (blocks === undefined) throw objectDamaged(object, "its blocks are no blocks");
       yield { item: "blocks", blocks };
+    } else if (bytes[at] === PAGE_HASHES) {
+      const chunks = decodeNames(payload);
+      if (chunks === undefined) throw objectDamaged(object, "its page hashes are no names");
+      yield { item: "pageHashes", chunks };
     } else throw objectDamaged(object, `its tree has an item of unknown type ${bytes[at]}`);
     at = end;
   }

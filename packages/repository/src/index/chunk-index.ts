@@ -1,5 +1,5 @@
+import type { ChunkType } from "../format/chunk-type.ts";
 import type { IndexedPack } from "../format/index-format.ts";
-import type { ChunkType } from "../format/pack-format.ts";
 
 export type ChunkLocation = {
   packId: string;

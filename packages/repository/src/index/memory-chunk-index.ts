@@ -1,8 +1,11 @@
+import { isChunkType } from "../format/chunk-type.ts";
 import type { IndexedPack } from "../format/index-format.ts";
-import { CHUNK_TYPES, NAME_LENGTH } from "../format/pack-format.ts";
+import { NAME_LENGTH } from "../format/pack-format.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 
 const FIELDS = 4;
+/** More than there are types. */
+const TYPES = 32;
 
 /** Names are uniformly spread already: their first bytes are the hash. */
 function hashOf(name: Uint8Array): number {
@@ -15,7 +18,7 @@ export function memoryChunkIndex(): ChunkIndex {
   const packNumbers = new Map<string, number>();
   let capacity = 1024;
   let names = new Uint8Array(capacity * NAME_LENGTH);
-  /** pack number, position with the type in its lowest bit, offset, length */
+  /** pack number, position with the type in its lowest bits, offset, length */
   let fields = new Uint32Array(capacity * FIELDS);
   /** Entry number + 1; twice as many as entries, so that a search ends soon. */
   let slots = new Uint32Array(capacity * 2);
@@ -62,10 +65,7 @@ export function memoryChunkIndex(): ChunkIndex {
         const slot = slotOf(entry.name);
         if (slots[slot] !== 0) return; // another pack has it too: the first is as good
         names.set(entry.name, count * NAME_LENGTH);
-        fields.set(
-          [packs.length - 1, position * 2 + CHUNK_TYPES.indexOf(entry.type), entry.offset, entry.length],
-          count * FIELDS,
-        );
+        fields.set([packs.length - 1, position * TYPES + entry.type, entry.offset, entry.length], count * FIELDS);
         slots[slot] = ++count;
       });
     },
@@ -74,9 +74,9 @@ export function memoryChunkIndex(): ChunkIndex {
       if (entry < 0) return undefined;
       const [number = 0, place = 0, offset = 0, length = 0] = fields.subarray(entry * FIELDS, (entry + 1) * FIELDS);
       const pack = packs[number];
-      const type = CHUNK_TYPES[place & 1];
-      if (pack === undefined || type === undefined) return undefined;
-      return { packId: pack.packId, epoch: pack.epoch, position: place >>> 1, offset, length, type };
+      const type = place % TYPES;
+      if (pack === undefined || !isChunkType(type)) return undefined;
+      return { packId: pack.packId, epoch: pack.epoch, position: Math.floor(place / TYPES), offset, length, type };
     },
     packLength(packId) {
       const number = packNumbers.get(packId);

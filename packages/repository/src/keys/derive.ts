@@ -12,6 +12,7 @@ export const LABELS = {
   chunker: "stillpoint/1/chunker",
   dataName: "stillpoint/1/chunk-name/data",
   treeName: "stillpoint/1/chunk-name/tree",
+  pagesName: "stillpoint/1/chunk-name/pages",
   object: (kind: string) => `stillpoint/1/object/${kind}`,
   derived: (label: string) => `stillpoint/1/derived/${label}`,
 } as const;

@@ -54,6 +54,7 @@ async function* outputs(
       if (open.wanted) yield { what: { bytes: tarHeader(toTarHeader(toEntry(item.entry))) } };
       continue;
     }
+    if (item.item === "pageHashes") continue;
     for (const { chunk, offset, length } of item.blocks.flat()) {
       if (open !== undefined) open.left -= length;
       if (open?.wanted) yield { chunk, what: { offset, length } };

@@ -1,5 +1,7 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { type Cutter, cutter } from "../chunking/cutter.ts";
+import { chunkName } from "../format/chunk-name.ts";
+import type { ChunkType } from "../format/chunk-type.ts";
 import { pack, unpack } from "../format/codec.ts";
 import { packPieceAad } from "../format/pack-piece.ts";
 import * as aead from "../keys/aead.ts";
@@ -36,10 +38,10 @@ function cut(cutting: Cutter, { slab, carry, at, end, pieces, state, last }: Cut
   return { lengths, state: after };
 }
 
-function nameOf({ nameKeys }: WorkerSetup, bytes: Uint8Array, epoch: number, type: "data" | "tree"): Buffer {
-  const key = nameKeys.get(epoch)?.[type];
-  if (key === undefined) throw new Error(`epoch ${epoch} is not known`);
-  return createHmac("sha256", key).update(bytes).digest();
+function nameOf({ nameKeys }: WorkerSetup, bytes: Uint8Array, epoch: number, type: ChunkType): Buffer {
+  const keys = nameKeys.get(epoch);
+  if (keys === undefined) throw new Error(`epoch ${epoch} is not known`);
+  return chunkName(keys, type, bytes);
 }
 
 function name(setup: WorkerSetup, { slab, spans, epoch, type }: NameTask): NameResult {

@@ -1,13 +1,14 @@
 import type { CutterState, Piece } from "../chunking/cutter.ts";
+import type { NameKeys } from "../format/chunk-name.ts";
+import type { ChunkType } from "../format/chunk-type.ts";
 import type { Chunking } from "../format/documents.ts";
-import type { ChunkType } from "../format/pack-format.ts";
 
 /** What a worker knows from its start. */
 export type WorkerSetup = {
   chunking: Chunking;
   gear: Uint32Array;
   /** Keys that name chunks, for each epoch. */
-  nameKeys: ReadonlyMap<number, Readonly<Record<ChunkType, Uint8Array>>>;
+  nameKeys: ReadonlyMap<number, NameKeys>;
 };
 
 export type Span = { start: number; length: number };

@@ -1,4 +1,5 @@
 import { CUTTER_START, type Cut, type CutterState, type Piece } from "../chunking/cutter.ts";
+import { DATA_CHUNK } from "../format/chunk-type.ts";
 import type { Chunking } from "../format/documents.ts";
 import type { Span } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
@@ -72,7 +73,7 @@ export function bodyWriter(options: BodyWriterOptions) {
     state = result.state;
     for (const spans of groupsOf(result.lengths, begin)) {
       full.holders++;
-      const named = sink.add(memory, spans, "data", () => slabs.release(full));
+      const named = sink.add(memory, spans, DATA_CHUNK, () => slabs.release(full));
       named.catch(group.fail);
       telling = telling.then(async () => {
         const names = await named;

@@ -1,7 +1,8 @@
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { ChunkType } from "../format/chunk-type.ts";
 import type { Chunking } from "../format/documents.ts";
 import type { IndexedPack } from "../format/index-format.ts";
-import { type ChunkType, NAME_LENGTH } from "../format/pack-format.ts";
+import { NAME_LENGTH } from "../format/pack-format.ts";
 import type { EpochKeys } from "../format/sealed-object.ts";
 import type { ChunkIndex } from "../index/chunk-index.ts";
 import { writeIndex } from "../index/load-index.ts";

@@ -1,8 +1,9 @@
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { ChunkType } from "../format/chunk-type.ts";
 import { HEADER_LENGTH } from "../format/header.ts";
 import type { IndexedPack } from "../format/index-format.ts";
 import { packName } from "../format/kinds.ts";
-import { type ChunkType, encodePackTrailer, newPackKey, type PackEntry, type PackKey } from "../format/pack-format.ts";
+import { encodePackTrailer, newPackKey, type PackEntry, type PackKey } from "../format/pack-format.ts";
 import type { EpochKeys } from "../format/sealed-object.ts";
 
 export type OpenPack = PackKey & {

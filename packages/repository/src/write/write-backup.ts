@@ -4,6 +4,7 @@ import { toInstant } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
 import { readTar } from "@stillpoint/driver/tar-reader";
 import { putDocument } from "../documents-store.ts";
+import { TREE_CHUNK } from "../format/chunk-type.ts";
 import type { Manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import { toRecord } from "../format/tree-record.ts";
@@ -66,7 +67,7 @@ export async function writeBackup(
     treeBytes += chunk.length;
     const memory = new SharedArrayBuffer(chunk.length);
     new Uint8Array(memory).set(chunk);
-    const named = sink.add(memory, [{ start: 0, length: chunk.length }], "tree", () => undefined);
+    const named = sink.add(memory, [{ start: 0, length: chunk.length }], TREE_CHUNK, () => undefined);
     named.catch(group.fail);
     tree.push(named.then(([name]) => Buffer.from(name ?? []).toString("hex")));
     tree.at(-1)?.catch(group.fail);
