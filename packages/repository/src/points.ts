@@ -1,5 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { type Point, type Proof, proof } from "@stillpoint/contracts/point";
+import { deletionOf } from "./changes/deletion.ts";
 import { getDocument, listIds, putDocument } from "./documents-store.ts";
 import { readDocument, sealedPoint, signed } from "./format/documents.ts";
 import { objectName } from "./format/kinds.ts";
@@ -37,11 +38,19 @@ export async function sealPoint(context: RepositoryContext, point: Point): Promi
   });
 }
 
-export async function* listPoints(context: RepositoryContext, options: ListOptions = {}): AsyncGenerator<Point> {
+/** Every point that is there, also those that were deleted and not swept yet. */
+export async function* listSealedPoints(context: RepositoryContext, options: ListOptions = {}): AsyncGenerator<Point> {
   for await (const pointId of listIds(context, "points", options)) {
     const point = await findPoint(context, pointId, options.signal);
     if (point !== undefined) yield point;
   }
+}
+
+/** The points that are not deleted. */
+export async function* listPoints(context: RepositoryContext, options: ListOptions = {}): AsyncGenerator<Point> {
+  const newest = await context.changes.newest(options.signal);
+  for await (const point of listSealedPoints(context, options))
+    if (deletionOf(newest, point.pointId) === undefined) yield point;
 }
 
 /** The id of a proof's object: proofs of one point lie together. */

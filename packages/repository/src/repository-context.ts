@@ -1,4 +1,5 @@
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { ChangeLog } from "./changes/change-log.ts";
 import type { Chunking } from "./format/documents.ts";
 import type { ChunkIndex } from "./index/chunk-index.ts";
 import type { indexLoader } from "./index/load-index.ts";
@@ -20,6 +21,8 @@ export type RepositoryContext = {
   uploads: ReturnType<typeof uploadQueue>;
   /** Buffers for the bytes that came in, of all backups together. */
   slabs: ReturnType<typeof slabPool>;
+  /** What was deleted, undeleted, released, promoted, tagged. */
+  changes: ChangeLog;
   random: (length: number) => Uint8Array;
   now: () => number;
 };

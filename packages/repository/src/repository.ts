@@ -3,12 +3,16 @@ import { availableParallelism } from "node:os";
 import type { BackupFigures, Point, Proof } from "@stillpoint/contracts/point";
 import type { Secret } from "@stillpoint/contracts/secret";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import { changeLog } from "./changes/change-log.ts";
+import { type Hold, type NewHold, placeHold, releaseHold } from "./changes/holds.ts";
+import { deletePoint, type PointState, pointStates } from "./changes/point-states.ts";
 import { type CheckOptions, type CheckReport, checkRepository } from "./check.ts";
 import { gearTable } from "./chunking/gear.ts";
 import { getDocument, listIds } from "./documents-store.ts";
 import type { NameKeys } from "./format/chunk-name.ts";
 import { manifest } from "./format/documents.ts";
 import type { TreeRecord } from "./format/tree-format.ts";
+import { undeletePoint } from "./garbage/undelete-point.ts";
 import { indexLoader } from "./index/load-index.ts";
 import { memoryChunkIndex } from "./index/memory-chunk-index.ts";
 import { deriveKey, LABELS } from "./keys/derive.ts";
@@ -51,7 +55,16 @@ export interface Repository extends AsyncDisposable {
   /** The point as it is sealed: of two with one id the first. BACKUP_UNKNOWN where a backup of it is not there. */
   sealPoint(point: Point): Promise<Point>;
   point(pointId: string, signal?: AbortSignal): Promise<Point | undefined>;
+  /** Those that are not deleted, in the order of ids. */
   points(options?: ListOptions): AsyncIterable<Point>;
+  /** Also those that are deleted and not swept yet, each with its holds and its deletion; in the order of ids. */
+  pointStates(options?: ListOptions): AsyncIterable<PointState>;
+  /** The point can be undeleted for a while. POINT_UNKNOWN; CONFLICT where a hold is on it. Twice is once. */
+  deletePoint(pointId: string, order: PointOrder): Promise<void>;
+  /** Back among the points, once every chunk of it was found to be there. POINT_UNKNOWN, or OBJECT_MISSING: too late. */
+  undeletePoint(pointId: string, order: PointOrder): Promise<void>;
+  placeHold(pointId: string, hold: NewHold): Promise<Hold>;
+  releaseHold(pointId: string, holdId: string, order: PointOrder): Promise<void>;
   sealProof(proof: Proof): Promise<Proof>;
   /** In the order of points' ids, then proofs'; `after` is a `proofKey`. */
   proofs(options?: ListOptions): AsyncIterable<Proof>;
@@ -61,6 +74,9 @@ export interface Repository extends AsyncDisposable {
   /** A key of 32 bytes for a purpose outside of the repository, such as signing tickets. */
   deriveKey(label: string): Uint8Array;
 }
+
+/** Who asks for it, and why; for people. */
+export type PointOrder = { by: string; reason?: string | undefined };
 
 const MOST_THREADS = 4;
 const UPLOADS_AT_ONCE = 4;
@@ -112,6 +128,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
   const setup = { chunking: config.chunking, gear, nameKeys: nameKeys(ring) };
   const pool: WorkerPool = threads === 0 ? inlinePool(setup) : workerPool(threads, setup);
+  const random = options.random ?? ((length) => new Uint8Array(randomBytes(length)));
+  const now = options.now ?? Date.now;
   const context: RepositoryContext = {
     store,
     ring,
@@ -122,8 +140,9 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     pool,
     uploads: uploadQueue(UPLOADS_AT_ONCE),
     slabs: slabPool(2 * threads + SLABS_MORE),
-    random: options.random ?? ((length) => new Uint8Array(randomBytes(length))),
-    now: options.now ?? Date.now,
+    changes: changeLog({ store, ring, random, now }),
+    random,
+    now,
   };
   return {
     id: ring.repositoryId,
@@ -138,6 +157,11 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     sealPoint: (point) => sealPoint(context, point),
     point: (pointId, signal) => findPoint(context, pointId, signal),
     points: (listOptions) => listPoints(context, listOptions),
+    pointStates: (listOptions) => pointStates(context, listOptions),
+    deletePoint: (pointId, order) => deletePoint(context, pointId, order),
+    undeletePoint: (pointId, order) => undeletePoint(context, pointId, order),
+    placeHold: (pointId, hold) => placeHold(context, pointId, hold),
+    releaseHold: (pointId, holdId, order) => releaseHold(context, pointId, holdId, order),
     sealProof: (proof) => sealProof(context, proof),
     proofs: (listOptions) => listProofs(context, listOptions),
     proofsOf: (pointId) => proofsOf(context, pointId),

@@ -1,48 +1,10 @@
 import type { Point, Proof } from "@stillpoint/contracts/point";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import { describe, expect, it } from "vitest";
+import { trialId as id, pointOf } from "./point-trial.ts";
 import { file, head, NOW, namesIn, noise, tarOf, trial } from "./trial.ts";
 
-const id = (n: number) => `018f0000-0000-7000-8000-${String(n).padStart(12, "0")}`;
 const at = "2026-01-02T03:04:05.000Z";
-
-function pointOf(n: number, backups: string[]): Point {
-  return {
-    pointId: id(n),
-    runId: id(1000 + n),
-    plan: "shop",
-    revision: "0".repeat(64),
-    entries: ["daily"],
-    cut: {
-      cutId: id(2000 + n),
-      mode: "fence",
-      at,
-      consistency: "fenced",
-      reasons: [],
-      windowMs: 12.5,
-      skewMs: 3,
-      offsetsMs: { orders: 5 },
-    },
-    sources: [
-      {
-        source: "orders",
-        kind: "postgres",
-        site: "default",
-        backups,
-        mark: { cutId: id(2000 + n), position: "0/1", detail: { lsn: "0/1" }, notes: [] },
-        runtime: { id: "pg15-glibc", version: "15.1", arch: "x64", extensions: [], settings: {} },
-        addresses: [],
-        bytes: 1,
-        storedBytes: 1,
-        ms: 1,
-      },
-    ],
-    skipped: [],
-    partial: false,
-    startedAt: at,
-    sealedAt: at,
-  };
-}
 
 function proofOf(n: number, point: Point, verdict: Proof["verdict"] = "pass"): Proof {
   return {

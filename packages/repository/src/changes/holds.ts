@@ -1,0 +1,71 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
+import type { z } from "zod";
+import { getDocument, listIds, putDocument } from "../documents-store.ts";
+import { hold } from "../format/documents.ts";
+import { objectName } from "../format/kinds.ts";
+import { OBJECT_IDS } from "../format/object-ids.ts";
+import { findPoint } from "../points.ts";
+import type { RepositoryContext } from "../repository-context.ts";
+import { deletionOf } from "./deletion.ts";
+import type { NewestChanges } from "./newest.ts";
+
+export type Hold = z.infer<typeof hold>;
+export type NewHold = Pick<Hold, "reason" | "by"> & { until?: string | undefined };
+
+/** Pure: a hold counts until it is released, or its time is over by the storage's clock. */
+export function isInForce(each: Hold, newest: NewestChanges, storageNowMs: number): boolean {
+  if (newest.of("release", objectName("holds", OBJECT_IDS.hold(each.pointId, each.holdId))) !== undefined) return false;
+  return each.until === undefined || Date.parse(each.until) > storageNowMs;
+}
+
+/** All holds there are, in force or not, by the point they are on; or those on one point. */
+export async function readHolds(
+  context: RepositoryContext,
+  options: { pointId?: string; signal?: AbortSignal | undefined } = {},
+): Promise<Map<string, Hold[]>> {
+  const holds = new Map<string, Hold[]>();
+  const within = options.pointId === undefined ? "" : `${options.pointId}/`;
+  for await (const id of listIds(context, "holds", { within, signal: options.signal })) {
+    const found = (await getDocument(context, "holds", id, hold, options.signal))?.document;
+    if (found !== undefined) holds.set(found.pointId, [...(holds.get(found.pointId) ?? []), found]);
+  }
+  return holds;
+}
+
+function refused(what: string, pointId: string, why: string, hint?: string): StillpointError {
+  return new StillpointError("CONFLICT", { what, where: pointId, why, hint });
+}
+
+/** From here on no retention and nobody's order deletes the point, until the hold is released or its time is over. */
+export async function placeHold(context: RepositoryContext, pointId: string, asked: NewHold): Promise<Hold> {
+  if ((await findPoint(context, pointId)) === undefined)
+    throw new StillpointError("POINT_UNKNOWN", { what: "Cannot hold a point", where: pointId });
+  if (deletionOf(await context.changes.newest(), pointId) !== undefined)
+    throw refused("Cannot hold a point", pointId, "it is deleted", `stillpoint point undelete ${pointId}`);
+  const placed: Hold = {
+    holdId: uuidv7(context.now(), context.random(10)),
+    pointId,
+    reason: asked.reason,
+    by: asked.by,
+    ...(asked.until === undefined ? {} : { until: asked.until }),
+    placedAt: toInstant(context.now()),
+  };
+  await putDocument(context, "holds", OBJECT_IDS.hold(pointId, placed.holdId), placed);
+  return placed;
+}
+
+/** Released once; the second time changes nothing. */
+export async function releaseHold(
+  context: RepositoryContext,
+  pointId: string,
+  holdId: string,
+  { by, reason }: { by: string; reason?: string | undefined },
+): Promise<void> {
+  const id = OBJECT_IDS.hold(pointId, holdId);
+  const object = objectName("holds", id);
+  if ((await getDocument(context, "holds", id, hold)) === undefined)
+    throw new StillpointError("NOT_FOUND", { what: "Cannot release a hold", where: object, why: "there is none" });
+  if ((await context.changes.newest()).of("release", object) !== undefined) return;
+  await context.changes.append({ change: "release", object, by, detail: reason === undefined ? {} : { reason } });
+}

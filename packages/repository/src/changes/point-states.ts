@@ -1,0 +1,55 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { Point } from "@stillpoint/contracts/point";
+import { objectName } from "../format/kinds.ts";
+import { findPoint, type ListOptions, listSealedPoints } from "../points.ts";
+import type { RepositoryContext } from "../repository-context.ts";
+import { type Deletion, deletionOf } from "./deletion.ts";
+import { type Hold, isInForce, readHolds } from "./holds.ts";
+
+/** A point with what was said of it since it was sealed. `holds`: those in force. */
+export type PointState = { point: Point; deletion: Deletion | undefined; holds: Hold[] };
+
+/** All points that are there, also those that were deleted and not swept yet; in the order of ids. */
+export async function* pointStates(context: RepositoryContext, options: ListOptions = {}): AsyncGenerator<PointState> {
+  const newest = await context.changes.newest(options.signal);
+  const holds = await readHolds(context, { signal: options.signal });
+  const nowMs = await context.store.now(options.signal);
+  for await (const point of listSealedPoints(context, options))
+    yield {
+      point,
+      deletion: deletionOf(newest, point.pointId),
+      holds: (holds.get(point.pointId) ?? []).filter((each) => isInForce(each, newest, nowMs)),
+    };
+}
+
+/**
+ * Says that a point is deleted. Nothing is gone yet: its time for an undelete begins. Deleting what is deleted already
+ * changes nothing. POINT_UNKNOWN where there is none, CONFLICT where a hold is on it.
+ */
+export async function deletePoint(
+  context: RepositoryContext,
+  pointId: string,
+  { by, reason }: { by: string; reason?: string | undefined },
+): Promise<void> {
+  const what = "Cannot delete a point";
+  if ((await findPoint(context, pointId)) === undefined)
+    throw new StillpointError("POINT_UNKNOWN", { what, where: pointId, why: "the repository holds no such point" });
+  const newest = await context.changes.newest();
+  if (deletionOf(newest, pointId) !== undefined) return;
+  const nowMs = await context.store.now();
+  const holds = (await readHolds(context, { pointId })).get(pointId) ?? [];
+  const pin = holds.find((each) => isInForce(each, newest, nowMs));
+  if (pin !== undefined)
+    throw new StillpointError("CONFLICT", {
+      what,
+      where: pointId,
+      why: `a hold is on it: ${pin.reason}`,
+      hint: `stillpoint point release ${pointId} ${pin.holdId}`,
+    });
+  await context.changes.append({
+    change: "delete",
+    object: objectName("points", pointId),
+    by,
+    detail: reason === undefined ? {} : { reason },
+  });
+}
