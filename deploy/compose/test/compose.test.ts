@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { duration, planFile } from "@stillpoint/contracts/plan";
+import { duration } from "@stillpoint/contracts/duration";
+import { planFile } from "@stillpoint/contracts/plan";
 import { installationSettings } from "@stillpoint/contracts/settings";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import { parseSettings } from "@stillpoint/service/environment";

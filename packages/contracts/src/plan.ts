@@ -1,21 +1,9 @@
 import { z } from "zod";
+import { duration } from "./duration.ts";
+import { keepRule } from "./keep.ts";
 import { name } from "./names.ts";
 import { secretReference } from "./secret.ts";
 import { sourceSpec } from "./source.ts";
-
-/** `250ms`, `30s`, `5m`, `2h`, `7d`, `4w`; milliseconds once parsed. */
-export const duration = z
-  .string()
-  .regex(/^\d+(ms|s|m|h|d|w)$/, "must be a number and a unit: 250ms, 30s, 5m, 2h, 7d, 4w")
-  .transform(durationMs);
-
-const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
-
-function durationMs(text: string): number {
-  const match = /^(\d+)(ms|s|m|h|d|w)$/.exec(text);
-  const unit = match?.[2] as keyof typeof UNIT_MS | undefined; // the regular expression allows no other
-  return unit === undefined ? Number.NaN : Number(match?.[1]) * UNIT_MS[unit];
-}
 
 /** `source.rest`: the source's name, then a locator in it (see query.ts). */
 const located = z.string().regex(/^[a-z0-9-]{1,40}\..+$/, "must be source.locator, such as orders.product.id");
@@ -86,7 +74,7 @@ export const plan = z.strictObject({
   cut: cutRule.prefault({ mode: "align" }),
   schedule: z.array(scheduleEntry).default([]),
   timeZone: z.string().default("UTC"),
-  keep: z.strictObject({ log: duration.prefault("7d") }).prefault({}),
+  keep: keepRule.prefault({}),
   /** Sources that a point may be sealed without, as `partial`. */
   optional: z.array(name).default([]),
   checks: z.array(checkRule).default([]),

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { keepCounts } from "@stillpoint/contracts/keep";
 import { alertRule, checkRule, cutRule, hook, plan, planFile } from "@stillpoint/contracts/plan";
 import { sourceSpec } from "@stillpoint/contracts/source";
 import { readPlanFile } from "@stillpoint/gateway/plan-file";
@@ -52,6 +53,7 @@ function documented(heading: string): Row[] {
 const sections: [string, readonly z.ZodType[], string[]][] = [
   ["The file", [planFile], []],
   ["A plan", [plan], ["objectives", "keep"]],
+  ["keep.points", [keepCounts], []],
   ["cut", [cutRule], []],
   ["hook", hook.options, []],
   ["checks", checkRule.options, []],
@@ -77,13 +79,14 @@ describe("examples", () => {
     expect(readPlanFile(text, path).plans.length).toBeGreaterThan(0);
   });
 
-  test("the full one shows every field but the other hooks, and its defaults are the defaults", () => {
+  test("the full one shows every field but numbers instead of a preset and the other hooks, and its defaults are the defaults", () => {
     const [, , full = ""] = guide.split("```yaml\n");
     const text = full.split("```")[0] ?? "";
     const written = new Set([...text.matchAll(/(\w+):(?= |$)/gm)].map(([, field = ""]) => field));
     const all = sections.flatMap(([, schemas, groups]) => fieldsOf(schemas, groups));
     const missing = all.map(({ field }) => field.split(".").at(-1) ?? "").filter((field) => !written.has(field));
-    expect(missing).toEqual(["nats", "command"]);
+    const numbers = ["last", "hourly", "daily", "weekly", "monthly", "yearly", "within"];
+    expect(missing).toEqual([...numbers, "nats", "command"]);
 
     const { shop } = planFile.parse(parse(text)).plans;
     const { sources } = shop ?? { sources: {} };
