@@ -2,21 +2,24 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
 import type { Secret } from "@stillpoint/contracts/secret";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
-import { decodeTwoLines, encodeTwoLines, macOf } from "./format/authenticated-text.ts";
-import { type Chunking, type Config, DEFAULT_CHUNKING, type Epoch, epoch, readDocument } from "./format/documents.ts";
-import { CONFIG_NAME, epochName, FORMAT_VERSION } from "./format/kinds.ts";
-import { openSlots } from "./keys/key-ring.ts";
-import { encodePassphraseSlot, type MasterKey, SCRYPT_COST, type ScryptCost } from "./keys/key-slot.ts";
-import { signingKeyOf } from "./keys/signing.ts";
+import { encodeTwoLines, macOf } from "./format/authenticated-text.ts";
+import { type Chunking, type Config, DEFAULT_CHUNKING, type KeySlot } from "./format/documents.ts";
+import { CONFIG_NAME, FORMAT_VERSION } from "./format/kinds.ts";
+import { encodeEpoch, readEpochs } from "./keys/epoch-chain.ts";
+import { encodeSlot, type MasterKey } from "./keys/key-slot.ts";
+import type { Opener, Sealer } from "./keys/opener.ts";
+import { passphraseOpener, type ScryptCost } from "./keys/passphrase.ts";
+import { openFirstSlot, readSlots } from "./keys/read-slots.ts";
 
-export type InitOptions = {
-  passphrase: Secret;
+export type InitOptions = ({ passphrase: Secret; opener?: never } | { opener: Opener; passphrase?: never }) & {
+  /** Further slots: `escrow` ones open it for their holder, and do not count as openers. */
+  further?: readonly { sealer: Sealer; type: "opener" | "escrow" }[];
   /** Bytes that nobody can guess. */
   random: (length: number) => Uint8Array;
   /** Milliseconds since the epoch. */
   now: () => number;
   chunking?: Chunking;
-  /** For tests: the default takes its time on purpose. */
+  /** Of `passphrase`. For tests: the default takes its time on purpose. */
   scryptCost?: ScryptCost;
   /** Nobody else makes this repository now: needed where the storage cannot create a name in one step. */
   soleInitialiser?: boolean;
@@ -27,7 +30,7 @@ function exists(store: ObjectStore, why: string): StillpointError {
     what: "Did not make a repository",
     where: store.url,
     why,
-    hint: "open it with its passphrase, or choose an empty directory or prefix",
+    hint: "open it with its key, or choose an empty directory or prefix",
   });
 }
 
@@ -48,64 +51,66 @@ async function assertSole(store: ObjectStore, options: InitOptions): Promise<voi
   });
 }
 
-function newEpoch(master: MasterKey, repositoryId: string, options: InitOptions): Epoch {
-  return {
-    version: FORMAT_VERSION,
-    epoch: 1,
-    master: master.master,
-    salt: Buffer.from(options.random(32)).toString("hex"),
-    signingKey: signingKeyOf(master.key, repositoryId).publicKey,
-    createdAt: toInstant(options.now()),
-  };
-}
-
-/** What an earlier attempt left, if this passphrase opens it: epoch 1 is there, the configuration is not. */
-async function begun(store: ObjectStore, passphrase: Secret): Promise<MasterKey | "none" | "foreign"> {
-  if ((await store.head(epochName(1))) === undefined) return "none";
-  const { line } = decodeTwoLines(epochName(1), await store.get(epochName(1)));
-  const { opened } = await openSlots(store, passphrase, readDocument(epoch, epochName(1), line).master);
-  return opened ?? "foreign";
+/** What an earlier attempt left, if this opens it: epoch 1 is there, the configuration is not. */
+async function begun(store: ObjectStore, opener: Opener): Promise<MasterKey | "none" | "foreign"> {
+  const [epoch] = await readEpochs(store);
+  if (epoch === undefined) return "none";
+  const { slots } = await readSlots(store);
+  const opened = await openFirstSlot(slots, opener, epoch.document.master, repositoryIdOf(epoch.document));
+  return opened?.master ?? "foreign";
 }
 
 /** Derived from the repository key's name, so that an attempt that is taken up again finds the same. */
-function repositoryIdOf(master: MasterKey): string {
-  const bytes = Buffer.from(master.master, "hex");
+function repositoryIdOf({ master }: { master: string }): string {
+  const bytes = Buffer.from(master, "hex");
   return uuidv7(bytes.readUIntBE(0, 6), bytes.subarray(6));
 }
 
+/** Slots and epoch 1 of a new repository key. */
+async function begin(store: ObjectStore, opener: Opener, options: InitOptions): Promise<MasterKey> {
+  const { random, further = [] } = options;
+  const id = Buffer.from(random(16));
+  id.writeUIntBE(options.now(), 0, 6);
+  const master = { master: id.toString("hex"), key: random(32) };
+  const repositoryId = repositoryIdOf(master);
+  const made: KeySlot[] = [];
+  const names: string[] = [];
+  for (const { sealer, type } of [{ sealer: opener, type: "opener" as const }, ...further]) {
+    const slot = await encodeSlot(master, sealer, {
+      type,
+      repositoryId,
+      siblings: made,
+      random,
+      nowMs: options.now(),
+    });
+    await store.put(slot.name, slot.bytes, { ifAbsent: true });
+    made.push(slot.document);
+    names.push(slot.name);
+  }
+  const epoch = encodeEpoch(master, repositoryId, random, options.now());
+  await claim(store, epoch.name, epoch.bytes, "another attempt to make one is under way").catch(
+    async (error: unknown) => {
+      // Only where the epoch is surely another's: after a lost answer these slots may be those that open it.
+      if (error instanceof StillpointError && error.code === "REPOSITORY_EXISTS")
+        for (const name of names) await store.delete(name);
+      throw error;
+    },
+  );
+  return master;
+}
+
 /**
- * Makes a repository where there is none. The order is slot, epoch, configuration: only the last makes it one, so an
- * attempt that broke off is taken up again by the same passphrase.
+ * Makes a repository where there is none. The order is slots, epoch, configuration: only the last makes it one, so an
+ * attempt that broke off is taken up again by the same key.
  */
 export async function initRepository(store: ObjectStore, options: InitOptions): Promise<{ repositoryId: string }> {
+  const cost = options.scryptCost === undefined ? {} : { cost: options.scryptCost };
+  const opener = options.opener ?? passphraseOpener(options.passphrase, cost);
   if ((await store.head(CONFIG_NAME)) !== undefined) throw exists(store, "there is a repository already");
   await assertSole(store, options);
-  const earlier = await begun(store, options.passphrase);
-  if (earlier === "foreign") throw exists(store, "one was begun here, and this passphrase does not open it");
-  let master: MasterKey;
-  if (earlier === "none") {
-    const id = Buffer.from(options.random(16));
-    id.writeUIntBE(options.now(), 0, 6);
-    master = { master: id.toString("hex"), key: options.random(32) };
-    const slot = await encodePassphraseSlot(
-      master,
-      options.passphrase,
-      options.scryptCost ?? SCRYPT_COST,
-      options.random,
-      options.now(),
-    );
-    await store.put(slot.name, slot.bytes, { ifAbsent: true });
-    const name = epochName(1);
-    const document = newEpoch(master, repositoryIdOf(master), options);
-    const mac = macOf(master.key, repositoryIdOf(master), name, Buffer.from(JSON.stringify(document), "utf8"));
-    await claim(store, name, encodeTwoLines(document, mac), "another attempt to make one is under way").catch(
-      async (error: unknown) => {
-        // Only where the epoch is surely another's: after a lost answer this slot may be the one that opens it.
-        if (error instanceof StillpointError && error.code === "REPOSITORY_EXISTS") await store.delete(slot.name);
-        throw error;
-      },
-    );
-  } else master = earlier;
+  const earlier = await begun(store, opener);
+  if (earlier === "foreign") throw exists(store, `one was begun here, and ${opener.shown} does not open it`);
+  const master = earlier === "none" ? await begin(store, opener, options) : earlier;
   const repositoryId = repositoryIdOf(master);
   const document: Config = {
     format: "stillpoint-repository",

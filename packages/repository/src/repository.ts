@@ -17,6 +17,7 @@ import { indexLoader } from "./index/load-index.ts";
 import { memoryChunkIndex } from "./index/memory-chunk-index.ts";
 import { deriveKey, LABELS } from "./keys/derive.ts";
 import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
+import type { Opener } from "./keys/opener.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoint, sealProof } from "./points.ts";
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
@@ -27,8 +28,8 @@ import { slabPool } from "./write/slabs.ts";
 import { uploadQueue } from "./write/upload-queue.ts";
 import { type BackupHead, type WriteOptions, writeBackup } from "./write/write-backup.ts";
 
-export type OpenOptions = {
-  passphrase: Secret;
+/** Either a passphrase, or anything else that opens a key slot. */
+export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Opener; passphrase?: never }) & {
   /** Threads for the work per byte; 0 does it in the caller's. Default: one for each core, up to four. */
   threads?: number;
   /** Bytes that nobody can guess. */
@@ -115,11 +116,11 @@ async function* figures(context: RepositoryContext, options: ListOptions = {}): 
 }
 
 /**
- * Opens with a passphrase: REPOSITORY_MISSING, FORMAT_UNKNOWN, KEY_WRONG before anything else happens. Reads the index, so
+ * Opens with a key: REPOSITORY_MISSING, FORMAT_UNKNOWN, KEY_WRONG before anything else happens. Reads the index, so
  * that what it opened can be read and written at once.
  */
 export async function openRepository(store: ObjectStore, options: OpenOptions): Promise<Repository> {
-  const { config, ring } = await openKeyRing(store, options.passphrase);
+  const { config, ring } = await openKeyRing(store, options.opener ?? options.passphrase);
   const currentKey = ring.epochs.keyOf(ring.epochs.current) ?? new Uint8Array(0);
   const gear = gearTable(currentKey);
   const index = memoryChunkIndex();

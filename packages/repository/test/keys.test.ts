@@ -3,7 +3,7 @@ import { withFaults } from "@stillpoint/object-store/faults";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import { describe, expect, it } from "vitest";
 import { initRepository } from "../src/init-repository.ts";
-import { SCRYPT_COST as REAL_COST } from "../src/keys/key-slot.ts";
+import { SCRYPT_COST as REAL_COST } from "../src/keys/passphrase.ts";
 import { openRepository } from "../src/repository.ts";
 import {
   file,

@@ -51,13 +51,39 @@ export const epoch = z.object({
   epoch: z.number().int().positive(),
   master: hex16,
   salt: hex32,
-  /** Ed25519, raw, of the repository's key named by `master`. */
+  /** Ed25519, raw, of the repository key named by `master`. */
   signingKey: hex32,
-  /** The repository key before, sealed under this one: so that a slot for the newest opens all. */
-  previous: z.object({ master: hex16, sealed: z.string() }).optional(),
+  /**
+   * The repository key before, sealed under this one, so that a slot for the newest opens all; and what was there when this
+   * one was made, so that who has the key before can change nothing of it unseen.
+   */
+  previous: z.object({ master: hex16, sealed: z.string(), config: hex32, epoch: hex32 }).optional(),
   createdAt: instant,
 });
 export type Epoch = z.infer<typeof epoch>;
+
+/** Of a passphrase. A guess must cost time; opening must not cost all memory because somebody wrote a number into a slot. */
+const scrypt = z
+  .object({
+    n: z.number().int().min(2),
+    r: z.number().int().min(1).max(64),
+    p: z.number().int().min(1).max(16),
+    salt: hex32,
+  })
+  .refine(({ n, r, p }) => 128 * n * r * p <= 1_073_741_824, "it asks for more than 1 GiB");
+
+const base64 = z.base64();
+const shortText = z.string().max(200);
+/** What each method keeps in the slot's public line; `wrapped` gives the slot's key to who has the other part. */
+export const slotMethods = z.object({
+  scrypt: scrypt.optional(),
+  kms: z.object({ keyArn: shortText, context: z.record(shortText, shortText), wrapped: base64 }).optional(),
+  transit: z
+    .object({ address: shortText, mount: shortText, key: shortText, wrapped: z.string().max(2_000) })
+    .optional(),
+  age: z.object({ recipient: z.string().max(100), wrapped: base64 }).optional(),
+});
+export type SlotMethods = z.infer<typeof slotMethods>;
 
 /** The public line of a key slot; the sealed line follows it. */
 export const keySlot = z.object({
@@ -66,15 +92,11 @@ export const keySlot = z.object({
   type: z.enum(["opener", "escrow"]),
   method: z.string(),
   master: hex16,
-  /** For method `passphrase`. */
-  scrypt: z
-    .object({
-      n: z.number().int().min(2).max(4_194_304),
-      r: z.number().int().min(1).max(64),
-      p: z.number().int().min(1).max(16),
-      salt: hex32,
-    })
-    .optional(),
+  ...slotMethods.shape,
+  /** For people. */
+  label: z.string().max(80).optional(),
+  /** Its secret was printed on a recovery sheet, and is kept nowhere. */
+  sheet: z.literal(true).optional(),
   createdAt: instant,
 });
 export type KeySlot = z.infer<typeof keySlot>;

@@ -1,28 +1,30 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import type { Secret } from "@stillpoint/contracts/secret";
+import { Secret } from "@stillpoint/contracts/secret";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
-import { assertMac, decodeTwoLines } from "../format/authenticated-text.ts";
+import { decodeTwoLines } from "../format/authenticated-text.ts";
 import { formatUnknown, objectDamaged } from "../format/damage.ts";
-import { type Config, config, type Epoch, epoch, readDocument } from "../format/documents.ts";
+import { type Config, config, readDocument } from "../format/documents.ts";
 import { CONFIG_NAME, FORMAT_VERSION } from "../format/kinds.ts";
 import type { EpochKeys } from "../format/sealed-object.ts";
-import { deriveKey, LABELS } from "./derive.ts";
-import { type MasterKey, openPassphraseSlot } from "./key-slot.ts";
+import { followEpochs, readEpochs } from "./epoch-chain.ts";
+import type { MasterKey } from "./key-slot.ts";
+import type { Opener } from "./opener.ts";
+import { passphraseOpener } from "./passphrase.ts";
+import { type OpenedSlot, openFirstSlot, readSlots } from "./read-slots.ts";
 import { type SigningKey, signingKeyOf } from "./signing.ts";
 
 /** All keys of an open repository. */
 export type KeyRing = {
   repositoryId: string;
+  /** The repository key of the newest epoch. */
   master: MasterKey;
   epochs: EpochKeys;
   signing: SigningKey;
   /** Public keys whose signatures count. */
   trustedKeys: readonly string[];
+  /** The slot that opened it. */
+  slot: { id: string; type: "opener" | "escrow"; method: string };
 };
-
-export function epochKeyOf(master: MasterKey, { salt }: Pick<Epoch, "salt">): Uint8Array {
-  return deriveKey(master.key, Buffer.from(salt, "hex"), LABELS.epoch);
-}
 
 /** The configuration, not yet authenticated: no key is open. */
 export async function readConfig(store: ObjectStore): Promise<{ config: Config; bytes: Uint8Array }> {
@@ -41,30 +43,23 @@ export async function readConfig(store: ObjectStore): Promise<{ config: Config; 
   return { config: readDocument(config, CONFIG_NAME, line), bytes };
 }
 
-/** The repository's key named `master`, from the first slot that the passphrase opens; undefined where none does. */
-export async function openSlots(
+async function openMaster(
   store: ObjectStore,
-  passphrase: Secret,
+  opener: Opener,
   master: string,
-): Promise<{ slots: number; opened?: MasterKey }> {
-  let slots = 0;
-  for await (const { name } of store.list("keys/")) {
-    slots++;
-    const opened = await openPassphraseSlot(name, await store.get(name), passphrase, master);
-    if (opened !== undefined) return { slots, opened };
-  }
-  return { slots };
-}
-
-async function openMaster(store: ObjectStore, passphrase: Secret, master: string): Promise<MasterKey> {
-  const { slots, opened } = await openSlots(store, passphrase, master);
+  repositoryId: string,
+): Promise<OpenedSlot> {
+  const { slots, damaged } = await readSlots(store);
+  const opened = await openFirstSlot(slots, opener, master, repositoryId);
   if (opened !== undefined) return opened;
-  if (slots > 0)
+  const [first] = damaged;
+  if (first !== undefined) throw first.error;
+  if (slots.length > 0)
     throw new StillpointError("KEY_WRONG", {
       what: "Cannot open the repository",
       where: store.url,
-      why: "this passphrase opens none of its key slots",
-      hint: "check which passphrase belongs to this repository",
+      why: `${opener.shown} opens none of its key slots`,
+      hint: "check which key belongs to this repository; `stillpoint key list` shows which slots it has",
     });
   throw new StillpointError("KEY_UNREADABLE", {
     what: "Cannot open the repository",
@@ -74,37 +69,29 @@ async function openMaster(store: ObjectStore, passphrase: Secret, master: string
   });
 }
 
-type ReadEpoch = { name: string; bytes: Uint8Array; document: Epoch };
-
-/** The epochs in their order, not yet authenticated. */
-async function readEpochs(store: ObjectStore): Promise<ReadEpoch[]> {
-  const epochs: ReadEpoch[] = [];
-  for await (const { name } of store.list("epochs/")) {
-    const bytes = await store.get(name);
-    const document = readDocument(epoch, name, decodeTwoLines(name, bytes).line);
-    if (document.version !== FORMAT_VERSION) throw formatUnknown(name, document.version);
-    epochs.push({ name, bytes, document });
-  }
-  return epochs;
-}
-
-/** Opens with a passphrase, and believes nothing that the key does not authenticate. */
-export async function openKeyRing(store: ObjectStore, passphrase: Secret): Promise<{ config: Config; ring: KeyRing }> {
-  const { config: found, bytes } = await readConfig(store);
+/**
+ * Opens with what a person or a machine has, and believes nothing that the key does not authenticate. The epochs before are
+ * opened by what the newest one seals of them.
+ */
+export async function openKeyRing(
+  store: ObjectStore,
+  key: Opener | Secret,
+): Promise<{ config: Config; ring: KeyRing }> {
+  const opener = key instanceof Secret ? passphraseOpener(key) : key;
+  const found = await readConfig(store);
+  const { repositoryId } = found.config;
   const epochs = await readEpochs(store);
   const newest = epochs.at(-1);
   if (newest === undefined) throw objectDamaged("epochs/", "the repository has no key epoch");
-  const master = await openMaster(store, passphrase, newest.document.master);
-  assertMac(master.key, found.repositoryId, CONFIG_NAME, bytes);
-  for (const each of epochs) assertMac(master.key, found.repositoryId, each.name, each.bytes);
-  const keys = new Map(epochs.map(({ document }) => [document.epoch, epochKeyOf(master, document)]));
-  const signing = signingKeyOf(master.key, found.repositoryId);
+  const { slot, master } = await openMaster(store, opener, newest.document.master, repositoryId);
+  const keys = followEpochs(repositoryId, master, epochs, found);
   const ring: KeyRing = {
-    repositoryId: found.repositoryId,
+    repositoryId,
     master,
     epochs: { current: newest.document.epoch, keyOf: (number) => keys.get(number) },
-    signing,
-    trustedKeys: [...new Set([signing.publicKey, ...epochs.map(({ document }) => document.signingKey)])],
+    signing: signingKeyOf(master.key, repositoryId),
+    trustedKeys: [...new Set(epochs.map(({ document }) => document.signingKey))],
+    slot: { id: slot.document.slot, type: slot.document.type, method: slot.document.method },
   };
-  return { config: found, ring };
+  return { config: found.config, ring };
 }

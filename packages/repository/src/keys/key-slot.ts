@@ -1,66 +1,100 @@
-import { scrypt } from "node:crypto";
-import { promisify } from "node:util";
 import { toInstant } from "@stillpoint/contracts/names";
-import type { Secret } from "@stillpoint/contracts/secret";
-import { decodeTwoLines, encodeTwoLines } from "../format/authenticated-text.ts";
+import { decodeTwoLines, encodeTwoLines, macOf } from "../format/authenticated-text.ts";
 import { formatUnknown, objectDamaged } from "../format/damage.ts";
 import { type KeySlot, keySlot, readDocument } from "../format/documents.ts";
 import { FORMAT_VERSION, objectName } from "../format/kinds.ts";
 import * as aead from "./aead.ts";
+import { deriveKey, LABELS } from "./derive.ts";
+import type { Opener, Sealer, SlotPlace } from "./opener.ts";
 
-const stretch = promisify<string, Uint8Array, number, { N: number; r: number; p: number; maxmem: number }, Buffer>(
-  scrypt,
-);
-
-export type ScryptCost = { n: number; r: number; p: number };
-/** 128 MiB and some tenths of a second for each guess. */
-export const SCRYPT_COST: ScryptCost = { n: 131_072, r: 8, p: 1 };
-
+/** A repository key, and its name. */
 export type MasterKey = { master: string; key: Uint8Array };
 
-async function slotKey(passphrase: Secret, { n, r, p, salt }: NonNullable<KeySlot["scrypt"]>): Promise<Uint8Array> {
-  return stretch(passphrase.reveal(), Buffer.from(salt, "hex"), 32, { N: n, r, p, maxmem: 128 * n * r * 2 });
+/** A slot as it was read. Its document is only what it says, until it was opened or `isGenuine`. */
+export type ReadSlot = { name: string; document: KeySlot; line: Buffer; sealed: Buffer; mac: Buffer };
+
+export type NewSlot = Pick<SlotPlace, "repositoryId" | "siblings" | "random"> & {
+  type: KeySlot["type"];
+  label?: string | undefined;
+  sheet?: true;
+  nowMs: number;
+};
+
+const SEALED_LENGTH = 32 + aead.TAG_LENGTH;
+const MAC_LENGTH = 32;
+
+function slotKey(secret: Uint8Array, { slot, method }: Pick<KeySlot, "slot" | "method">): Uint8Array {
+  return deriveKey(secret, Buffer.from(slot, "hex"), LABELS.slot(method));
 }
 
-/** The slot's object: its public line, and the repository's key sealed under what the passphrase gives. */
-export async function encodePassphraseSlot(
-  master: MasterKey,
-  passphrase: Secret,
-  cost: ScryptCost,
-  random: (length: number) => Uint8Array,
-  nowMs: number,
-): Promise<{ name: string; bytes: Buffer }> {
-  const slot = Buffer.from(random(16)).toString("hex");
-  const document: KeySlot = {
-    version: FORMAT_VERSION,
-    slot,
-    type: "opener",
-    method: "passphrase",
-    master: master.master,
-    scrypt: { ...cost, salt: Buffer.from(random(32)).toString("hex") },
-    createdAt: toInstant(nowMs),
-  };
-  const key = await slotKey(passphrase, document.scrypt ?? { ...cost, salt: "" });
-  // The key comes from a salt of its own, so that the nonce may be zero.
-  const sealed = Buffer.concat(aead.seal(key, 0, Buffer.from(JSON.stringify(document), "utf8"), master.key));
-  return { name: objectName("keys", slot), bytes: encodeTwoLines(document, sealed.toString("base64")) };
+function slotMac(master: MasterKey, repositoryId: string, name: string, line: Uint8Array, sealed: Uint8Array): Buffer {
+  const covered = Buffer.concat([line, Buffer.from("\n"), sealed]);
+  return Buffer.from(macOf(master.key, repositoryId, name, covered), "hex");
 }
 
 /**
- * The repository's key, or undefined where this passphrase does not open the slot, or where the slot is of another key than
- * `master`: an attempt to make the repository may have left one.
+ * A new slot for the repository key. Beside what the sealer's secret authenticates it has a MAC under the repository key:
+ * whoever makes a later slot for the same recipient or service knows that somebody with the key had put it there.
  */
-export async function openPassphraseSlot(
-  object: string,
-  bytes: Uint8Array,
-  passphrase: Secret,
-  master: string,
-): Promise<MasterKey | undefined> {
+export async function encodeSlot(
+  master: MasterKey,
+  sealer: Sealer,
+  { type, label, sheet, nowMs, ...place }: NewSlot,
+): Promise<{ name: string; bytes: Buffer; document: KeySlot }> {
+  const slot = Buffer.from(place.random(16)).toString("hex");
+  const { fields, secret } = await sealer.seal({ ...place, slot });
+  const document: KeySlot = {
+    version: FORMAT_VERSION,
+    slot,
+    type,
+    method: sealer.method,
+    master: master.master,
+    ...fields,
+    ...(label === undefined ? {} : { label }),
+    ...(sheet === undefined ? {} : { sheet }),
+    createdAt: toInstant(nowMs),
+  };
+  const name = objectName("keys", slot);
+  const line = Buffer.from(JSON.stringify(document), "utf8");
+  // The key is this slot's own, by its id and, but for a passphrase, by a new secret: so the nonce may be zero.
+  const sealed = Buffer.concat(aead.seal(slotKey(secret, document), 0, line, master.key));
+  const mac = slotMac(master, place.repositoryId, name, line, sealed);
+  return { name, bytes: encodeTwoLines(document, Buffer.concat([sealed, mac]).toString("base64")), document };
+}
+
+export function decodeSlot(object: string, bytes: Uint8Array): ReadSlot {
   const { line, second } = decodeTwoLines(object, bytes);
-  const slot = readDocument(keySlot, object, line);
-  if (slot.version !== FORMAT_VERSION) throw formatUnknown(object, slot.version);
-  if (slot.type !== "opener" || slot.method !== "passphrase" || slot.master !== master) return undefined;
-  if (slot.scrypt === undefined) throw objectDamaged(object, "it does not say how its passphrase is stretched");
-  const key = aead.open(await slotKey(passphrase, slot.scrypt), 0, line, Buffer.from(second, "base64"));
-  return key && { master: slot.master, key: Uint8Array.from(key) };
+  const document = readDocument(keySlot, object, line);
+  if (document.version !== FORMAT_VERSION) throw formatUnknown(object, document.version);
+  if (objectName("keys", document.slot) !== object) throw objectDamaged(object, "it is another slot's");
+  const both = Buffer.from(second, "base64");
+  if (both.length !== SEALED_LENGTH + MAC_LENGTH) throw objectDamaged(object, "its second line has another length");
+  return {
+    name: object,
+    document,
+    line,
+    sealed: both.subarray(0, SEALED_LENGTH),
+    mac: both.subarray(SEALED_LENGTH),
+  };
+}
+
+/** Whether somebody who has the repository key wrote this slot, all of it. */
+export function isGenuine(slot: ReadSlot, master: MasterKey, repositoryId: string): boolean {
+  return (
+    slot.document.master === master.master &&
+    slotMac(master, repositoryId, slot.name, slot.line, slot.sealed).equals(slot.mac)
+  );
+}
+
+/** The repository key, or undefined where this opener does not open the slot. */
+export async function openSlot(slot: ReadSlot, opener: Opener, repositoryId: string): Promise<MasterKey | undefined> {
+  const { document, line, sealed } = slot;
+  if (document.method !== opener.method) return undefined;
+  const secret = await opener.open(document, repositoryId);
+  const key = secret && aead.open(slotKey(secret, document), 0, line, sealed);
+  if (key === undefined) return undefined;
+  const master = { master: document.master, key: Uint8Array.from(key) };
+  if (!isGenuine(slot, master, repositoryId))
+    throw objectDamaged(slot.name, "it was not written by who had the repository's key");
+  return master;
 }
