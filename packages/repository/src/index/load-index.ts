@@ -29,21 +29,44 @@ export async function readIndex(store: ObjectStore, name: string, keys: EpochKey
   return decodeIndex(name, openObject("index", "", name, bytes, keys));
 }
 
-/** Reads the index objects that were not read yet: those of other writers come in between. */
+/**
+ * Reads the index objects that were not read yet: those of other writers come in between. Packs that none of the objects
+ * lists any more are forgotten: an index object goes only after another took its place, and with a pack that is swept.
+ */
 export function indexLoader(store: ObjectStore, index: ChunkIndex, keys: EpochKeys) {
-  const seen = new Set<string>();
-  async function load(signal?: AbortSignal): Promise<void> {
-    const fresh: string[] = [];
-    for await (const { name } of store.list("index/", { signal })) if (!seen.has(name)) fresh.push(name);
-    for (let at = 0; at < fresh.length; at += READS_AT_ONCE) {
-      const names = fresh.slice(at, at + READS_AT_ONCE);
-      const read = await Promise.all(names.map((name) => readIndex(store, name, keys, signal)));
-      read.forEach(({ packs }, i) => {
-        for (const pack of packs) index.add(pack);
-        const name = names[i];
-        if (name !== undefined) seen.add(name);
-      });
-    }
+  /** The packs that each index object lists. */
+  const seen = new Map<string, readonly string[]>();
+
+  function forget(gone: readonly string[]): void {
+    if (gone.length === 0) return;
+    const packs = gone.flatMap((name) => seen.get(name) ?? []);
+    for (const name of gone) seen.delete(name);
+    const left = new Set([...seen.values()].flat());
+    index.forget(packs.filter((packId) => !left.has(packId)));
   }
-  return { load, mark: (name: string) => seen.add(name) };
+
+  async function read(name: string, signal?: AbortSignal): Promise<void> {
+    const { packs } = await readIndex(store, name, keys, signal);
+    for (const pack of packs) index.add(pack);
+    mark(name, packs);
+  }
+
+  function mark(name: string, packs: readonly IndexedPack[]): void {
+    seen.set(
+      name,
+      packs.map(({ packId }) => packId),
+    );
+  }
+
+  async function load(signal?: AbortSignal): Promise<void> {
+    // What is marked while the listing goes on may not be in it.
+    const before = [...seen.keys()];
+    const listed = new Set<string>();
+    for await (const { name } of store.list("index/", { signal })) listed.add(name);
+    const fresh = [...listed].filter((name) => !seen.has(name));
+    for (let at = 0; at < fresh.length; at += READS_AT_ONCE)
+      await Promise.all(fresh.slice(at, at + READS_AT_ONCE).map((name) => read(name, signal)));
+    forget(before.filter((name) => !listed.has(name)));
+  }
+  return { load, mark };
 }

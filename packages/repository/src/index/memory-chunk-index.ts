@@ -23,6 +23,9 @@ export function memoryChunkIndex(): ChunkIndex {
   /** Entry number + 1; twice as many as entries, so that a search ends soon. */
   let slots = new Uint32Array(capacity * 2);
   let count = 0;
+  /** Places of chunks that have more than one; few have. */
+  const others = new Map<string, ChunkLocation[]>();
+  let condemned: ReadonlySet<string> = new Set();
 
   function isAt(entry: number, name: Uint8Array): boolean {
     const at = entry * NAME_LENGTH;
@@ -52,6 +55,29 @@ export function memoryChunkIndex(): ChunkIndex {
       slots[slotOf(names.subarray(entry * NAME_LENGTH, (entry + 1) * NAME_LENGTH))] = entry + 1;
   }
 
+  /** The place that was added first. */
+  function first(name: Uint8Array): ChunkLocation | undefined {
+    const entry = (slots[slotOf(name)] ?? 0) - 1;
+    if (entry < 0) return undefined;
+    const [number = 0, place = 0, offset = 0, length = 0] = fields.subarray(entry * FIELDS, (entry + 1) * FIELDS);
+    const pack = packs[number];
+    const type = place % TYPES;
+    if (pack === undefined || !isChunkType(type)) return undefined;
+    return { packId: pack.packId, epoch: pack.epoch, position: Math.floor(place / TYPES), offset, length, type };
+  }
+
+  /** Places in packs that are not gone. */
+  function places(name: Uint8Array): ChunkLocation[] {
+    const found = first(name);
+    if (found === undefined) return [];
+    const all = others.size === 0 ? [found] : [found, ...(others.get(Buffer.from(name).toString("hex")) ?? [])];
+    return all.filter(({ packId }) => packNumbers.has(packId));
+  }
+
+  function leanOn(name: Uint8Array): ChunkLocation | undefined {
+    return places(name).find(({ packId }) => !condemned.has(packId));
+  }
+
   return {
     get chunks() {
       return count;
@@ -63,20 +89,24 @@ export function memoryChunkIndex(): ChunkIndex {
       entries.forEach((entry, position) => {
         if (count === capacity) grow();
         const slot = slotOf(entry.name);
-        if (slots[slot] !== 0) return; // another pack has it too: the first is as good
+        const { type, offset, length } = entry;
+        if (slots[slot] !== 0) {
+          const key = Buffer.from(entry.name).toString("hex");
+          others.set(key, [...(others.get(key) ?? []), { packId, epoch, position, offset, length, type }]);
+          return;
+        }
         names.set(entry.name, count * NAME_LENGTH);
-        fields.set([packs.length - 1, position * TYPES + entry.type, entry.offset, entry.length], count * FIELDS);
+        fields.set([packs.length - 1, position * TYPES + type, offset, length], count * FIELDS);
         slots[slot] = ++count;
       });
     },
-    locate(name): ChunkLocation | undefined {
-      const entry = (slots[slotOf(name)] ?? 0) - 1;
-      if (entry < 0) return undefined;
-      const [number = 0, place = 0, offset = 0, length = 0] = fields.subarray(entry * FIELDS, (entry + 1) * FIELDS);
-      const pack = packs[number];
-      const type = place % TYPES;
-      if (pack === undefined || !isChunkType(type)) return undefined;
-      return { packId: pack.packId, epoch: pack.epoch, position: Math.floor(place / TYPES), offset, length, type };
+    locate: (name) => leanOn(name) ?? places(name)[0],
+    leanOn,
+    condemn(these) {
+      condemned = these;
+    },
+    forget(packIds) {
+      for (const packId of packIds) packNumbers.delete(packId);
     },
     packLength(packId) {
       const number = packNumbers.get(packId);

@@ -15,7 +15,7 @@ import type { uploadQueue } from "./upload-queue.ts";
 export type SinkOptions = {
   store: ObjectStore;
   index: ChunkIndex;
-  indexWritten: (name: string) => void;
+  indexWritten: (name: string, packs: readonly IndexedPack[]) => void;
   keys: EpochKeys;
   random: (length: number) => Uint8Array;
   chunking: Chunking;
@@ -56,7 +56,7 @@ export function chunkSink(options: SinkOptions) {
     const listed = stored;
     if (listed.length === 0) return;
     stored = [];
-    options.indexWritten(await writeIndex(options.store, listed, keys, options.random, options.signal));
+    options.indexWritten(await writeIndex(options.store, listed, keys, options.random, options.signal), listed);
     for (const pack of listed) {
       index.add(pack);
       for (const { name } of pack.entries) pending.delete(Buffer.from(name).toString("hex"));
@@ -64,7 +64,7 @@ export function chunkSink(options: SinkOptions) {
   }
 
   function isNew(name: Uint8Array): boolean {
-    if (index.locate(name) !== undefined) return false;
+    if (index.leanOn(name) !== undefined) return false;
     const key = Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
     if (pending.has(key)) return false;
     pending.add(key);
