@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { readDocument } from "./format/documents.ts";
 import { objectName, type SealedKind } from "./format/kinds.ts";
 import { openObject, sealObject } from "./format/sealed-object.ts";
+import { readVerified, type Verified } from "./replicas/other-copies.ts";
 import type { RepositoryContext } from "./repository-context.ts";
 
 type DocumentContext = Pick<RepositoryContext, "store" | "ring" | "random">;
@@ -34,12 +35,20 @@ export async function getDocument<Schema extends z.ZodType>(
   id: string,
   schema: Schema,
   signal?: AbortSignal,
+  { mustExist }: Verified = {},
 ): Promise<OpenedDocument<z.output<Schema>> | undefined> {
   const name = objectName(kind, id);
   try {
-    const bytes = await store.get(name, undefined, signal);
-    const document = readDocument(schema, name, openObject(kind, id, name, bytes, ring.epochs));
-    return { document, sha256: createHash("sha256").update(bytes).digest("hex") };
+    return await readVerified(
+      store,
+      name,
+      async (from) => {
+        const bytes = await from.get(name, undefined, signal);
+        const document = readDocument(schema, name, openObject(kind, id, name, bytes, ring.epochs));
+        return { document, sha256: createHash("sha256").update(bytes).digest("hex") };
+      },
+      { mustExist },
+    );
   } catch (error) {
     if (error instanceof StillpointError && error.code === "OBJECT_MISSING") return undefined;
     throw error;

@@ -21,6 +21,8 @@ import type { Opener } from "./keys/opener.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoint, sealProof } from "./points.ts";
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
+import { type Fallback, withCopies } from "./replicas/other-copies.ts";
+import { type Replicas, replicasOf } from "./replicas/replicas.ts";
 import type { RepositoryContext } from "./repository-context.ts";
 import { inlinePool } from "./workers/inline-pool.ts";
 import { type StageCpu, type WorkerPool, workerPool } from "./workers/worker-pool.ts";
@@ -36,6 +38,10 @@ export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Op
   random?: (length: number) => Uint8Array;
   /** Milliseconds since the epoch. */
   now?: () => number;
+  /** Replicas that reads fall back to, in this order, where the primary's copy is damaged or out of reach. */
+  copies?: readonly ObjectStore[];
+  /** Hears of every read that a copy served. */
+  fellBack?: (fallback: Fallback) => void;
 };
 
 /** An open repository. Disposal ends its threads; the object store stays the caller's. */
@@ -74,6 +80,7 @@ export interface Repository extends AsyncDisposable {
   check(options?: CheckOptions): Promise<CheckReport>;
   /** A key of 32 bytes for a purpose outside of the repository, such as signing tickets. */
   deriveKey(label: string): Uint8Array;
+  readonly replicas: Replicas;
 }
 
 /** Who asks for it, and why; for people. */
@@ -124,7 +131,9 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   const currentKey = ring.epochs.keyOf(ring.epochs.current) ?? new Uint8Array(0);
   const gear = gearTable(currentKey);
   const index = memoryChunkIndex();
-  const loader = indexLoader(store, index, ring.epochs);
+  // What is read may come from a copy. What is there is decided by the primary alone: a copy may still have what was swept.
+  const readable = withCopies(store, options.copies ?? [], options.fellBack ?? (() => undefined));
+  const loader = indexLoader(readable, index, ring.epochs);
   await loader.load();
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
   const setup = { chunking: config.chunking, gear, nameKeys: nameKeys(ring) };
@@ -145,29 +154,31 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     random,
     now,
   };
+  const reading: RepositoryContext = { ...context, store: readable };
   return {
     id: ring.repositoryId,
     formatVersion: config.version,
     stageCpuMs: pool.cpuMs,
     writeBackup: (head, tar, writeOptions) => writeBackup(context, head, tar, writeOptions),
-    readBackup: (backupId, readOptions) => readBackup(context, backupId, readOptions),
+    readBackup: (backupId, readOptions) => readBackup(reading, backupId, readOptions),
     headBackup: async (backupId, signal) =>
       (await getDocument(context, "backups", backupId, manifest, signal))?.document.figures,
-    tree: (backupId, signal) => entries(context, backupId, signal),
-    backups: (listOptions) => figures(context, listOptions),
+    tree: (backupId, signal) => entries(reading, backupId, signal),
+    backups: (listOptions) => figures(reading, listOptions),
     sealPoint: (point) => sealPoint(context, point),
-    point: (pointId, signal) => findPoint(context, pointId, signal),
-    points: (listOptions) => listPoints(context, listOptions),
+    point: (pointId, signal) => findPoint(reading, pointId, signal),
+    points: (listOptions) => listPoints(reading, listOptions),
     pointStates: (listOptions) => pointStates(context, listOptions),
     deletePoint: (pointId, order) => deletePoint(context, pointId, order),
     undeletePoint: (pointId, order) => undeletePoint(context, pointId, order),
     placeHold: (pointId, hold) => placeHold(context, pointId, hold),
     releaseHold: (pointId, holdId, order) => releaseHold(context, pointId, holdId, order),
     sealProof: (proof) => sealProof(context, proof),
-    proofs: (listOptions) => listProofs(context, listOptions),
-    proofsOf: (pointId) => proofsOf(context, pointId),
+    proofs: (listOptions) => listProofs(reading, listOptions),
+    proofsOf: (pointId) => proofsOf(reading, pointId),
     check: (checkOptions) => checkRepository(context, checkOptions),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
+    replicas: replicasOf(context),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }

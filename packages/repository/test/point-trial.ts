@@ -1,4 +1,4 @@
-import type { Point } from "@stillpoint/contracts/point";
+import type { Point, Proof } from "@stillpoint/contracts/point";
 
 export const trialId = (n: number) => `018f0000-0000-7000-8000-${String(n).padStart(12, "0")}`;
 const at = "2026-01-02T03:04:05.000Z";
@@ -38,5 +38,20 @@ export function pointOf(n: number, backups: string[]): Point {
     partial: false,
     startedAt: at,
     sealedAt: at,
+  };
+}
+
+export function proofOf(n: number, point: Point, verdict: Proof["verdict"] = "pass"): Proof {
+  return {
+    proofId: trialId(3000 + n),
+    pointId: point.pointId,
+    plan: "shop",
+    verdict,
+    reasons: [],
+    checks: [{ name: "orders: opens", verdict, detail: "", sources: ["orders"] }],
+    rtoMs: 1,
+    ms: 1,
+    startedAt: at,
+    finishedAt: at,
   };
 }

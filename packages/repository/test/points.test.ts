@@ -1,25 +1,7 @@
-import type { Point, Proof } from "@stillpoint/contracts/point";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import { describe, expect, it } from "vitest";
-import { trialId as id, pointOf } from "./point-trial.ts";
+import { trialId as id, pointOf, proofOf } from "./point-trial.ts";
 import { file, head, NOW, namesIn, noise, tarOf, trial } from "./trial.ts";
-
-const at = "2026-01-02T03:04:05.000Z";
-
-function proofOf(n: number, point: Point, verdict: Proof["verdict"] = "pass"): Proof {
-  return {
-    proofId: id(3000 + n),
-    pointId: point.pointId,
-    plan: "shop",
-    verdict,
-    reasons: [],
-    checks: [{ name: "orders: opens", verdict, detail: "", sources: ["orders"] }],
-    rtoMs: 1,
-    ms: 1,
-    startedAt: at,
-    finishedAt: at,
-  };
-}
 
 describe("a point", () => {
   it("is sealed once: the second time answers with what was sealed", async () => {

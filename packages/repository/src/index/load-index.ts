@@ -4,6 +4,7 @@ import { objectDamaged } from "../format/damage.ts";
 import { decodeIndex, encodeIndex, type IndexedPack } from "../format/index-format.ts";
 import { objectName } from "../format/kinds.ts";
 import { type EpochKeys, openObject, sealObject } from "../format/sealed-object.ts";
+import { readVerified } from "../replicas/other-copies.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
 
 const READS_AT_ONCE = 8;
@@ -22,11 +23,13 @@ export async function writeIndex(
   return name;
 }
 
-export async function readIndex(store: ObjectStore, name: string, keys: EpochKeys, signal?: AbortSignal) {
-  const bytes = await store.get(name, undefined, signal);
-  if (objectName("index", createHash("sha256").update(bytes).digest("hex")) !== name)
-    throw objectDamaged(name, "its bytes are not those that its name says");
-  return decodeIndex(name, openObject("index", "", name, bytes, keys));
+export function readIndex(store: ObjectStore, name: string, keys: EpochKeys, signal?: AbortSignal) {
+  return readVerified(store, name, async (from) => {
+    const bytes = await from.get(name, undefined, signal);
+    if (objectName("index", createHash("sha256").update(bytes).digest("hex")) !== name)
+      throw objectDamaged(name, "its bytes are not those that its name says");
+    return decodeIndex(name, openObject("index", "", name, bytes, keys));
+  });
 }
 
 /**

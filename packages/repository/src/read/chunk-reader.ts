@@ -3,6 +3,7 @@ import { objectDamaged } from "../format/damage.ts";
 import { packName } from "../format/kinds.ts";
 import { packKeyOf } from "../format/pack-format.ts";
 import type { ChunkLocation } from "../index/chunk-index.ts";
+import { readVerified } from "../replicas/other-copies.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 
 export type WantedChunk = { name: Uint8Array; location: ChunkLocation };
@@ -36,9 +37,15 @@ export function joinReads(wanted: readonly WantedChunk[]): Read[] {
   return reads;
 }
 
-/** Fetches and opens the chunks of one read. Rejects, naming the pack, if one of them is not what was stored. */
-export async function readChunks(
-  { store, ring, pool }: Pick<RepositoryContext, "store" | "ring" | "pool">,
+type ChunkContext = Pick<RepositoryContext, "store" | "ring" | "pool">;
+
+/** Fetches and opens the chunks of one read. Rejects, naming the pack, if one of them is not what was stored in any copy. */
+export function readChunks(context: ChunkContext, read: Read, signal?: AbortSignal): Promise<Map<string, Uint8Array>> {
+  return readVerified(context.store, packName(read.packId), (store) => readOne({ ...context, store }, read, signal));
+}
+
+async function readOne(
+  { store, ring, pool }: ChunkContext,
   read: Read,
   signal?: AbortSignal,
 ): Promise<Map<string, Uint8Array>> {

@@ -11,7 +11,7 @@ export async function openManifest(
   backupId: string,
   signal?: AbortSignal,
 ): Promise<OpenedDocument<Manifest>> {
-  const found = await getDocument(context, "backups", backupId, manifest, signal);
+  const found = await getDocument(context, "backups", backupId, manifest, signal, { mustExist: true });
   if (found !== undefined) return found;
   throw new StillpointError("BACKUP_UNKNOWN", {
     what: "Cannot read a backup",
