@@ -29,7 +29,7 @@ VERSION = 1
 KINDS = dict(config=1, epochs=2, keys=3, packs=4, index=5, backups=6, tails=7, points=8, proofs=9, holds=10, records=11,
              changes=12, leases=13, condemned=14)
 HEADER, ENTRY, EXTENT = struct.Struct(">4sBBHI32s"), struct.Struct(">32sBII"), struct.Struct(">32sII")
-LONGEST_CHUNK, LONGEST_OBJECT, MOST_EXTENTS = 16 << 20, 256 << 20, 16
+LONGEST_CHUNK, LONGEST_OBJECT = 16 << 20, 256 << 20
 KEPT_BYTES = 64 << 20  # of opened chunks: small files share them
 LAST = 0xFFFFFFFF  # the position of a pack's own list
 
@@ -275,14 +275,15 @@ class Repository:
             rows = ((*entry, position, pack) for position, entry in enumerate(ENTRY.iter_unpack(entries)))
             self._places.executemany("insert into chunks values (?, ?, ?, ?, ?, ?)", rows)
 
-    def places(self, name, kind):
-        return self._places.execute("select offset, chunks.length, position, pack, epoch, packs.length from chunks join "
-                                    "packs on packs.id = pack where name = ? and type = ?", (name, kind)).fetchall()
+    def places(self, name, of_tree):
+        return self._places.execute(
+            "select type, offset, chunks.length, position, pack, epoch, packs.length from chunks "
+            "join packs on packs.id = pack where name = ? and (type = 1) = ?", (name, of_tree)).fetchall()
 
     def assert_there(self, where, name):
         """A cheap look, before anything is written, whether a chunk can be read at all."""
         problem = damaged(where, f"its chunk {name.hex()} is in no index")
-        for _, _, _, pack, _, length in self.places(name, 0):
+        for *_, pack, _, length in self.places(name, False):
             path = self.root / "packs" / pack[:2] / pack
             size = path.stat().st_size if path.is_file() else -1
             if size == length:
@@ -291,15 +292,15 @@ class Repository:
             problem = damaged(f"packs/{pack[:2]}/{pack}", why)
         raise problem
 
-    def chunk(self, where, name, kind):
-        """The plain bytes of a chunk. `kind` is 0 for data, 1 for trees. Any of the places where it lies will do."""
+    def chunk(self, where, name, of_tree=False):
+        """The plain bytes of a chunk, from any of the places where it lies."""
         if plain := self._kept.get(name):
             self._kept.move_to_end(name)
             return plain
         problem = damaged(where, f"its chunk {name.hex()} is in no index")
-        for place in self.places(name, kind):
+        for place in self.places(name, of_tree):
             try:
-                plain = self._chunk_at(name, kind, *place[:5])
+                plain = self._chunk_at(name, *place[:6])
             except Problem as found:
                 problem = found
                 continue
@@ -322,8 +323,12 @@ class Repository:
         if packed is None:
             raise damaged(where, f"chunk {position}: its bytes are not those that were sealed")
         plain = unpack(f"chunk {position} of {where}", packed, LONGEST_CHUNK)
-        name_key = derive(epoch_key, b"", f"stillpoint/1/chunk-name/{('data', 'tree')[kind]}")
-        if not hmac.compare_digest(hmac.digest(name_key, plain, "sha256"), name):
+        label, named = ("data", "tree")[kind] if kind < 2 else "pages", plain
+        if kind >= 2:  # pages of 2^kind bytes: what is named is the kind and the hash of each page
+            pages = (plain[at:at + (1 << kind)] for at in range(0, len(plain), 1 << kind))
+            named = bytes([kind]) + b"".join(hashlib.sha256(page).digest() for page in pages)
+        name_key = derive(epoch_key, b"", f"stillpoint/1/chunk-name/{label}")
+        if not hmac.compare_digest(hmac.digest(name_key, named, "sha256"), name):
             raise damaged(where, f"chunk {position}: its content is not what its name says")
         return plain
 
@@ -337,7 +342,7 @@ class Repository:
         manifest = self.document("backups", name)
         checksum, size = hashlib.sha256(), 0
         for chunk in manifest["tree"]:
-            plain = self.chunk(name, bytes.fromhex(chunk), 1)
+            plain = self.chunk(name, bytes.fromhex(chunk), of_tree=True)
             checksum.update(plain)
             size += len(plain)
             yield from tree_items(name, plain)
@@ -350,16 +355,17 @@ def tree_items(where, data):
     while at < len(data):
         kind, length = struct.unpack_from(">BI", data, at) if at + 5 <= len(data) else (0, 0)
         payload, at = data[at + 5:at + 5 + length], at + 5 + length
-        if kind not in (1, 2) or len(payload) != length:
+        if kind not in (1, 2, 3) or len(payload) != length:
             raise damaged(where, f"its tree has an item of unknown type {kind}, or is cut short")
         if kind == 1:
             yield parse(where, payload)
-            continue
+        if kind != 2:
+            continue  # 3 tells the next backup which pages changed: nothing for a reader
         block = 0
         while block < len(payload):
             count, block = payload[block], block + 1
             extents = payload[block:block + count * EXTENT.size]
-            if not 1 <= count <= MOST_EXTENTS or len(extents) != count * EXTENT.size:
+            if count == 0 or len(extents) != count * EXTENT.size:
                 raise damaged(where, "its blocks are no blocks")
             yield from EXTENT.iter_unpack(extents)
             block += len(extents)
@@ -760,7 +766,7 @@ def restore(repository, args):
                         if isinstance(item, dict):  # torn says that the body before it changed while it was read
                             torn[f"{source}/{item['path']}"] = item["type"] == "torn"
                         yield item
-                into.add(items(), lambda name: repository.chunk(f"backups/{backup}", name, 0), progress)
+                into.add(items(), lambda name: repository.chunk(f"backups/{backup}", name), progress)
             # A part of a tree, or one backup without its mark, is no server's directory.
             lay_out = LAYOUTS.get(kind) if mark is not None and path is None else None
             words.append((source, lay_out(into, mark) if lay_out else "as it lies in the backup, not laid out"))
