@@ -1,0 +1,80 @@
+import { createHash } from "node:crypto";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Secret } from "@stillpoint/contracts/secret";
+import { directoryStore } from "@stillpoint/object-store/directory";
+import { DEFAULT_CHUNKING } from "@stillpoint/repository/format/documents";
+import { initRepository } from "@stillpoint/repository/init-repository";
+import { openRepository } from "@stillpoint/repository/repository";
+import { CRAFTED_XATTRS, FULL, INCREMENTAL, LATER, LOG } from "./crafted-trees.ts";
+import type { Expected } from "./expected.ts";
+import { captureSubject, craftedSource, GOLDEN_AT, goldenId, pointOf, type StoredSource } from "./golden-points.ts";
+import { IN_GOLDEN } from "./places.ts";
+import { SUBJECTS } from "./subjects.ts";
+
+const PASSPHRASE = "the golden repository of version 1";
+
+/** Writes the golden repository and what it must restore to into `to`, which is empty. `directory` is for what is on the way. */
+export async function writeGolden(to: string, directory: string, log: (line: string) => void): Promise<void> {
+  const at = join(to, IN_GOLDEN.repository);
+  await mkdir(at);
+  await writeFile(join(to, IN_GOLDEN.passphrase), `${PASSPHRASE}\n`);
+  const passphrase = new Secret(PASSPHRASE);
+  const now = () => Date.parse(GOLDEN_AT);
+  await using store = directoryStore(at);
+  const random = (length: number) => new Uint8Array(crypto.getRandomValues(new Uint8Array(length)));
+  await initRepository(store, { passphrase, random, now, chunking: { ...DEFAULT_CHUNKING, packTarget: 1_048_576 } });
+  const sealed: { pointId: string; deleted: boolean; sources: StoredSource[] }[] = [];
+  const answers: Partial<Expected["answers"]> = {};
+  {
+    await using repository = await openRepository(store, { passphrase, now });
+    const seal = async (n: number, sources: StoredSource[], partial = false) => {
+      await repository.sealPoint(pointOf(n, sources, partial));
+      sealed.push({ pointId: goldenId(n), deleted: false, sources });
+      log(`point ${n} sealed`);
+    };
+    const captured = { repository, directory };
+    const first: StoredSource[] = [];
+    const second: StoredSource[] = [];
+    for (const start of SUBJECTS) {
+      const name = start.name.replace("Subject", "");
+      log(`${name}: starting`);
+      await using subject = await start(join(directory, name));
+      first.push(await captureSubject(captured, 1, subject));
+      // Each kind's second full shares most of its pages with the first.
+      if (subject.kind === "postgres" || subject.kind === "sqlite")
+        second.push(await captureSubject(captured, 2, subject));
+      if (subject.query !== undefined) {
+        const pointId = goldenId(subject.kind === "neo4j" ? 1 : 2);
+        const answer = { pointId, source: subject.name, query: subject.query.text, rows: await subject.query.run() };
+        Object.assign(answers, { [subject.kind]: answer });
+      }
+      log(`${name}: captured`);
+    }
+    await seal(1, first);
+    await seal(2, second, true);
+    const chain = await craftedSource(captured, 3, [
+      { type: "full", items: FULL },
+      { type: "incremental", items: INCREMENTAL },
+      { type: "log", items: LOG },
+    ]);
+    await seal(3, [chain]);
+    await seal(4, [await craftedSource(captured, 4, [{ type: "incremental", items: LATER }], chain.backups)]);
+  }
+  for (const left of [".tmp"]) await rm(join(at, left), { recursive: true, force: true });
+  const expected = {
+    points: sealed.map(({ pointId, deleted, sources }) => ({
+      pointId,
+      deleted,
+      sources: Object.fromEntries(sources.map(({ source, paths }) => [source.source, { kind: source.kind, paths }])),
+    })),
+    answers,
+    xattrs: {
+      "base/attributes": Object.fromEntries(
+        Object.entries(CRAFTED_XATTRS).map(([name, value]) => [name, value.toString("base64")]),
+      ),
+    },
+  };
+  await writeFile(join(to, IN_GOLDEN.expected), `${JSON.stringify(expected, undefined, 1)}\n`);
+  createHash("sha256");
+}
