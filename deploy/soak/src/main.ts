@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { runAsCommand } from "@stillpoint/cli/run-as-command";
 import type { World } from "@stillpoint/cli/world";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { AREAS } from "./areas.ts";
 import { bounds } from "./bounds.ts";
 import { brokenHooks } from "./broken-hooks.ts";
 import { kill } from "./kill.ts";
@@ -15,6 +16,9 @@ import { type SoakedSystem, startSoakedSystem } from "./soaked-system.ts";
 const LEASE_TTL_MS = 4_000;
 
 await runAsCommand(async (world) => {
+  const [named = "", ...rest] = process.argv.slice(2);
+  const area = AREAS[named];
+  if (area !== undefined) return report(world, named, await area(world, rest));
   const args = soakArguments(process.argv.slice(2), 1 + (world.clock.now() % 1_000_000));
   const directory = await mkdtemp(join(tmpdir(), "stillpoint-soak-"));
   await chmod(directory, 0o755); // servers that do not run as root pass through
@@ -37,6 +41,19 @@ await runAsCommand(async (world) => {
     hint: "see the logs and the repository that are kept there",
   });
 });
+
+function report(world: World, area: string, violations: readonly string[]): void {
+  if (violations.length === 0) {
+    world.out(`✓ ${area}: no violation\n`);
+    return;
+  }
+  throw new StillpointError("VERIFICATION_FAILED", {
+    what: "The soak found violations",
+    where: area,
+    why: `${violations.length}, the first: ${violations[0]}`,
+    hint: "the seed that was printed draws the same again",
+  });
+}
 
 async function soak(world: World, args: SoakArguments): Promise<string[]> {
   const { scale, load, rounds, seed } = args;

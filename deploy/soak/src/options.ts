@@ -3,7 +3,9 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 
 export const USAGE = `usage: npm run soak -- bounds [--rounds 50] [options]
        npm run soak -- kill   [--rounds 36] [options]
+       npm run soak -- faults [--pairs 500] [--seed N]
 
+of bounds and kill:
   --seed N      draws services and moments to kill; a run prints its own
   --scale N     size of the sample; 1 is about 200 MB in all stores together (0.02)
   --rate N      writes a second (40)
@@ -25,7 +27,7 @@ export function soakArguments(args: readonly string[], ownSeed: number): SoakArg
   const { values, positionals } = parse(args);
   const [kind] = positionals;
   if (positionals.length !== 1 || (kind !== "bounds" && kind !== "kill"))
-    throw wrong("bounds or kill", positionals.join(" "));
+    throw wrong("bounds, kill or faults", positionals.join(" "));
   return {
     kind,
     rounds: positive("--rounds", values.rounds, KINDS[kind]),

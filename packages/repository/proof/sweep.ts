@@ -1,0 +1,175 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { type Method, withFaults } from "@stillpoint/object-store/faults";
+import type { Repository } from "../src/repository.ts";
+import { difference } from "./exact.ts";
+import { settled } from "./settled.ts";
+import { copyOf, openSmall, type SmallRepository } from "./small-repository.ts";
+import { SWEPT_FAULTS, type SweptFault } from "./swept-faults.ts";
+import type { Site, SweptOperation } from "./swept-operations.ts";
+
+const METHODS = [
+  "put",
+  "get",
+  "list",
+  "head",
+  "delete",
+  "now",
+  "createsAtomically",
+] as const satisfies readonly Method[];
+
+export type SweepResult = {
+  trials: number;
+  /** Trials in which the operation failed; the others it bore. */
+  failed: number;
+  /** Trials after which something is damaged, and named. */
+  named: number;
+  findings: string[];
+};
+
+type PlacedFault = { method: Method; position: number; swept: SweptFault };
+
+/** Where the faults come in, and where the truth can be looked at. */
+function siteOf(base: SmallRepository, operation: SweptOperation, seed: string) {
+  const copied = copyOf(base);
+  const faulty = withFaults(copied[operation.faultAt].store);
+  const sound: Site = { primary: copied.primary.store, replica: copied.replica.store, base: copied, seed };
+  return { copied, faulty, sound, touched: { ...sound, [operation.faultAt]: faulty.store } };
+}
+
+function calls(faulty: ReturnType<typeof withFaults>): number {
+  return METHODS.reduce((sum, method) => sum + faulty.calls(method), 0);
+}
+
+/** The operation's calls of each method while nothing goes wrong. */
+async function cleanRun(base: SmallRepository, operation: SweptOperation): Promise<Map<Method, number>> {
+  const { faulty, sound, touched } = siteOf(base, operation, "clean");
+  await operation.run(touched);
+  const differs = await afterwards(sound, operation);
+  if (differs.length > 0) throw new Error(`${operation.title}, with nothing wrong: ${differs.join("; ")}`);
+  return new Map(METHODS.map((method) => [method, faulty.calls(method)]));
+}
+
+async function sealedDiffer(repository: Repository, { base }: Site): Promise<string[]> {
+  const found: string[] = [];
+  for (const [id, items] of base.sealed) {
+    const differs = await difference(repository, id, items);
+    if (differs !== undefined) found.push(differs);
+  }
+  return found;
+}
+
+/** Once more on a sound store: the operation comes out right, the repository is sound, everything sealed restores. */
+async function afterwards(site: Site, operation: SweptOperation): Promise<string[]> {
+  await operation.run({ ...site, seed: `${site.seed} again` });
+  await using repository = await openSmall(site.primary, "afterwards");
+  const { problems } = await repository.check({ readData: true });
+  const wrong = await operation.verify(repository, site);
+  return [
+    ...problems.map(({ object, why }) => `check: ${object}: ${why}`),
+    ...(wrong === undefined ? [] : [wrong]),
+    ...(await sealedDiffer(repository, site)),
+  ];
+}
+
+const isOurs = (error: unknown): error is StillpointError =>
+  error instanceof StillpointError && error.code !== "INTERNAL";
+
+function told(error: unknown): string {
+  if (error instanceof StillpointError) return `${error.code}: ${error.what}, ${error.where}: ${error.why}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/**
+ * What is stored is not what was sent, and only reading it can tell. It must be named by a check or by what failed, and no
+ * restore may give other bytes; what was sealed before is untouched.
+ */
+async function isNamed(site: Site, operation: SweptOperation): Promise<{ named: boolean; findings: string[] }> {
+  try {
+    await using repository = await openSmall(site.primary, "named");
+    const { problems } = await repository.check({ readData: true });
+    const findings = await sealedDiffer(repository, site);
+    if (problems.length > 0) return { named: true, findings };
+    return { named: false, findings: [...findings, ...(await afterwards(site, operation))] };
+  } catch (error) {
+    return isOurs(error) ? { named: true, findings: [] } : { named: false, findings: [told(error)] };
+  }
+}
+
+/** The operation with these faults: how it ended, and what is not as it must be afterwards. `base` is as it was prepared. */
+async function trial(
+  base: SmallRepository,
+  operation: SweptOperation,
+  placed: readonly PlacedFault[],
+): Promise<{ failed: boolean; named: boolean; findings: string[] }> {
+  const title = placed.map(({ method, position, swept }) => `${method} ${position} ${swept.title}`).join(" and ");
+  const { faulty, sound, touched } = siteOf(base, operation, title);
+  for (const { method, position, swept } of placed) faulty.addAt(method, position, swept.fault);
+  const outcome = await settled(operation.run(touched), () => calls(faulty));
+  if (outcome.ended === "hung") return { failed: true, named: false, findings: ["it hangs"] };
+  const findings: string[] = [];
+  const failed = outcome.ended === "failed";
+  if (outcome.ended === "failed" && !isOurs(outcome.error)) findings.push(`it ends with ${told(outcome.error)}`);
+  // Of several, the first may have ended the operation.
+  if (faulty.clear() > 0 && placed.length === 1) findings.push("the fault was never met");
+  if (placed.some(({ swept }) => swept.lasting)) {
+    const { named, findings: more } = await isNamed(sound, operation);
+    return { failed, named, findings: [...findings, ...more] };
+  }
+  try {
+    return { failed, named: false, findings: [...findings, ...(await afterwards(sound, operation))] };
+  } catch (error) {
+    return { failed, named: false, findings: [...findings, `afterwards: ${told(error)}`] };
+  }
+}
+
+function begin(): SweepResult {
+  return { trials: 0, failed: 0, named: 0, findings: [] };
+}
+
+async function tried(result: SweepResult, base: SmallRepository, operation: SweptOperation, placed: PlacedFault[]) {
+  const { failed, named, findings } = await trial(base, operation, placed);
+  result.trials++;
+  if (failed) result.failed++;
+  if (named) result.named++;
+  const where = placed.map(({ method, position, swept }) => `${method} ${position} ${swept.title}`).join(" and ");
+  result.findings.push(...findings.map((finding) => `${operation.title}: ${where}: ${finding}`));
+}
+
+async function prepared(start: SmallRepository, operation: SweptOperation) {
+  const base = copyOf(start);
+  await operation.prepare?.({ primary: base.primary.store, replica: base.replica.store, base, seed: "prepare" });
+  const counts = await cleanRun(base, operation);
+  const places = METHODS.flatMap((method) =>
+    Array.from({ length: counts.get(method) ?? 0 }, (_, position) => ({ method, position })),
+  );
+  return { base, places };
+}
+
+/** One trial for each method, each of its calls and each fault. */
+export async function sweep(start: SmallRepository, operation: SweptOperation): Promise<SweepResult> {
+  const { base, places } = await prepared(start, operation);
+  const result = begin();
+  for (const { method, position } of places)
+    for (const swept of SWEPT_FAULTS[method]) await tried(result, base, operation, [{ method, position, swept }]);
+  return result;
+}
+
+/** Trials of two faults at once, drawn. */
+export async function sweepPairs(
+  start: SmallRepository,
+  operation: SweptOperation,
+  trials: number,
+  random: () => number,
+): Promise<SweepResult> {
+  const { base, places } = await prepared(start, operation);
+  const result = begin();
+  const draw = <T>(from: readonly T[]): T | undefined => from[Math.floor(random() * from.length)];
+  while (result.trials < trials) {
+    const placed = [draw(places), draw(places)].flatMap((place) => {
+      const swept = place && draw(SWEPT_FAULTS[place.method]);
+      return place && swept ? [{ ...place, swept }] : [];
+    });
+    await tried(result, base, operation, placed);
+  }
+  return result;
+}

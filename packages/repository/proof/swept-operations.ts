@@ -1,0 +1,96 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { Repository } from "../src/repository.ts";
+import { pointOf } from "../test/point-trial.ts";
+import { head, tarOf } from "../test/trial.ts";
+import { difference } from "./exact.ts";
+import { makeSmall, openSmall, type SmallRepository } from "./small-repository.ts";
+import { trialSet } from "./trial-set.ts";
+
+/** Where an operation works. The faulty one of the stores stands in its place here. */
+export type Site = { primary: ObjectStore; replica: ObjectStore; base: SmallRepository; seed: string };
+
+export type SweptOperation = {
+  title: string;
+  faultAt: "primary" | "replica";
+  /** What it finds, made on a sound store. */
+  prepare?: (site: Site) => Promise<void>;
+  /** Also run a second time, on a sound store, when it failed or succeeded: it must come out right then. */
+  run: (site: Site) => Promise<void>;
+  /** What must be true afterwards. */
+  verify: (repository: Repository, site: Site) => Promise<string | undefined>;
+};
+
+const NEW = trialSet(77);
+
+async function withRepository<Result>(
+  { primary, seed }: Site,
+  work: (repository: Repository) => Promise<Result>,
+): Promise<Result> {
+  await using repository = await openSmall(primary, seed);
+  return await work(repository);
+}
+
+/** Writes the backup, or finds that an attempt before did. */
+async function backUp(repository: Repository): Promise<void> {
+  await repository.writeBackup(head("new"), tarOf(NEW)).catch((error: unknown) => {
+    if (!(error instanceof StillpointError) || error.code !== "OBJECT_EXISTS") throw error;
+  });
+}
+
+const verifyNew = (repository: Repository) => difference(repository, "new", NEW);
+
+function wrong(what: string): never {
+  throw new Error(what); // never of our own kind, so that the sweep tells it from a loud failure
+}
+
+export const SWEPT_OPERATIONS: readonly SweptOperation[] = [
+  {
+    title: "init",
+    faultAt: "replica",
+    // An attempt that broke off is taken up; one whose last answer was lost is there already.
+    run: async ({ replica, seed }) => {
+      if ((await replica.head("config")) === undefined) await makeSmall(replica, seed);
+    },
+    verify: async (_, { replica }) => {
+      await using repository = await openSmall(replica, "verify");
+      await backUp(repository);
+      return await verifyNew(repository);
+    },
+  },
+  { title: "backup", faultAt: "primary", run: (site) => withRepository(site, backUp), verify: verifyNew },
+  {
+    title: "restore",
+    faultAt: "primary",
+    run: (site) =>
+      withRepository(site, async (repository) => {
+        for (const [id, items] of site.base.sealed) {
+          const differs = await difference(repository, id, items);
+          if (differs !== undefined) wrong(differs);
+        }
+      }),
+    verify: async () => undefined,
+  },
+  {
+    title: "check",
+    faultAt: "primary",
+    run: (site) =>
+      withRepository(site, async (repository) => {
+        await repository.check({ readData: true });
+      }),
+    verify: async () => undefined,
+  },
+  {
+    title: "seal",
+    faultAt: "primary",
+    prepare: (site) => withRepository(site, backUp),
+    run: (site) =>
+      withRepository(site, async (repository) => {
+        await repository.sealPoint(pointOf(50, ["new"]));
+      }),
+    verify: async (repository) => {
+      const point = await repository.point(pointOf(50, ["new"]).pointId);
+      return point === undefined ? "the point is not there" : await verifyNew(repository);
+    },
+  },
+];
