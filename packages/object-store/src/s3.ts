@@ -1,61 +1,57 @@
 import { randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
 import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
 } from "@aws-sdk/client-s3";
-import type { Secret } from "@stillpoint/contracts/secret";
-import { objectExists, objectMissing } from "./object-errors.ts";
+import { agentsFor, closeAgents, type Network } from "./network.ts";
+import { objectCold, objectExists, objectMissing, objectRetained, storeUnsupported } from "./object-errors.ts";
 import { assertObjectName } from "./object-name.ts";
-import { bodyParts, type ObjectInfo, type ObjectStore } from "./object-store.ts";
+import {
+  bodyLength,
+  bodyParts,
+  type ObjectBody,
+  type ObjectInfo,
+  type ObjectStore,
+  type PutOptions,
+} from "./object-store.ts";
+import { readBody } from "./read-body.ts";
+import { crc32Of, md5Of } from "./s3-checksum.ts";
+import { s3Classes, s3ClassName, storageClassOfS3 } from "./s3-classes.ts";
+import { type S3Access, s3Client } from "./s3-client.ts";
 import { fromS3, statusOf } from "./s3-errors.ts";
+import { type S3LockMode, s3Locks } from "./s3-locks.ts";
+import { s3Place } from "./s3-place.ts";
 
-export type S3Options = {
+export type S3Options = S3Access & {
   bucket: string;
   /** `""`, or components that end in `/`. */
   prefix: string;
-  region: string;
-  /** A server of one's own; absent: AWS. */
-  endpoint?: string | undefined;
-  accessKeyId: Secret;
-  secretAccessKey: Secret;
-  sessionToken?: Secret | undefined;
+  network?: Network | undefined;
+  lockMode?: S3LockMode | undefined;
   /** Names in one page of a listing. Default: as many as the server gives, 1 000. */
   keysPerPage?: number;
 };
 
-function client(options: S3Options): S3Client {
-  return new S3Client({
-    region: options.region,
-    credentials: {
-      accessKeyId: options.accessKeyId.reveal(),
-      secretAccessKey: options.secretAccessKey.reveal(),
-      ...(options.sessionToken === undefined ? {} : { sessionToken: options.sessionToken.reveal() }),
-    },
-    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint, forcePathStyle: true }),
-    // Retrying is the business of the retry wrapper, for every storage alike.
-    maxAttempts: 1,
-    // Every byte is authenticated by the repository; servers other than AWS's refuse the newer checksums.
-    requestChecksumCalculation: "WHEN_REQUIRED",
-    responseChecksumValidation: "WHEN_REQUIRED",
-  });
-}
-
 /** Any S3 that knows version 4 signatures and ListObjectsV2. */
 export function s3Store(options: S3Options): ObjectStore {
-  const s3 = client(options);
-  const Bucket = options.bucket;
-  const keyOf = (name: string) => options.prefix + name;
-  const where = (name: string) => `s3://${Bucket}/${keyOf(name)}`;
+  const agents = agentsFor(options.network);
+  const s3 = s3Client(options, agents);
+  const lockMode = options.lockMode ?? "COMPLIANCE";
+  const overTls = options.endpoint === undefined || options.endpoint.startsWith("https:");
+  const place = s3Place(options.bucket, options.prefix);
+  const { Bucket, keyOf, where } = place;
+  const { deleteVersions, ...locks } = s3Locks(s3, place, lockMode);
   const abort = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { abortSignal: signal });
 
-  const found = (name: string, size: number | undefined, modified: Date | undefined): ObjectInfo => ({
+  const found = (name: string, size = 0, modified?: Date, storageClass?: string): ObjectInfo => ({
     name,
-    size: size ?? 0,
+    size,
     modifiedMs: modified?.getTime() ?? 0,
+    storageClass: storageClassOfS3(storageClass),
   });
 
   /** Servers answer a HEAD without a body, so a missing bucket and a missing key look alike: a list tells them apart. */
@@ -67,7 +63,7 @@ export function s3Store(options: S3Options): ObjectStore {
     assertObjectName(name);
     try {
       const answer = await s3.send(new HeadObjectCommand({ Bucket, Key: keyOf(name) }), abort(signal));
-      return found(name, answer.ContentLength, answer.LastModified);
+      return found(name, answer.ContentLength, answer.LastModified, answer.StorageClass);
     } catch (error) {
       if (statusOf(error) !== 404) throw fromS3(error, "Cannot look at an object", where(name));
       await assertBucket(signal).catch((failure: unknown) => {
@@ -77,19 +73,35 @@ export function s3Store(options: S3Options): ObjectStore {
     }
   }
 
-  async function putRaw(name: string, body: Uint8Array, ifAbsent: boolean, signal?: AbortSignal): Promise<void> {
+  async function putRaw(name: string, body: ObjectBody, { ifAbsent, ...rest }: PutOptions): Promise<void> {
+    const parts = bodyParts(body);
+    const { retainUntilMs, storageClass, signal } = rest;
     const command = new PutObjectCommand({
       Bucket,
       Key: keyOf(name),
-      Body: body,
-      ContentLength: body.length,
-      ...(ifAbsent ? { IfNoneMatch: "*" } : {}),
+      // A stream of the parts as they are: nothing is joined, and no hash of the whole goes into the signature.
+      Body: Readable.from(parts),
+      ContentLength: bodyLength(body),
+      ...(overTls || retainUntilMs !== undefined ? {} : { ChecksumCRC32: crc32Of(parts) }),
+      ...(ifAbsent === true ? { IfNoneMatch: "*" } : {}),
+      ...(storageClass === undefined ? {} : { StorageClass: s3ClassName(storageClass) }),
+      ...(retainUntilMs === undefined
+        ? {}
+        : {
+            ContentMD5: md5Of(parts),
+            ObjectLockMode: lockMode,
+            ObjectLockRetainUntilDate: new Date(Math.ceil(retainUntilMs / 1000) * 1000),
+          }),
     });
     try {
       await s3.send(command, abort(signal));
     } catch (error) {
       // 412: the name is taken. 409 with a condition: another writer of the same name is under way, and this one lost.
       if (ifAbsent && (statusOf(error) === 412 || statusOf(error) === 409)) throw objectExists(name);
+      if (retainUntilMs !== undefined && statusOf(error) === 400)
+        throw storeUnsupported(where(name), "it was refused with its lock", "make a bucket with object lock");
+      if (error instanceof Error && error.name === "InvalidStorageClass")
+        throw storeUnsupported(where(name), `the server has no class ${storageClass}`);
       throw fromS3(error, "Cannot write an object", where(name));
     }
   }
@@ -98,9 +110,9 @@ export function s3Store(options: S3Options): ObjectStore {
   /** Some servers ignore the condition and overwrite: only trying it shows which. */
   async function probeConditionalCreate(signal?: AbortSignal): Promise<boolean> {
     const name = `probe-${randomUUID()}`;
-    await putRaw(name, Uint8Array.of(1), true, signal);
+    await putRaw(name, Uint8Array.of(1), { ifAbsent: true, signal });
     try {
-      await putRaw(name, Uint8Array.of(2), true, signal);
+      await putRaw(name, Uint8Array.of(2), { ifAbsent: true, signal });
       return false;
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "OBJECT_EXISTS") return true;
@@ -120,15 +132,15 @@ export function s3Store(options: S3Options): ObjectStore {
   return {
     url: where("").replace(/\/$/, ""),
     head,
+    locks,
+    classes: s3Classes(s3, place, locks.available),
     createsAtomically,
-    async put(name, body, { ifAbsent = false, signal } = {}) {
+    async put(name, body, options = {}) {
       assertObjectName(name);
-      const parts = bodyParts(body);
-      const [only] = parts;
-      const whole = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
+      const { ifAbsent = false, signal } = options;
       if (ifAbsent && !(await createsAtomically(signal)) && (await head(name, signal)) !== undefined)
         throw objectExists(name);
-      await putRaw(name, whole, ifAbsent, signal);
+      await putRaw(name, body, options);
     },
     async get(name, range, signal) {
       assertObjectName(name);
@@ -137,11 +149,14 @@ export function s3Store(options: S3Options): ObjectStore {
       try {
         const command = new GetObjectCommand({ Bucket, Key: keyOf(name), ...(Range === undefined ? {} : { Range }) });
         const answer = await s3.send(command, abort(signal));
-        return (await answer.Body?.transformToByteArray()) ?? new Uint8Array(0);
+        if (!(answer.Body instanceof Readable)) throw new Error("the answer has no body");
+        return await readBody(answer.Body, answer.ContentLength ?? 0);
       } catch (error) {
         // The range begins behind the end: nothing is there, as in every other storage.
         if (statusOf(error) === 416) return new Uint8Array(0);
         if (error instanceof Error && error.name === "NoSuchKey") throw objectMissing(name);
+        if (error instanceof Error && error.name === "InvalidObjectState")
+          throw objectCold(where(name), "it is in an archive class", error);
         throw fromS3(error, "Cannot read an object", where(name));
       }
     },
@@ -158,17 +173,21 @@ export function s3Store(options: S3Options): ObjectStore {
         const page = await s3.send(command, abort(signal)).catch((error: unknown) => {
           throw fromS3(error, "Cannot list objects", where(prefix));
         });
-        for (const { Key, Size, LastModified } of page.Contents ?? [])
-          if (Key !== undefined) yield found(Key.slice(options.prefix.length), Size, LastModified);
+        for (const { Key, Size, LastModified, StorageClass } of page.Contents ?? [])
+          if (Key !== undefined) yield found(Key.slice(options.prefix.length), Size, LastModified, StorageClass);
         token = page.IsTruncated ? page.NextContinuationToken : undefined;
       } while (token !== undefined);
     },
     async delete(name, signal) {
       assertObjectName(name);
+      if (await locks.available(signal)) return deleteVersions(name, signal);
       try {
         await s3.send(new DeleteObjectCommand({ Bucket, Key: keyOf(name) }), abort(signal));
       } catch (error) {
         if (error instanceof Error && error.name === "NoSuchKey") return;
+        // Credentials that may not even look are told by the look itself.
+        if (error instanceof Error && error.name === "AccessDenied" && (await head(name, signal)) !== undefined)
+          throw objectRetained(where(name), "the server refuses to delete it: a policy denies it", error);
         throw fromS3(error, "Cannot delete an object", where(name));
       }
     },
@@ -197,6 +216,7 @@ export function s3Store(options: S3Options): ObjectStore {
     },
     async [Symbol.asyncDispose]() {
       s3.destroy();
+      closeAgents(agents);
     },
   };
 }

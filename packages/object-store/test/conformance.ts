@@ -37,10 +37,14 @@ export function conformsTo(title: string, start: () => Promise<StoreUnderTest>):
       await tested.end();
     });
 
-    it("gives back exactly the bytes of the parts, joined", async () => {
+    it("gives back exactly the bytes of the parts, joined, in memory that is the caller's own", async () => {
       const parts = [randomBytes(70_000), new Uint8Array(0), randomBytes(1), randomBytes(3_000_000)];
       await store.put("bytes/parts", parts);
-      expect(Buffer.concat(parts).equals(await store.get("bytes/parts"))).toBe(true);
+      const got = await store.get("bytes/parts");
+      expect(Buffer.concat(parts).equals(got)).toBe(true);
+      // A worker is handed the memory, so that it must be this object's alone.
+      expect(got.buffer.byteLength).toBe(got.length);
+      expect((await store.get("bytes/parts", { offset: 70_000, length: 9 })).buffer.byteLength).toBe(9);
     });
 
     it("keeps an object without bytes", async () => {
@@ -98,12 +102,53 @@ export function conformsTo(title: string, start: () => Promise<StoreUnderTest>):
       }
     });
 
-    it("goes on behind a name, and over more than one page", async () => {
-      const names = Array.from({ length: 130 }, (_, i) => `page/${String(i).padStart(4, "0")}`);
+    it("goes on behind a name that is there or was, and over more than the 1 000 names of a page", async () => {
+      const names = Array.from({ length: 1_030 }, (_, i) => `page/${String(i).padStart(4, "0")}`);
       for (let at = 0; at < names.length; at += 50)
         await Promise.all(names.slice(at, at + 50).map((name) => store.put(name, text("x"))));
       expect(await collect(store.list("page/"))).toEqual(names);
       expect(await collect(store.list("page/", { after: "page/0100" }))).toEqual(names.slice(101));
+      expect(await collect(store.list("page/", { after: "page/0100x" }))).toEqual(names.slice(101));
+      expect(await collect(store.list("page/", { after: "page/1029" }))).toEqual([]);
+    });
+
+    it("takes every name that is one, and keeps those apart that differ in little", async () => {
+      const names = ["odd/%41", "odd/A+B", "odd/a~b", "odd/a=b"];
+      for (const name of names) expect(await codeOf(store.put(name, text("x")))).toBe("INVALID_REQUEST");
+      const kept = [
+        "odd/A",
+        "odd/a",
+        "odd/a.b",
+        "odd/a.b.c",
+        "odd/a..b",
+        "odd/-",
+        "odd/_",
+        "odd/0",
+        `odd/${"x".repeat(200)}`,
+      ];
+      for (const name of kept) await store.put(name, text(name));
+      expect(await collect(store.list("odd/"))).toEqual(kept.toSorted());
+      for (const name of kept) expect(Buffer.from(await store.get(name)).toString()).toBe(name);
+    });
+
+    it("tells the time by the clock that stamps its objects", async () => {
+      const before = await store.now();
+      await store.put("clock", text("x"));
+      const after = await store.now();
+      const stamped = (await store.head("clock"))?.modifiedMs ?? Number.NaN;
+      // Some tell whole seconds, and a server may write its Date once a second for all its answers.
+      expect(stamped).toBeGreaterThan(before - 2000);
+      expect(stamped).toBeLessThan(after + 2000);
+    });
+
+    it("refuses a lock and a class that it does not have, and stores nothing then", async () => {
+      if (store.locks === undefined)
+        expect(await codeOf(store.put("refused", text("x"), { retainUntilMs: 1 }))).toBe("STORE_UNSUPPORTED");
+      if (store.classes === undefined)
+        expect(await codeOf(store.put("refused", text("x"), { storageClass: "archive" }))).toBe("STORE_UNSUPPORTED");
+      expect(await store.head("refused")).toBeUndefined();
+      await store.put("standard", text("x"), { storageClass: "standard" });
+      expect((await store.head("standard"))?.storageClass ?? "standard").toBe("standard");
     });
 
     it("does not list what is deleted, and deleting twice is no error", async () => {

@@ -7,6 +7,7 @@ import type { ObjectStore } from "../src/object-store.ts";
 import { openObjectStore } from "../src/open-object-store.ts";
 import { s3Store } from "../src/s3.ts";
 import { codeOf, conformsTo } from "./conformance.ts";
+import { calls } from "./every-call.ts";
 
 type Bucket = Awaited<ReturnType<typeof ownBucket>>;
 
@@ -17,7 +18,6 @@ function storeIn(
   return s3Store({
     bucket: changed.bucket ?? facts.bucket,
     prefix: "some/prefix/",
-    keysPerPage: 50,
     region: facts.region,
     endpoint: changed.endpoint ?? facts.endpoint,
     accessKeyId: new Secret(facts.accessKeyId),
@@ -26,18 +26,6 @@ function storeIn(
 }
 
 conformsTo("S3", async () => ({ store: storeIn(await ownBucket()), end: async () => undefined }));
-
-/** Every call that a storage has. */
-function calls(store: ObjectStore): (() => Promise<unknown>)[] {
-  return [
-    () => store.put("a", Buffer.from("x")),
-    () => store.put("a", Buffer.from("x"), { ifAbsent: true }),
-    () => store.get("a"),
-    () => store.head("a"),
-    () => Array.fromAsync(store.list("")),
-    () => store.now(),
-  ];
-}
 
 describe("S3", () => {
   it("whose bucket does not exist says so, at every call", async () => {

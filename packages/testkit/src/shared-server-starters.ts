@@ -1,3 +1,7 @@
+import { ensureAzurite } from "@stillpoint/parts/azurite-part";
+import { startAzurite } from "@stillpoint/parts/azurite-server";
+import { ensureFakeGcs } from "@stillpoint/parts/fake-gcs-part";
+import { startFakeGcs } from "@stillpoint/parts/fake-gcs-server";
 import { ensureNeo4j } from "@stillpoint/parts/neo4j-part";
 import { startNeo4j } from "@stillpoint/parts/neo4j-server";
 import type { PartOptions } from "@stillpoint/parts/part-options";
@@ -16,6 +20,8 @@ export const starters: Readonly<Record<string, (dir: string) => Promise<Started>
   postgres: async (dir) => withFacts(await startPostgres({ part: await ensurePostgres(parts), dir })),
   neo4j: async (dir) => withFacts(await startNeo4j({ part: await ensureNeo4j(parts), dir })),
   s3: async (dir) => withFacts(await startVersitygw({ part: await ensureVersitygw(parts), dir })),
+  azure: async (dir) => withFacts(await startAzurite({ part: await ensureAzurite(parts), dir })),
+  gcs: async (dir) => withFacts(await startFakeGcs({ part: await ensureFakeGcs(parts), dir })),
   "qdrant-double": async (dir) =>
     withFacts(await startQdrant({ part: await ensureQdrantDouble(parts, QDRANT_DOUBLE_DIRECTORY), dir })),
 };

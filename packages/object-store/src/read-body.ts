@@ -1,0 +1,21 @@
+import { Buffer } from "node:buffer";
+import { finished, type Readable } from "node:stream";
+
+/** A body whose length is told, in one buffer of exactly that size: nothing is joined at its end. */
+export function readBody(stream: Readable, length: number): Promise<Uint8Array> {
+  // Not from the pool: the reader may hand the memory on to another thread.
+  const buffer = Buffer.allocUnsafeSlow(length);
+  let filled = 0;
+  return new Promise((resolve, reject) => {
+    stream.on("data", (chunk: Uint8Array) => {
+      if (filled + chunk.length > length) stream.destroy(new Error(`more than the ${length} bytes that were told`));
+      else buffer.set(chunk, filled);
+      filled += chunk.length;
+    });
+    finished(stream, (error) => {
+      if (error) reject(error);
+      else if (filled !== length) reject(new Error(`the answer broke off at byte ${filled} of ${length}`));
+      else resolve(buffer);
+    });
+  });
+}

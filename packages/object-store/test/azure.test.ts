@@ -1,0 +1,77 @@
+import { randomBytes } from "node:crypto";
+import { ContainerClient, StorageSharedKeyCredential } from "@azure/storage-blob";
+import { Secret } from "@stillpoint/contracts/secret";
+import { freePort } from "@stillpoint/parts/free-port";
+import { type SharedAzure, sharedAzure } from "@stillpoint/testkit/azure";
+import { describe, expect, it } from "vitest";
+import { azureStore } from "../src/azure.ts";
+import { openObjectStore } from "../src/open-object-store.ts";
+import { codeOf, conformsTo } from "./conformance.ts";
+import { calls } from "./every-call.ts";
+
+type Place = SharedAzure & { container: string };
+
+async function ownContainer(): Promise<Place> {
+  const place = await sharedAzure();
+  const credential = new StorageSharedKeyCredential(place.account, place.accountKey);
+  await new ContainerClient(`${place.endpoint}/${place.container}`, credential).create();
+  return place;
+}
+function storeIn(place: Place, accountKey = place.accountKey) {
+  const { account, container, endpoint } = place;
+  const credentials = { accountKey: new Secret(accountKey) };
+  return azureStore({ account, container, endpoint, credentials, prefix: "some/prefix/", namesPerPage: 400 });
+}
+
+conformsTo("Azure Blob", async () => ({ store: storeIn(await ownContainer()), end: async () => undefined }));
+
+describe("Azure Blob", () => {
+  it("whose container does not exist says so, at every call", async () => {
+    await using store = storeIn(await sharedAzure());
+    for (const call of calls(store)) expect(await codeOf(call())).toBe("BUCKET_MISSING");
+  });
+
+  it("that refuses our credentials says so at every call, and shows no secret", async () => {
+    const key = randomBytes(64).toString("base64");
+    await using store = storeIn(await ownContainer(), key);
+    for (const call of calls(store)) {
+      expect(await codeOf(call())).toBe("STORE_DENIED");
+      await expect(call()).rejects.not.toThrow(key);
+    }
+  });
+
+  it("that cannot be reached says so, and that trying again may help", async () => {
+    const endpoint = `http://127.0.0.1:${await freePort()}/stillpoint`;
+    await using store = storeIn({ ...(await sharedAzure()), endpoint });
+    for (const call of calls(store))
+      await expect(call()).rejects.toMatchObject({ code: "STORE_UNREACHABLE", retry: "backoff" });
+  });
+
+  it("gives an object of the archive tier only after a thaw, and moves objects between tiers", async () => {
+    await using store = storeIn(await ownContainer());
+    const { classes } = store;
+    if (classes === undefined) throw new Error("no classes");
+    await store.put("a", Buffer.from("x"), { storageClass: "infrequent" });
+    expect((await store.head("a"))?.storageClass).toBe("infrequent");
+    await classes.move("a", "deep-archive");
+    expect((await Array.fromAsync(store.list("")))[0]?.storageClass).toBe("deep-archive");
+    expect(await classes.thawState("a")).toBe("cold");
+    expect(await codeOf(store.get("a"))).toBe("OBJECT_COLD");
+    await classes.thaw("a", 1);
+    await classes.thaw("a", 1);
+    // Azurite thaws at once.
+    expect(await classes.thawState("a")).toBe("readable");
+    expect((await store.get("a")).length).toBe(1);
+    expect(await codeOf(classes.thawState("missing"))).toBe("OBJECT_MISSING");
+  });
+
+  it("is opened by its URL, with credentials from the environment", async () => {
+    const { account, accountKey, container, endpoint } = await ownContainer();
+    const url = `azure://${container}/of/mine?endpoint=${encodeURIComponent(endpoint)}`;
+    const environment = { AZURE_STORAGE_ACCOUNT: account, AZURE_STORAGE_KEY: accountKey };
+    await using store = await openObjectStore(url, { environment });
+    await store.put("a/b", Buffer.from("x"));
+    expect((await store.get("a/b")).length).toBe(1);
+    expect(store.url).toBe(`azure://${container}/of/mine`);
+  });
+});
