@@ -46,6 +46,10 @@ def too_new(name, version):
     return Problem(f"{name} is of format version {version}, and this program knows version {VERSION}: use a newer one")
 
 
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
 # --- Keys and seals ---------------------------------------------------------------------------------------------------
 
 def derive(key, salt, label, length=32):
@@ -135,66 +139,72 @@ class Repository:
             raise too_new("config", config.get("version"))
         if config.get("format") != "stillpoint-repository":
             raise damaged("config", "it is not of a repository")
-        epochs = [(name, data, two_lines(name, data)[1]) for name in self.names("epochs") if (data := self.read(name))]
-        if not epochs:
-            raise damaged("epochs/", "there is none")
-        for name, _, epoch in epochs:
+        self.repository_id = config["repositoryId"]
+        names = self.names("epochs")
+        if not names or names != [f"epochs/{n:08d}" for n in range(1, len(names) + 1)]:
+            raise damaged("epochs/", "it has not every epoch from the first to the newest")
+        # From the newest epoch, whose repository key a slot holds, back to the first: each holds the key before it, and
+        # pins what was there when it began, for who has had an old key can make MACs with it.
+        name_of_key, key, pinned = None, None, {}
+        self.epoch_keys, self.trusted = {}, set()
+        for number, name in reversed(list(enumerate(names, 1))):
+            data = self.read(name)
+            _, epoch, _ = two_lines(name, data)
             if epoch.get("version") != VERSION:
                 raise too_new(name, epoch.get("version"))
-            if name != f"epochs/{epoch['epoch']:08d}":
-                raise damaged(name, "it is another epoch")
-        self.repository_id = config["repositoryId"]
-        newest = epochs[-1][2]["master"]
-        masters = {newest: self._open_slot(newest, passphrase)}
-        # From the newest epoch back: an epoch may hold, sealed under its own repository key, the one before it. Each
-        # epoch is believed only when its MAC fits under the repository key that it names.
-        self.epoch_keys, self.trusted = {}, set()
-        for name, data, epoch in reversed(epochs):
-            master = masters.get(epoch["master"])
-            if master is None:
-                raise damaged(name, f"no later epoch holds its repository key {epoch['master']}")
-            self._check_mac(master, name, data)
-            self.epoch_keys[epoch["epoch"]] = derive(master, bytes.fromhex(epoch["salt"]), "stillpoint/1/epoch")
+            if key is None:
+                name_of_key, key = epoch["master"], self._open_slot(epoch["master"], passphrase)
+            if epoch["master"] != name_of_key or epoch["epoch"] != number:
+                raise damaged(name, "it is another epoch, or of another repository key")
+            self._check_mac(key, name, data)
+            if pinned.get("epoch", sha256(data)) != sha256(data):
+                raise damaged(name, "it is not what it was when the next epoch began")
+            if pinned.get("config", sha256(config_bytes)) != sha256(config_bytes):
+                raise damaged("config", f"it is not what it was when epoch {number + 1} began")
+            self.epoch_keys[number] = derive(key, bytes.fromhex(epoch["salt"]), "stillpoint/1/epoch")
             self.trusted.add(epoch["signingKey"])
-            if previous := epoch.get("previous"):
-                masters[previous["master"]] = self._previous(name, master, epoch, previous)
-        if config["master"] not in masters:
-            raise damaged("config", f"no epoch holds its repository key {config['master']}")
-        self._check_mac(masters[config["master"]], "config", config_bytes)
+            if number > 1:
+                pinned, old = epoch["previous"], bytes.fromhex(epoch["previous"]["master"])
+                sealing = derive(key, bytes.fromhex(name_of_key), "stillpoint/1/previous")
+                name_of_key, key = old.hex(), open_seal(sealing, 0, old, base64.b64decode(pinned["sealed"]))
+                if key is None:
+                    raise damaged(name, "the repository key before it does not open")
+        if config["master"] != name_of_key:
+            raise damaged("config", "it is of another repository key")
+        self._check_mac(key, "config", config_bytes)
 
     def _open_slot(self, master, passphrase):
-        others = []
+        """The repository key named `master`, from the first slot that the passphrase opens."""
+        others, stretched = [], {}
         for name in self.names("keys"):
-            line, slot, sealed = two_lines(name, self.read(name))
-            if slot.get("version") != VERSION:
-                raise too_new(name, slot.get("version"))
-            if slot.get("master") != master:
-                continue  # of an attempt that broke off, or of a repository key before this one
-            if slot.get("method") != "passphrase" or slot.get("type") != "opener":
-                others.append(f"{slot.get('method')} ({slot.get('type')})")
-                continue
-            cost = slot["scrypt"]
-            if not (cost["n"] <= 1 << 22 and cost["r"] <= 64 and cost["p"] <= 16):
-                raise damaged(name, "it asks for more work than any slot needs")
-            key = hashlib.scrypt(passphrase, salt=bytes.fromhex(cost["salt"]), n=cost["n"], r=cost["r"], p=cost["p"],
-                                 maxmem=256 * cost["n"] * cost["r"], dklen=32)
-            if opened := open_seal(key, 0, line, base64.b64decode(sealed)):
-                return opened
-        hint = f" It has other slots, which only the product opens: {', '.join(others)}." if others else ""
+            try:
+                line, slot, second = two_lines(name, self.read(name))
+                if slot["version"] != VERSION or slot["method"] != "passphrase":
+                    others.append(f"{slot['method']} ({slot['type']})")
+                elif slot["master"] == master and name == f"keys/{slot['slot']}":
+                    cost, sealed = slot["scrypt"], base64.b64decode(second)
+                    if 128 * cost["n"] * cost["r"] * cost["p"] > 1 << 30:
+                        raise damaged(name, "it asks for more than 1 GiB")
+                    if str(cost) not in stretched:  # slots share a salt, so that a wrong passphrase costs once
+                        stretched[str(cost)] = hashlib.scrypt(
+                            passphrase, salt=bytes.fromhex(cost["salt"]), n=cost["n"], r=cost["r"], p=cost["p"],
+                            maxmem=(1 << 30) + (1 << 26), dklen=32)
+                    slot_key = derive(stretched[str(cost)], bytes.fromhex(slot["slot"]), "stillpoint/1/slot/passphrase")
+                    opened = open_seal(slot_key, 0, line, sealed[:48])
+                    if opened and hmac.compare_digest(self._mac(opened, name, line + b"\n" + sealed[:48]), sealed[48:]):
+                        return opened
+            except (Problem, KeyError, TypeError, ValueError) as error:  # one bad slot keeps no other from opening
+                print(f"restore.py: passed over {name}: {error}", file=sys.stderr)
+        hint = f" It has slots that only the product opens: {', '.join(others)}." if others else ""
         raise Problem(f"this passphrase opens none of the key slots in {self.root}.{hint}")
 
-    def _previous(self, name, master, epoch, previous):
-        aad = f"{name}\n{previous['master']}".encode()
-        opened = open_seal(derive(master, bytes.fromhex(epoch["salt"]), "stillpoint/1/previous"), 0, aad,
-                           base64.b64decode(previous["sealed"]))
-        if opened is None:
-            raise damaged(name, "the repository key before it does not open")
-        return opened
+    def _mac(self, key, name, data):
+        return hmac.digest(derive(key, self.repository_id.encode(), "stillpoint/1/mac"), name.encode() + b"\n" + data,
+                           "sha256")
 
-    def _check_mac(self, master, name, data):
+    def _check_mac(self, key, name, data):
         line, _, mac = two_lines(name, data)
-        key = derive(master, self.repository_id.encode(), "stillpoint/1/mac")
-        if not hmac.compare_digest(hmac.digest(key, name.encode() + b"\n" + line, "sha256").hex(), mac):
+        if not hmac.compare_digest(self._mac(key, name, line).hex(), mac):
             raise damaged(name, "it is not what the repository's key signed")
 
     # --- Sealed objects
@@ -250,7 +260,7 @@ class Repository:
         table.execute("create table packs (id text primary key, epoch int, length int)")
         table.execute("create table chunks (name blob, type int, offset int, length int, position int, pack text)")
         for name in self.names("index"):
-            if hashlib.sha256(self.read(name)).hexdigest() != name.split("/")[1]:
+            if sha256(self.read(name)) != name.split("/")[1]:
                 raise damaged(name, "its name is not the hash of its bytes")
             self._add_index(name, self.open("index", name, bound=""))
         table.execute("create index chunks_by_name on chunks (name)")
@@ -334,10 +344,10 @@ class Repository:
 
     # --- Trees
 
-    def tree(self, backup, sha256=None):
+    def tree(self, backup, expected=None):
         """The entries (dict) of a backup in order, each followed by its extents (chunk name, offset, length)."""
         name = f"backups/{backup}"
-        if sha256 not in (None, hashlib.sha256(self.read(name)).hexdigest()):
+        if expected not in (None, sha256(self.read(name))):
             raise damaged(name, "it is not the manifest that the point was made of")
         manifest = self.document("backups", name)
         checksum, size = hashlib.sha256(), 0
@@ -704,16 +714,16 @@ def show(repository, args):
     if args.files:
         repository.load_index()
         for source, _, _, backups in sources:
-            for backup, sha256 in backups:
-                for entry in (item for item in repository.tree(backup, sha256) if isinstance(item, dict)):
+            for backup, expected in backups:
+                for entry in (item for item in repository.tree(backup, expected) if isinstance(item, dict)):
                     print(source, backup, entry["type"], entry.get("size", "-"), entry["path"])
 
 
-def survey(repository, backup, sha256, path):
+def survey(repository, backup, expected, path):
     """Reads a tree to its end and looks that everything in it is there, before anything is written. Bytes and entries."""
     where, total, left, count, known = f"backups/{backup}", 0, 0, 0, set()
     entry = {"path": "its tree"}
-    for item in narrowed(repository.tree(backup, sha256), path):
+    for item in narrowed(repository.tree(backup, expected), path):
         if isinstance(item, tuple):
             if item[0] not in known:
                 repository.assert_there(where, item[0])
@@ -760,9 +770,9 @@ def restore(repository, args):
             if "/" in plain_path(source):
                 raise Problem(f"refused the source's name {source!r}")
             into = Destination(str(making / source), os.geteuid() == 0 and not args.no_owners)
-            for backup, sha256 in backups:
+            for backup, expected in backups:
                 def items():
-                    for item in narrowed(repository.tree(backup, sha256), path):
+                    for item in narrowed(repository.tree(backup, expected), path):
                         if isinstance(item, dict):  # torn says that the body before it changed while it was read
                             torn[f"{source}/{item['path']}"] = item["type"] == "torn"
                         yield item
