@@ -5,6 +5,7 @@ import type { ChunkIndex } from "./index/chunk-index.ts";
 import type { indexLoader } from "./index/load-index.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
 import type { WorkerPool } from "./workers/worker-pool.ts";
+import type { newestBackups } from "./write/find-parent.ts";
 import type { slabPool } from "./write/slabs.ts";
 import type { uploadQueue } from "./write/upload-queue.ts";
 
@@ -23,6 +24,7 @@ export type RepositoryContext = {
   slabs: ReturnType<typeof slabPool>;
   /** What was deleted, undeleted, released, promoted, tagged. */
   changes: ChangeLog;
+  newest: ReturnType<typeof newestBackups>;
   random: (length: number) => Uint8Array;
   now: () => number;
 };

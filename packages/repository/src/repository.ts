@@ -26,6 +26,7 @@ import { type Replicas, replicasOf } from "./replicas/replicas.ts";
 import type { RepositoryContext } from "./repository-context.ts";
 import { inlinePool } from "./workers/inline-pool.ts";
 import { type StageCpu, type WorkerPool, workerPool } from "./workers/worker-pool.ts";
+import { newestBackups } from "./write/find-parent.ts";
 import { slabPool } from "./write/slabs.ts";
 import { uploadQueue } from "./write/upload-queue.ts";
 import { type BackupHead, type WriteOptions, writeBackup } from "./write/write-backup.ts";
@@ -149,6 +150,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     loader,
     pool,
     uploads: uploadQueue(UPLOADS_AT_ONCE),
+    newest: newestBackups(),
     slabs: slabPool(2 * threads + SLABS_MORE),
     changes: changeLog({ store, ring, random, now }),
     random,

@@ -2,14 +2,14 @@ import type { Chunking } from "../format/documents.ts";
 import { gearMasks } from "./gear.ts";
 
 /** How a body is cut. `bundle`: small files, several in one chunk. */
-export const CUT = { page: 0, content: 1, bundle: 2 } as const;
+export const CUT = { content: 1, bundle: 2 } as const;
 export type Cut = (typeof CUT)[keyof typeof CUT];
 
 /**
- * A run of bytes of one file, as it lies in the stream of all bodies. `unit` is the length of a page block. A bundled
- * file's end is a place where a chunk may end; the others always begin and end a chunk.
+ * A run of bytes of one file, as it lies in the stream of all bodies. A bundled file's end is a place where a chunk may end;
+ * the others always begin and end a chunk.
  */
-export type Piece = { cut: Cut; length: number; unit: number; begins: boolean; ends: boolean };
+export type Piece = { cut: Cut; length: number; begins: boolean; ends: boolean };
 
 /** Where the cutter stands between two buffers. */
 export type CutterState = {
@@ -73,15 +73,6 @@ export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
     }
   }
 
-  function cutPages(length: number, unit: number, state: CutterState, lengths: number[]): void {
-    for (let left = length; left > 0; ) {
-      const taken = Math.min(left, unit - state.open);
-      state.open += taken;
-      left -= taken;
-      if (state.open === unit) close(state, lengths);
-    }
-  }
-
   function lookInBundle(bytes: Uint8Array, from: number, to: number, state: CutterState): void {
     state.open += to - from;
     if (!state.found) {
@@ -108,7 +99,6 @@ export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
         if (piece.begins && !joins) close(state, lengths);
         state.cut = piece.cut;
         if (piece.cut === CUT.content) cutContent(bytes, from, to, state, lengths);
-        else if (piece.cut === CUT.page) cutPages(piece.length, piece.unit, state, lengths);
         else lookInBundle(bytes, from, to, state);
         if (piece.ends) {
           state.files++;

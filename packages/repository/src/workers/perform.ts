@@ -5,6 +5,8 @@ import type { ChunkType } from "../format/chunk-type.ts";
 import { pack, unpack } from "../format/codec.ts";
 import { packPieceAad } from "../format/pack-piece.ts";
 import * as aead from "../keys/aead.ts";
+import { findChangedPages } from "./find-changed-pages.ts";
+import { readFiles } from "./read-files.ts";
 import type {
   CutResult,
   CutTask,
@@ -12,6 +14,8 @@ import type {
   NameTask,
   OpenResult,
   OpenTask,
+  PagesResult,
+  PagesTask,
   ResultOf,
   SealResult,
   SealTask,
@@ -42,6 +46,12 @@ function nameOf({ nameKeys }: WorkerSetup, bytes: Uint8Array, epoch: number, typ
   const keys = nameKeys.get(epoch);
   if (keys === undefined) throw new Error(`epoch ${epoch} is not known`);
   return chunkName(keys, type, bytes);
+}
+
+function pages({ nameKeys }: WorkerSetup, task: PagesTask): PagesResult {
+  const keys = nameKeys.get(task.epoch);
+  if (keys === undefined) throw new Error(`epoch ${task.epoch} is not known`);
+  return findChangedPages(keys, task);
 }
 
 function name(setup: WorkerSetup, { slab, spans, epoch, type }: NameTask): NameResult {
@@ -128,6 +138,8 @@ export function performer(setup: WorkerSetup): (task: Task) => { result: ResultO
   const perform = (task: Task): ResultOf<Task> => {
     if (task.task === "cut") return cut(cutting, task);
     if (task.task === "name") return name(setup, task);
+    if (task.task === "pages") return pages(setup, task);
+    if (task.task === "read") return readFiles(task);
     if (task.task === "seal") return seal(task);
     return open(setup, task);
   };

@@ -62,14 +62,54 @@ export type OpenTask = {
 /** The plain bytes of each chunk, or why it is damaged. */
 export type OpenResult = { chunks: (Uint8Array<ArrayBuffer> | string)[] };
 
-export type Task = CutTask | NameTask | SealTask | OpenTask;
+/**
+ * `pages`: finds which pages of a group changed, and names what is to be stored of it: its blocks, or a chunk of the pages that
+ * changed.
+ */
+export type PagesTask = {
+  task: "pages";
+  slab: SharedArrayBuffer;
+  start: number;
+  length: number;
+  type: ChunkType;
+  pageBytes: number;
+  blockBytes: number;
+  epoch: number;
+  /** The hashes of these pages as they were, SHORT_HASH_LENGTH bytes each; zeros where a page was not there. */
+  before?: Uint8Array;
+  /** Bytes of changed pages at most; past them the blocks are stored whole. */
+  deltaMost?: number;
+};
+export type PagesResult = {
+  /** SHORT_HASH_LENGTH bytes for each page. */
+  hashes: Uint8Array<ArrayBuffer>;
+  /** Numbers of the pages that changed, in order; absent where the blocks are to be stored whole. */
+  changed?: Uint32Array<ArrayBuffer>;
+  /** Names of the blocks, or of `delta`. */
+  names: Uint8Array<ArrayBuffer>;
+  /** The changed pages, one after the other; absent where none changed. */
+  delta?: SharedArrayBuffer;
+};
+
+/** `read`: fills a slab from files. */
+export type ReadTask = { task: "read"; slab: SharedArrayBuffer; reads: readonly FileRead[] };
+/** `length` bytes of a file from `offset` on, which are to lie at `at`. */
+export type FileRead = { path: string; offset: number; length: number; at: number };
+/** Paths of files that ended too early; zeros stand in for what they lacked. */
+export type ReadResult = { short: string[] };
+
+export type Task = CutTask | NameTask | PagesTask | ReadTask | SealTask | OpenTask;
 export type ResultOf<T extends Task> = T extends CutTask
   ? CutResult
   : T extends NameTask
     ? NameResult
-    : T extends SealTask
-      ? SealResult
-      : OpenResult;
+    : T extends PagesTask
+      ? PagesResult
+      : T extends ReadTask
+        ? ReadResult
+        : T extends SealTask
+          ? SealResult
+          : OpenResult;
 
 export type Request = { id: number; task: Task };
 export type Reply = {

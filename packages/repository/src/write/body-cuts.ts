@@ -1,14 +1,19 @@
 import { CUT, type Cut } from "../chunking/cutter.ts";
+import { pagesType } from "../format/chunk-type.ts";
 import type { Chunking } from "../format/documents.ts";
+import type { PageCut } from "./page-file.ts";
+
+/** How a body is cut by its hint: into pages, or as content, alone or bundled with its neighbours. */
+export type BodyCut = { pages: PageCut } | { pages?: undefined; cut: Cut };
 
 /** What an entry without a body is: a place where a bundle may end. */
-export const EMPTY = { cut: CUT.bundle, unit: 0 } as const;
+export const EMPTY: BodyCut = { cut: CUT.bundle };
 
-/** How a body is to be cut by its hint: `page:8192`, `content`, `tar`. An unknown hint is content. */
-export function cutOf(hint: string, size: number, chunking: Chunking): { cut: Cut; unit: number } {
-  const page = Number(/^page:(\d{1,7})$/.exec(hint)?.[1] ?? 0);
-  if (size < chunking.bundleBelow) return { cut: CUT.bundle, unit: 0 };
-  if (page >= 512 && page <= chunking.pageBlock)
-    return { cut: CUT.page, unit: chunking.pageBlock - (chunking.pageBlock % page) };
-  return { cut: CUT.content, unit: 0 };
+/** `page:8192`, `content`, `tar`. An unknown hint, or a page that is no power of two, is content. */
+export function cutOf(hint: string, size: number, chunking: Chunking): BodyCut {
+  if (size < chunking.bundleBelow) return { cut: CUT.bundle };
+  const pageBytes = Number(/^page:(\d{1,7})$/.exec(hint)?.[1] ?? 0);
+  const type = pagesType(pageBytes);
+  if (type === undefined || pageBytes > chunking.pageBlock) return { cut: CUT.content };
+  return { pages: { type, pageBytes, blockBytes: chunking.pageBlock - (chunking.pageBlock % pageBytes) } };
 }

@@ -28,6 +28,8 @@ export type SinkOptions = {
 /** An index object for every so many packs: what a broken-off backup stored until then is not stored twice. */
 const PACKS_PER_INDEX = 64;
 
+const keyOf = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
+
 /** Takes chunks, stores those that the repository does not have, and lists them in index objects once they are durable. */
 export function chunkSink(options: SinkOptions) {
   const { keys, pool, index, group } = options;
@@ -65,7 +67,7 @@ export function chunkSink(options: SinkOptions) {
 
   function isNew(name: Uint8Array): boolean {
     if (index.leanOn(name) !== undefined) return false;
-    const key = Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
+    const key = keyOf(name);
     if (pending.has(key)) return false;
     pending.add(key);
     return true;
@@ -92,11 +94,29 @@ export function chunkSink(options: SinkOptions) {
     packs.deliver(pack, first, freshNames, type, sealed, lengths);
   }
 
+  /** Stores those of the named chunks that are new; it goes on in the group. */
+  function store(
+    slab: SharedArrayBuffer,
+    spans: readonly Span[],
+    names: readonly Uint8Array[],
+    type: ChunkType,
+    done: () => void,
+  ): void {
+    group.spawn(async () => {
+      await sealNew(slab, spans, names, type);
+      done();
+    });
+  }
+
   return {
     get storedBytes() {
       return storedBytes;
     },
-    /** Names the chunks; storing those that are new goes on in the group. `done` is called when the memory is free. */
+    epoch,
+    /** Whether a chunk is there, or about to be, for this backup to stand on. */
+    leanOn: (name: Uint8Array) => index.leanOn(name) !== undefined || pending.has(keyOf(name)),
+    store,
+    /** Names the chunks and stores those that are new. `done` is called when the memory is free. */
     async add(
       slab: SharedArrayBuffer,
       spans: readonly Span[],
@@ -105,10 +125,7 @@ export function chunkSink(options: SinkOptions) {
     ): Promise<Uint8Array[]> {
       const { names: joined } = await pool.run({ task: "name", slab, spans, epoch, type });
       const names = spans.map((_, i) => joined.subarray(i * NAME_LENGTH, (i + 1) * NAME_LENGTH));
-      group.spawn(async () => {
-        await sealNew(slab, spans, names, type);
-        done();
-      });
+      store(slab, spans, names, type, done);
       return names;
     },
     /** No chunk follows. The last pack is stored, then listed: afterwards every chunk may be leaned on. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
+import type { TarEntry } from "@stillpoint/driver/tar-entry";
 import { readTar } from "@stillpoint/driver/tar-reader";
 import { putDocument } from "../documents-store.ts";
 import { TREE_CHUNK } from "../format/chunk-type.ts";
@@ -13,7 +14,11 @@ import { untilAborted } from "./abortable.ts";
 import { cutOf, EMPTY } from "./body-cuts.ts";
 import { bodyWriter } from "./body-writer.ts";
 import { chunkSink } from "./chunk-sink.ts";
+import { findParent } from "./find-parent.ts";
+import { hashLists } from "./hash-lists.ts";
 import { innerTar } from "./inner-tar.ts";
+import { type PageHistory, pageHistory } from "./page-history.ts";
+import { pageWriter } from "./page-writer.ts";
 import { taskGroup } from "./task-group.ts";
 import { treeBuilder } from "./tree-builder.ts";
 
@@ -35,14 +40,35 @@ function alreadyThere(backupId: string): StillpointError {
   });
 }
 
-/**
- * Takes one tar. Packs, then index, then manifest: the backup is there when the last of them is, and before that it is
- * nowhere.
- */
-export async function writeBackup(
+function becameShorter(path: string): StillpointError {
+  return new StillpointError("SOURCE_CHANGED", {
+    what: "Did not write a backup",
+    where: path,
+    why: "the file became shorter while it was read",
+  });
+}
+
+/** An entry with its bytes: as they come, or those of a file of this machine. */
+export type BackupItem = { entry: TarEntry; body: AsyncIterable<Uint8Array> } | { entry: TarEntry; file: string };
+
+/** Takes one tar. */
+export function writeBackup(
   context: RepositoryContext,
   head: BackupHead,
   tar: AsyncIterable<Uint8Array>,
+  options?: WriteOptions,
+): Promise<BackupFigures> {
+  return writeItems(context, head, (signal) => readTar(untilAborted(tar, signal)), options);
+}
+
+/**
+ * Takes entries. Packs, then index, then manifest: the backup is there when the last of them is, and before that it is
+ * nowhere.
+ */
+export async function writeItems(
+  context: RepositoryContext,
+  head: BackupHead,
+  items: (signal: AbortSignal) => AsyncIterable<BackupItem>,
   { signal, onProgress }: WriteOptions = {},
 ): Promise<BackupFigures> {
   const { ring, chunking, gear, pool, loader } = context;
@@ -58,6 +84,12 @@ export async function writeBackup(
     group,
     signal: ended,
   });
+  const storeTree = (chunk: Uint8Array): Promise<Uint8Array> => {
+    const memory = new SharedArrayBuffer(chunk.length);
+    new Uint8Array(memory).set(chunk);
+    const named = sink.add(memory, [{ start: 0, length: chunk.length }], TREE_CHUNK, () => undefined);
+    return named.then(([name = new Uint8Array(0)]) => name);
+  };
 
   const tree: Promise<string>[] = [];
   const checksum = createHash("sha256");
@@ -65,45 +97,75 @@ export async function writeBackup(
   const builder = treeBuilder(gear, (chunk) => {
     checksum.update(chunk);
     treeBytes += chunk.length;
-    const memory = new SharedArrayBuffer(chunk.length);
-    new Uint8Array(memory).set(chunk);
-    const named = sink.add(memory, [{ start: 0, length: chunk.length }], TREE_CHUNK, () => undefined);
-    named.catch(group.fail);
-    tree.push(named.then(([name]) => Buffer.from(name ?? []).toString("hex")));
+    tree.push(storeTree(chunk).then((name) => Buffer.from(name).toString("hex")));
     tree.at(-1)?.catch(group.fail);
   });
+  const lists = hashLists(storeTree);
+  const pages = pageWriter({ pool, sink, lists, builder, fail: group.fail });
   const bodies = bodyWriter({
-    chunking,
     pool,
     sink,
+    pages,
     group,
     signal: ended,
     slabs: context.slabs.share(),
     room: context.uploads.room,
     chunk: builder.chunk,
+    short: (path) => group.fail(becameShorter(path)),
   });
+
+  let history: Promise<PageHistory | undefined> | undefined;
+  async function findHistory(): Promise<PageHistory | undefined> {
+    const parent = await findParent(context, head, ended);
+    return parent && pageHistory(context, parent.document, objectName("backups", parent.backupId), ended);
+  }
+
+  /** Where the bytes of an entry go. */
+  async function begin(entry: TarEntry): Promise<Pick<typeof bodies, "write" | "end">> {
+    const record = toRecord(entry);
+    const how = entry.type === "file" ? cutOf(entry.hint, entry.size, chunking) : EMPTY;
+    if (how.pages !== undefined && record.type === "file" && record.size > 0) {
+      history ??= findHistory();
+      const open = builder.entry(record, true);
+      bodies.beginPages(pages.open(how.pages, open, await (await history)?.open(record, how.pages.pageBytes)));
+      return bodies;
+    }
+    builder.entry(record);
+    const isTar = entry.type === "file" && entry.hint === "tar" && entry.size >= chunking.bundleBelow;
+    const target = isTar ? innerTar(bodies, chunking) : bodies;
+    target.begin(how.pages === undefined ? how : EMPTY);
+    return target;
+  }
 
   let bytes = 0;
   let files = 0;
   let told = 0;
+  const progress = (more: number) => {
+    bytes += more;
+    if (bytes - told < PROGRESS_BYTES) return;
+    told = bytes;
+    onProgress?.({ bytes, storedBytes: sink.storedBytes, files });
+  };
   try {
-    for await (const { entry, body } of readTar(untilAborted(tar, ended))) {
+    for await (const item of items(ended)) {
       ended.throwIfAborted();
-      builder.entry(toRecord(entry));
-      const isTar = entry.type === "file" && entry.hint === "tar" && entry.size >= chunking.bundleBelow;
-      const target = isTar ? innerTar(bodies, chunking) : bodies;
-      target.begin(entry.type === "file" ? cutOf(entry.hint, entry.size, chunking) : EMPTY);
-      for await (const part of body) {
-        await target.write(part);
-        bytes += part.length;
-        if (bytes - told < PROGRESS_BYTES) continue;
-        told = bytes;
-        onProgress?.({ bytes, storedBytes: sink.storedBytes, files });
-      }
+      const { entry } = item;
+      const target = await begin(entry);
+      if ("file" in item) {
+        const size = entry.type === "file" ? entry.size : 0;
+        await bodies.writeFile(item.file, size);
+        progress(size);
+      } else
+        for await (const part of item.body) {
+          await target.write(part);
+          progress(part.length);
+        }
       await target.end();
       if (entry.type === "file") files++;
     }
     await bodies.finish();
+    lists.flush();
+    await builder.ended();
     builder.end();
     const names = await Promise.all(tree);
     await sink.end();
@@ -118,6 +180,7 @@ export async function writeBackup(
     const manifest: Manifest = { figures, epoch: ring.epochs.current, tree: names, treeBytes };
     ended.throwIfAborted();
     if (!(await putDocument(context, "backups", head.backupId, manifest, signal))) throw alreadyThere(head.backupId);
+    context.newest.set(head);
     onProgress?.({ bytes, storedBytes: sink.storedBytes, files });
     return figures;
   } catch (error) {
