@@ -8,7 +8,7 @@ import { z } from "zod";
 import { initRepository } from "../src/init-repository.ts";
 import { openRepository } from "../src/repository.ts";
 import type { SetFile } from "./mixed-set.ts";
-import { tarOf } from "./set-tar.ts";
+import { itemsOf, tarOf } from "./set-tar.ts";
 
 const jobSchema = z.object({
   action: z.enum(["init", "backup", "restore"]),
@@ -18,8 +18,10 @@ const jobSchema = z.object({
   root: z.string(),
   filesJson: z.string(),
   threads: z.number().optional(),
+  /** By a tar, as the vault takes it; else straight from files and to files, as the peers work. */
+  tar: z.boolean().default(false),
 });
-export type Job = z.infer<typeof jobSchema>;
+export type Job = z.input<typeof jobSchema>;
 
 export type Measured = {
   ms: number;
@@ -53,18 +55,18 @@ async function measure(): Promise<Measured> {
   let storedBytes = 0;
   if (job.action === "backup") {
     const files = JSON.parse(await readFile(job.filesJson, "utf8")) as SetFile[]; // written by the benchmark itself
-    const figures = await repository.writeBackup(
-      {
-        backupId: job.backupId,
-        plan: "bench",
-        source: "set",
-        kind: "files",
-        type: "full",
-        runId: "018f0000-0000-7000-8000-000000000000",
-        startedAt: new Date().toISOString(),
-      },
-      tarOf(job.root, files),
-    );
+    const head = {
+      backupId: job.backupId,
+      plan: "bench",
+      source: "set",
+      kind: "files",
+      type: "full",
+      runId: "018f0000-0000-7000-8000-000000000000",
+      startedAt: new Date().toISOString(),
+    } as const;
+    const figures = job.tar
+      ? await repository.writeBackup(head, tarOf(job.root, files))
+      : await repository.writeFiles(head, itemsOf(job.root, files));
     ({ bytes, storedBytes } = figures);
   } else bytes = (await extractTar(repository.readBackup(job.backupId), job.root)).bytes;
   const ms = performance.now() - begun;

@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
+import type { BackupItem } from "../src/write/write-backup.ts";
 import type { SetFile } from "./mixed-set.ts";
 
 const READ_BYTES = 1 << 18;
@@ -29,4 +30,13 @@ export function tarOf(root: string, files: readonly SetFile[]): AsyncIterable<Ui
   };
   add().catch((error: unknown) => writer.fail(error));
   return writer.stream;
+}
+
+/** The files as they lie there. */
+export async function* itemsOf(root: string, files: readonly SetFile[]): AsyncGenerator<BackupItem> {
+  for (const { path, size, hint } of files)
+    yield {
+      entry: { type: "file", path, mode: 0o600, mtimeMs: 1_700_000_000_000, size, hint },
+      file: join(root, path),
+    };
 }

@@ -29,7 +29,7 @@ import { type StageCpu, type WorkerPool, workerPool } from "./workers/worker-poo
 import { newestBackups } from "./write/find-parent.ts";
 import { slabPool } from "./write/slabs.ts";
 import { uploadQueue } from "./write/upload-queue.ts";
-import { type BackupHead, type WriteOptions, writeBackup } from "./write/write-backup.ts";
+import { type BackupHead, type BackupItem, type WriteOptions, writeBackup, writeItems } from "./write/write-backup.ts";
 
 /** Either a passphrase, or anything else that opens a key slot. */
 export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Opener; passphrase?: never }) & {
@@ -53,6 +53,8 @@ export interface Repository extends AsyncDisposable {
   stageCpuMs(): StageCpu;
   /** The backup is there once this resolves, durable, and never in part. OBJECT_EXISTS where its id is taken. */
   writeBackup(head: BackupHead, tar: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<BackupFigures>;
+  /** As `writeBackup`, with bodies from files of this machine, which must not become shorter meanwhile (SOURCE_CHANGED). */
+  writeFiles(head: BackupHead, items: AsyncIterable<BackupItem>, options?: WriteOptions): Promise<BackupFigures>;
   /** A pax tar with the entries, keys and bytes that came in. Nothing of a damaged chunk is given out. */
   readBackup(backupId: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
   headBackup(backupId: string, signal?: AbortSignal): Promise<BackupFigures | undefined>;
@@ -162,6 +164,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     formatVersion: config.version,
     stageCpuMs: pool.cpuMs,
     writeBackup: (head, tar, writeOptions) => writeBackup(context, head, tar, writeOptions),
+    writeFiles: (head, items, writeOptions) => writeItems(context, head, () => items, writeOptions),
     readBackup: (backupId, readOptions) => readBackup(reading, backupId, readOptions),
     headBackup: async (backupId, signal) =>
       (await getDocument(context, "backups", backupId, manifest, signal))?.document.figures,

@@ -2,11 +2,23 @@ import type { TarEntry } from "@stillpoint/driver/tar-entry";
 import type { ChunkHint } from "@stillpoint/driver/tree";
 import type { TreeRecord } from "./tree-format.ts";
 
-/** An entry as a tree holds it. */
+/** An entry as a tree holds it: fields in one order, so that equal entries are equal bytes wherever they come from. */
 export function toRecord(entry: TarEntry): TreeRecord {
-  if (entry.type === "deleted" || entry.type === "torn" || entry.xattrs === undefined) return entry as TreeRecord; // the same fields; only xattrs differ
-  const values = Object.entries(entry.xattrs).map(([name, value]) => [name, value.toString("base64")]);
-  return { ...entry, xattrs: Object.fromEntries(values) };
+  if (entry.type === "deleted" || entry.type === "torn") return { type: entry.type, path: entry.path };
+  const { path, mode, uid, gid, mtimeMs, xattrs } = entry;
+  const values = Object.entries(xattrs ?? {}).map(([name, value]) => [name, value.toString("base64")]);
+  const common = {
+    path,
+    mode,
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    mtimeMs,
+    ...(xattrs === undefined ? {} : { xattrs: Object.fromEntries(values) }),
+  };
+  if (entry.type === "directory") return { ...common, type: "directory" };
+  if (entry.type === "symlink") return { ...common, type: "symlink", target: entry.target };
+  const { size, hint, offset } = entry;
+  return { ...common, type: "file", size, hint, ...(offset === undefined ? {} : { offset }) };
 }
 
 /** An entry as the tar's writer takes it. */

@@ -6,7 +6,7 @@ import type { chunkSink } from "./chunk-sink.ts";
 import type { PageGroup } from "./page-file.ts";
 import type { PageFile, pageWriter } from "./page-writer.ts";
 import { HEADROOM, SLAB_BYTES, type Slab, type SlabShare } from "./slabs.ts";
-import { spanGroups } from "./span-groups.ts";
+import { spanGroups, spansOf } from "./span-groups.ts";
 import type { taskGroup } from "./task-group.ts";
 
 export type BodyWriterOptions = {
@@ -63,7 +63,7 @@ export function bodyWriter(options: BodyWriterOptions) {
     const { memory } = full;
     const result = await pool.run({ task: "cut", slab: memory, carry, at: start, end, pieces: of, state, last });
     state = result.state;
-    for (const spans of spanGroups(result.lengths, begin)) {
+    for (const spans of spanGroups(spansOf(result.lengths, begin))) {
       full.holders++;
       const named = sink.add(memory, spans, DATA_CHUNK, () => slabs.release(full));
       named.catch(group.fail);

@@ -9,6 +9,7 @@ import { writeIndex } from "../index/load-index.ts";
 import type { Span } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { packWriter } from "./pack-writer.ts";
+import { spanGroups } from "./span-groups.ts";
 import type { taskGroup } from "./task-group.ts";
 import type { uploadQueue } from "./upload-queue.ts";
 
@@ -29,6 +30,8 @@ export type SinkOptions = {
 const PACKS_PER_INDEX = 64;
 
 const keyOf = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
+
+type NamedSpan = Span & { name: Uint8Array };
 
 /** Takes chunks, stores those that the repository does not have, and lists them in index objects once they are durable. */
 export function chunkSink(options: SinkOptions) {
@@ -73,14 +76,7 @@ export function chunkSink(options: SinkOptions) {
     return true;
   }
 
-  async function sealNew(
-    slab: SharedArrayBuffer,
-    spans: readonly Span[],
-    names: readonly Uint8Array[],
-    type: ChunkType,
-  ): Promise<void> {
-    const fresh = spans.map((span, i) => ({ ...span, name: names[i] })).filter(({ name }) => name && isNew(name));
-    if (fresh.length === 0) return;
+  async function seal(slab: SharedArrayBuffer, fresh: readonly NamedSpan[], type: ChunkType): Promise<void> {
     const { pack, first } = packs.assign(fresh.length);
     const { sealed, lengths } = await pool.run({
       task: "seal",
@@ -90,8 +86,8 @@ export function chunkSink(options: SinkOptions) {
       key: pack.key,
     });
     storedBytes += lengths.reduce((sum, length) => sum + length, 0);
-    const freshNames = fresh.map(({ name }) => name).filter((name) => name !== undefined);
-    packs.deliver(pack, first, freshNames, type, sealed, lengths);
+    const names = fresh.map(({ name }) => name);
+    packs.deliver(pack, first, names, type, sealed, lengths);
   }
 
   /** Stores those of the named chunks that are new; it goes on in the group. */
@@ -102,8 +98,13 @@ export function chunkSink(options: SinkOptions) {
     type: ChunkType,
     done: () => void,
   ): void {
+    const fresh = spans.flatMap((span, i) => {
+      const name = names[i];
+      return name !== undefined && isNew(name) ? [{ ...span, name }] : [];
+    });
+    const parts = spanGroups(fresh);
     group.spawn(async () => {
-      await sealNew(slab, spans, names, type);
+      await Promise.all(parts.map((part) => seal(slab, part, type)));
       done();
     });
   }

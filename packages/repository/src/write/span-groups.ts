@@ -5,21 +5,28 @@ const GROUP_BYTES = 1_048_576;
 const GROUP_CHUNKS = 256;
 
 /** Pure: chunks of these lengths, which lie one after the other from `start` on. */
-export function spanGroups(lengths: readonly number[], start: number): Span[][] {
-  const groups: Span[][] = [];
-  let group: Span[] = [];
-  let bytes = 0;
+export function spansOf(lengths: readonly number[], start: number): Span[] {
   let at = start;
-  for (const length of lengths) {
-    if (group.length > 0 && (bytes + length > GROUP_BYTES || group.length >= GROUP_CHUNKS)) {
-      groups.push(group);
-      group = [];
-      bytes = 0;
-    }
-    group.push({ start: at, length });
-    bytes += length;
+  return lengths.map((length) => {
+    const span = { start: at, length };
     at += length;
+    return span;
+  });
+}
+
+/** Pure: in the order given, each group a worker's next task. */
+export function spanGroups<Each extends Span>(spans: readonly Each[]): Each[][] {
+  const groups: Each[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const span of spans) {
+    const last = groups.at(-1);
+    if (last === undefined || bytes + span.length > GROUP_BYTES || last.length >= GROUP_CHUNKS) {
+      groups.push([span]);
+      bytes = span.length;
+    } else {
+      last.push(span);
+      bytes += span.length;
+    }
   }
-  if (group.length > 0) groups.push(group);
   return groups;
 }

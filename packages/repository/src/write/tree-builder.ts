@@ -85,7 +85,7 @@ export function treeBuilder(gear: Uint32Array, emit: (chunk: Uint8Array) => void
     }
     if (head <= 1024 || head * 2 <= files.length) return;
     files.splice(0, head);
-    filling -= head;
+    filling = Math.max(0, filling - head);
     head = 0;
   }
 

@@ -4,13 +4,14 @@ import { toInstant } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
 import type { TarEntry } from "@stillpoint/driver/tar-entry";
 import { readTar } from "@stillpoint/driver/tar-reader";
+import { CUT } from "../chunking/cutter.ts";
 import { putDocument } from "../documents-store.ts";
 import { TREE_CHUNK } from "../format/chunk-type.ts";
 import type { Manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import { toRecord } from "../format/tree-record.ts";
 import type { RepositoryContext } from "../repository-context.ts";
-import { untilAborted } from "./abortable.ts";
+import { abortable, untilAborted } from "./abortable.ts";
 import { cutOf, EMPTY } from "./body-cuts.ts";
 import { bodyWriter } from "./body-writer.ts";
 import { chunkSink } from "./chunk-sink.ts";
@@ -133,7 +134,7 @@ export async function writeItems(
     builder.entry(record);
     const isTar = entry.type === "file" && entry.hint === "tar" && entry.size >= chunking.bundleBelow;
     const target = isTar ? innerTar(bodies, chunking) : bodies;
-    target.begin(how.pages === undefined ? how : EMPTY);
+    target.begin(how.pages === undefined ? how : { cut: CUT.bundle });
     return target;
   }
 
@@ -165,7 +166,7 @@ export async function writeItems(
     }
     await bodies.finish();
     lists.flush();
-    await builder.ended();
+    await abortable(builder.ended(), ended);
     builder.end();
     const names = await Promise.all(tree);
     await sink.end();
