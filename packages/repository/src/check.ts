@@ -77,6 +77,7 @@ export async function checkRepository(
     report.problems.push(problem);
     hurt.set(problem.object, problem);
   };
+  for (const [object, { why = "it does not open" }] of loader.damaged) blame({ object, why, backups: [] });
   for await (const { name, size } of store.list("packs/", { signal })) {
     const packId = packIdOf(name);
     const listed = index.packLength(packId);
@@ -113,7 +114,9 @@ export async function checkRepository(
         for (const chunk of chunksOf(item)) touch(chunk);
     } catch (error) {
       const problem = { ...toProblem(error, object), backups: [backupId] };
-      if (!hurt.has(problem.object)) blame(problem);
+      const known = hurt.get(problem.object);
+      if (known === undefined) blame(problem);
+      else if (!known.backups.includes(backupId)) known.backups.push(backupId);
     }
     if (missing.size > 0)
       report.problems.push({ object, why: `${missing.size} of its chunks are in no index`, backups: [backupId] });

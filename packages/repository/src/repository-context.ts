@@ -2,7 +2,7 @@ import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { ChangeLog } from "./changes/change-log.ts";
 import type { Chunking } from "./format/documents.ts";
 import type { ChunkIndex } from "./index/chunk-index.ts";
-import type { indexLoader } from "./index/load-index.ts";
+import type { IndexLoader } from "./index/index-loader.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
 import type { WorkerPool } from "./workers/worker-pool.ts";
 import type { newestBackups } from "./write/find-parent.ts";
@@ -16,7 +16,7 @@ export type RepositoryContext = {
   chunking: Chunking;
   gear: Uint32Array;
   index: ChunkIndex;
-  loader: ReturnType<typeof indexLoader>;
+  loader: IndexLoader;
   pool: WorkerPool;
   /** Packs being stored at once, by all backups together. */
   uploads: ReturnType<typeof uploadQueue>;

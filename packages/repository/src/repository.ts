@@ -13,8 +13,8 @@ import type { NameKeys } from "./format/chunk-name.ts";
 import { manifest } from "./format/documents.ts";
 import type { TreeRecord } from "./format/tree-format.ts";
 import { undeletePoint } from "./garbage/undelete-point.ts";
-import { indexLoader } from "./index/load-index.ts";
-import { memoryChunkIndex } from "./index/memory-chunk-index.ts";
+import { indexLoader } from "./index/index-loader.ts";
+import { type IndexOptions, openChunkIndex } from "./index/open-chunk-index.ts";
 import { deriveKey, LABELS } from "./keys/derive.ts";
 import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
 import type { Opener } from "./keys/opener.ts";
@@ -33,6 +33,8 @@ import { type BackupHead, type BackupItem, type WriteOptions, writeBackup, write
 
 /** Either a passphrase, or anything else that opens a key slot. */
 export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Opener; passphrase?: never }) & {
+  /** Where the chunk index lies between this process and the next, and the memory that it takes. */
+  index?: IndexOptions;
   /** Threads for the work per byte; 0 does it in the caller's. Default: one for each core, up to four. */
   threads?: number;
   /** Bytes that nobody can guess. */
@@ -133,7 +135,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   const { config, ring } = await openKeyRing(store, options.opener ?? options.passphrase);
   const currentKey = ring.epochs.keyOf(ring.epochs.current) ?? new Uint8Array(0);
   const gear = gearTable(currentKey);
-  const index = memoryChunkIndex();
+  await using opened = new AsyncDisposableStack();
+  const index = opened.use(openChunkIndex(ring.repositoryId, options.index));
   // What is read may come from a copy. What is there is decided by the primary alone: a copy may still have what was swept.
   const readable = withCopies(store, options.copies ?? [], options.fellBack ?? (() => undefined));
   const loader = indexLoader(readable, index, ring.epochs);
@@ -158,6 +161,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     random,
     now,
   };
+  opened.use(pool);
+  const close = opened.move();
   const reading: RepositoryContext = { ...context, store: readable };
   return {
     id: ring.repositoryId,
@@ -184,6 +189,6 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     check: (checkOptions) => checkRepository(context, checkOptions),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
     replicas: replicasOf(context),
-    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
   };
 }

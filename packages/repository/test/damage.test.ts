@@ -124,12 +124,18 @@ describe("an object that is not what was written", () => {
     await expect(repository.headBackup("one")).rejects.toMatchObject({ code: "OBJECT_DAMAGED", where: object });
   });
 
-  it("an index: the repository says so when it is opened", async () => {
+  it("an index: reading names it, and check names it with the backup that it hurts", async () => {
     const [index = ""] = names("index/");
     for (const at of [8, 100, -1]) {
       const { objects, store } = copy();
       flip(objects, index, at);
-      await expect(open(store, 1)).rejects.toMatchObject({ code: "OBJECT_DAMAGED", where: index });
+      await using repository = await open(store, 1);
+      const { bytes, error } = await readAll(repository);
+      expect(error).toMatchObject({ code: "OBJECT_DAMAGED", where: index });
+      expect(bytes.length).toBe(0);
+      expect((await repository.check()).problems).toContainEqual(
+        expect.objectContaining({ object: index, backups: ["one"] }),
+      );
     }
   });
 

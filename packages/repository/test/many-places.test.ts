@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { ChunkIndex } from "../src/index/chunk-index.ts";
-import { memoryChunkIndex } from "../src/index/memory-chunk-index.ts";
+import { openChunkIndex } from "../src/index/open-chunk-index.ts";
 import { file, head, namesIn, noise, open, tarOf, trial } from "./trial.ts";
 
 const name = Buffer.alloc(32, 7);
 const [first, second] = ["1".repeat(64), "2".repeat(64)];
 
 function twice(): ChunkIndex {
-  const index = memoryChunkIndex();
+  const index = openChunkIndex("a repository");
+  const entries = [{ name, type: 0, offset: 44, length: 10 }] as const;
   for (const packId of [first, second])
-    index.add({ packId, epoch: 1, length: 100, entries: [{ name, type: 0, offset: 44, length: 10 }] });
+    index.add(`index/${packId}`, { supersedes: [], packs: [{ packId, epoch: 1, length: 100, entries }] });
   return index;
 }
 

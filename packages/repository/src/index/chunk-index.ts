@@ -1,5 +1,5 @@
 import type { ChunkType } from "../format/chunk-type.ts";
-import type { IndexedPack } from "../format/index-format.ts";
+import type { IndexContent } from "../format/index-format.ts";
 
 export type ChunkLocation = {
   packId: string;
@@ -12,21 +12,27 @@ export type ChunkLocation = {
 };
 
 /**
- * Where each chunk lies. Holds only what is durable and listed in an index object. One chunk may lie in several packs: two
- * writers at once, or one that was copied out of a condemned pack.
+ * Where each chunk lies: what the index objects say that this process knows of. Holds only what is durable and listed in
+ * one of them. One chunk may lie in several packs: two writers at once, or one that was copied out of a condemned pack.
+ * Lies on disk, with a fixed cache in memory; calls are synchronous and take some microseconds.
  */
 export interface ChunkIndex {
+  /** Places of chunks: one that lies in two packs counts twice. */
   readonly chunks: number;
-  add(pack: IndexedPack): void;
+  readonly packs: number;
+  /** Takes up what an index object lists, once: the object is durable, and `object` its name. */
+  add(object: string, content: IndexContent): void;
   /** Where to read a chunk; in a condemned pack only where no other has it. */
   locate(name: Uint8Array): ChunkLocation | undefined;
   /** What a new backup may lean on: as `locate`, and never in a condemned pack. */
   leanOn(name: Uint8Array): ChunkLocation | undefined;
-  /** The packs that count as condemned from now on, instead of those before. Need not be kept on disk. */
+  /** The packs that count as condemned from now on, instead of those before. Not kept on disk. */
   condemn(packs: ReadonlySet<string>): void;
   /** These packs are gone: no chunk is located in them any more. */
   forget(packIds: Iterable<string>): void;
   /** The length that a pack must have, or undefined where it is not listed. */
   packLength(packId: string): number | undefined;
   packIds(): Iterable<string>;
+  /** Notes a pack that is about to be stored: should this process end before it is listed, a later one looks for it. */
+  expect(packId: string): void;
 }

@@ -76,6 +76,8 @@ export async function* readAhead<T>(
       await context.loader.load(ended);
       location = context.index.locate(chunk);
     }
+    // An index object that does not open may be what lists it.
+    for (const damage of location === undefined ? context.loader.damaged.values() : []) throw damage;
     if (location === undefined)
       throw objectDamaged(where, `its chunk ${Buffer.from(chunk).toString("hex")} is in no index`);
     return { name: chunk, location };

@@ -1,7 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { packIdOf } from "../format/kinds.ts";
-import { readIndex } from "../index/load-index.ts";
+import { readIndex } from "../index/index-objects.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { copyObject, type NotCopied } from "./copy-object.ts";
 import { inParallel } from "./in-parallel.ts";

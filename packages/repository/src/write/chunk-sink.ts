@@ -5,7 +5,7 @@ import type { IndexedPack } from "../format/index-format.ts";
 import { NAME_LENGTH } from "../format/pack-format.ts";
 import type { EpochKeys } from "../format/sealed-object.ts";
 import type { ChunkIndex } from "../index/chunk-index.ts";
-import { writeIndex } from "../index/load-index.ts";
+import { writeIndex } from "../index/index-objects.ts";
 import type { Span } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { packWriter } from "./pack-writer.ts";
@@ -16,7 +16,6 @@ import type { uploadQueue } from "./upload-queue.ts";
 export type SinkOptions = {
   store: ObjectStore;
   index: ChunkIndex;
-  indexWritten: (name: string, packs: readonly IndexedPack[]) => void;
   keys: EpochKeys;
   random: (length: number) => Uint8Array;
   chunking: Chunking;
@@ -54,6 +53,7 @@ export function chunkSink(options: SinkOptions) {
         await options.uploads.run(work);
         if (stored.length >= PACKS_PER_INDEX) await listStored();
       }),
+    begun: (packId) => index.expect(packId),
     stored: (pack) => stored.push(pack),
   });
 
@@ -61,11 +61,9 @@ export function chunkSink(options: SinkOptions) {
     const listed = stored;
     if (listed.length === 0) return;
     stored = [];
-    options.indexWritten(await writeIndex(options.store, listed, keys, options.random, options.signal), listed);
-    for (const pack of listed) {
-      index.add(pack);
-      for (const { name } of pack.entries) pending.delete(Buffer.from(name).toString("hex"));
-    }
+    const content = { supersedes: [], packs: listed };
+    index.add(await writeIndex(options.store, content, keys, options.random, options.signal), content);
+    for (const { entries } of listed) for (const { name } of entries) pending.delete(Buffer.from(name).toString("hex"));
   }
 
   function isNew(name: Uint8Array): boolean {

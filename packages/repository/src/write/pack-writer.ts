@@ -25,6 +25,8 @@ export type PackWriterOptions = {
   epoch: number;
   /** Stores a pack; resolves when it is durable. */
   upload: (work: () => Promise<void>) => void;
+  /** The pack is about to be stored. */
+  begun: (packId: string) => void;
   stored: (pack: IndexedPack) => void;
   signal: AbortSignal;
 };
@@ -53,6 +55,7 @@ export function packWriter(options: PackWriterOptions) {
     const length = body.reduce((sum, part) => sum + part.length, 0);
     const { packId } = pack;
     options.upload(async () => {
+      options.begun(packId);
       // An id is of one attempt: the same name twice would be the same nonces over other bytes.
       await options.store.put(packName(packId), body, { ifAbsent: true, signal: options.signal });
       options.stored({ packId, epoch: options.epoch, length, entries });

@@ -81,7 +81,6 @@ export async function writeItems(
   const sink = chunkSink({
     ...context,
     keys: ring.epochs,
-    indexWritten: loader.mark,
     group,
     signal: ended,
   });

@@ -1,0 +1,135 @@
+import { chmod, mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, describe, expect, it } from "vitest";
+import type { IndexedPack } from "../src/format/index-format.ts";
+import { openChunkIndex } from "../src/index/open-chunk-index.ts";
+import { randomFrom } from "./trial.ts";
+
+const ID = "018f0000-0000-7000-8000-000000000009";
+const roots: string[] = [];
+
+async function newDirectory(): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), "stillpoint-index-"));
+  roots.push(root);
+  return root;
+}
+afterEach(async () => {
+  for (const root of roots.splice(0)) await rm(root, { recursive: true, force: true });
+});
+
+const random = randomFrom("chunk index");
+
+function pack(chunks: number): IndexedPack {
+  const entries = Array.from({ length: chunks }, (_, i) => ({
+    name: random(32),
+    type: 0 as const,
+    offset: 44 + i * 100,
+    length: 100,
+  }));
+  return { packId: Buffer.from(random(32)).toString("hex"), epoch: 1, length: 44 + chunks * 100, entries };
+}
+
+const nameOf = (id: string) => `index/${id.repeat(64).slice(0, 64)}`;
+const list = (...packs: IndexedPack[]) => ({ supersedes: [], packs });
+
+async function published(directory: string): Promise<string[]> {
+  return (await readdir(join(directory, ID))).filter((name) => name.endsWith(".chunks"));
+}
+
+/** A file with one pack in it, closed. */
+async function kept(directory: string, content: IndexedPack): Promise<string> {
+  using index = openChunkIndex(ID, { directory });
+  index.add(nameOf("a"), list(content));
+  await index.settle();
+  const [name = ""] = await published(directory);
+  return join(directory, ID, name);
+}
+
+describe("the chunk index on disk", () => {
+  it("is found again as it was left, in a file that only its owner can read", async () => {
+    const directory = await newDirectory();
+    const [first, second] = [pack(10), pack(3)];
+    const path = await kept(directory, first);
+    {
+      using index = openChunkIndex(ID, { directory });
+      index.add(nameOf("b"), list(second));
+    }
+    using index = openChunkIndex(ID, { directory });
+    expect(index.objects().sort()).toEqual([nameOf("a"), nameOf("b")]);
+    expect(index.chunks).toBe(13);
+    for (const { packId, entries } of [first, second])
+      entries.forEach(({ name, offset, length }, position) => {
+        expect(index.locate(name)).toEqual({ packId, epoch: 1, position, offset, length, type: 0 });
+      });
+    expect(index.locate(random(32))).toBeUndefined();
+    expect((await stat(join(directory, ID))).mode & 0o777).toBe(0o700);
+    expect(await published(directory)).toEqual([path.slice(path.lastIndexOf("/") + 1)]);
+  });
+
+  it("is dropped and begun anew where the file is cut, overwritten, empty, another's or of another layout", async () => {
+    const spoil: ((path: string) => Promise<unknown> | unknown)[] = [
+      (path) => truncate(path, 5_000),
+      (path) => writeFile(path, Buffer.alloc(100_000, 7)),
+      (path) => writeFile(path, ""),
+      (path) => new DatabaseSync(path).exec("update state set value = 'another' where key = 'repository'"),
+      (path) => new DatabaseSync(path).exec("pragma user_version = 999"),
+    ];
+    for (const each of spoil) {
+      const directory = await newDirectory();
+      const content = pack(2_000);
+      const path = await kept(directory, content);
+      await each(path);
+      const tries = () => {
+        using index = openChunkIndex(ID, { directory });
+        return content.entries.filter(({ name }) => index.locate(name) !== undefined).length;
+      };
+      let found: number;
+      try {
+        found = tries();
+      } catch (error) {
+        // Damage that only shows where it is read: the file goes then.
+        expect(error).toMatchObject({ code: "INDEX_SPOILT", retry: "backoff" });
+        found = tries();
+      }
+      expect(found).toBe(0);
+      expect(await readdir(join(directory, ID))).toEqual([]);
+    }
+  });
+
+  it("is refused where others can write: they could make it say that chunks are there", async () => {
+    const directory = await newDirectory();
+    await kept(directory, pack(1));
+    await chmod(join(directory, ID), 0o770);
+    expect(() => openChunkIndex(ID, { directory })).toThrow(expect.objectContaining({ code: "FORBIDDEN" }));
+  });
+
+  it("is shared by those who open it at once, and each sees what the other added", async () => {
+    const directory = await newDirectory();
+    await kept(directory, pack(5));
+    using one = openChunkIndex(ID, { directory });
+    using two = openChunkIndex(ID, { directory });
+    const added = pack(5);
+    one.add(nameOf("b"), list(added));
+    two.add(nameOf("b"), list(added));
+    expect(two.chunks).toBe(10);
+    for (const { name } of added.entries) expect(two.locate(name)?.packId).toBe(added.packId);
+  });
+
+  it("is built twice by two who begin at once, and one file is left by the next", async () => {
+    const directory = await newDirectory();
+    const content = pack(5);
+    using one = openChunkIndex(ID, { directory });
+    using two = openChunkIndex(ID, { directory });
+    for (const index of [one, two]) {
+      index.add(nameOf("a"), list(content));
+      await index.settle();
+    }
+    for (const index of [one, two]) index.add(nameOf("b"), list(pack(1)));
+    expect([one.chunks, two.chunks]).toEqual([6, 6]);
+    using three = openChunkIndex(ID, { directory });
+    expect(three.chunks).toBe(6);
+    expect((await published(directory)).length).toBe(1);
+  });
+});
