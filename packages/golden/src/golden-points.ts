@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { BackupType } from "@stillpoint/contracts/names";
 import type { Mark, Point, PointSource, Runtime } from "@stillpoint/contracts/point";
@@ -59,7 +60,6 @@ async function stored(
 /** A capture as the agent does it: base, writes, mark, finish. */
 export async function captureSubject(store: Store, run: number, subject: Subject): Promise<StoredSource> {
   const at = join(store.directory, `${run}-${subject.name}-capture`);
-  const { mkdir } = await import("node:fs/promises");
   await mkdir(at, { mode: 0o700 });
   await using capture = await subject.open(at);
   const { description } = capture;
