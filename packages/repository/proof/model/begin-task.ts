@@ -1,0 +1,54 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { ModelProcess, Task } from "./model-process.ts";
+import type { World } from "./world.ts";
+
+/** What a kind of work does, and what its end says of the world; each answers what is wrong with it, if anything. */
+export type Work<Result> = {
+  title: string;
+  run: (process: ModelProcess) => Promise<Result>;
+  done: (result: Result) => string | undefined;
+  /** It may always fail so, whoever else is at work. */
+  mayFail?: readonly string[];
+  /** What it is after a failure: done as well, if that says so. */
+  failed?: (code: string) => void;
+  /** Whether it had to come out right whatever others did. */
+  mustSucceed?: () => boolean;
+  /** The process died: whether it was done nobody knows. Otherwise as `failed`. */
+  crashed?: () => void;
+};
+
+export function told(error: unknown): string {
+  if (error instanceof StillpointError) return `${error.code}: ${error.what}; ${error.where}: ${error.why}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function judged<Result>(work: Work<Result>, task: Task, error: unknown): string | undefined {
+  work.failed?.(error instanceof StillpointError ? error.code : "");
+  if (!(error instanceof StillpointError) || error.code === "INTERNAL") return `${task.title}: ${told(error)}`;
+  if (work.mustSucceed?.() === true) return `${task.title}, which had to succeed: ${told(error)}`;
+  if (task.disturbed || work.mayFail?.includes(error.code)) return undefined;
+  return `${task.title}, undisturbed: ${told(error)}`;
+}
+
+/** Begins the work: it goes on as its calls are let go. */
+export function beginTask<Result>(world: World, process: ModelProcess, work: Work<Result>): void {
+  const title = `${work.title} in process ${process.id}`;
+  const task: Task = {
+    title,
+    disturbed: false,
+    ended: false,
+    violation: undefined,
+    crashed: () => (work.crashed ?? work.failed)?.(""),
+  };
+  process.tasks.push(task);
+  const end = (violation: string | undefined, how: string) => {
+    task.ended = true;
+    task.violation = violation;
+    world.trace.push(`${title} ${how}`);
+    world.scheduler.happened();
+  };
+  work.run(process).then(
+    (result) => end(work.done(result), "is done"),
+    (error: unknown) => end(judged(work, task, error), `failed: ${told(error)}`),
+  );
+}
