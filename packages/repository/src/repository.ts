@@ -21,7 +21,8 @@ import type { Opener } from "./keys/opener.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoint, sealProof } from "./points.ts";
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
-import { type Fallback, withCopies } from "./replicas/other-copies.ts";
+import { type Fallback, readVerified, withCopies } from "./replicas/other-copies.ts";
+import { readingContext } from "./replicas/reading-context.ts";
 import { type Replicas, replicasOf } from "./replicas/replicas.ts";
 import type { RepositoryContext } from "./repository-context.ts";
 import { inlinePool } from "./workers/inline-pool.ts";
@@ -163,7 +164,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   };
   opened.use(pool);
   const close = opened.move();
-  const reading: RepositoryContext = { ...context, store: readable };
+
+  const reading = readingContext(context, readable);
   return {
     id: ring.repositoryId,
     formatVersion: config.version,
@@ -185,7 +187,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     releaseHold: (pointId, holdId, order) => releaseHold(context, pointId, holdId, order),
     sealProof: (proof) => sealProof(context, proof),
     proofs: (listOptions) => listProofs(reading, listOptions),
-    proofsOf: (pointId) => proofsOf(reading, pointId),
+    proofsOf: (pointId) =>
+      readVerified(readable, `proofs/${pointId}/`, (from) => proofsOf({ ...reading, store: from }, pointId)),
     check: (checkOptions) => checkRepository(context, checkOptions),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
     replicas: replicasOf(context),

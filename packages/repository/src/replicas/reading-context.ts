@@ -1,0 +1,54 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { ChunkIndex } from "../index/chunk-index.ts";
+import { readIndex } from "../index/load-index.ts";
+import { memoryChunkIndex } from "../index/memory-chunk-index.ts";
+import type { RepositoryContext } from "../repository-context.ts";
+import { otherCopies } from "./other-copies.ts";
+
+/**
+ * The repository for who reads: from the primary, and from its copies what that cannot give. Never for who writes or
+ * deletes: a copy may still have what the primary has swept, and nothing new may lean on it.
+ */
+export function readingContext(context: RepositoryContext, readable: ObjectStore): RepositoryContext {
+  const copies = otherCopies(readable)?.copies ?? [];
+  if (copies.length === 0) return context;
+  /** What only index objects of the copies list: the primary lost its own. */
+  const spare = memoryChunkIndex();
+  const seen = new Set<string>();
+
+  async function loadSpare(copy: ObjectStore, signal?: AbortSignal): Promise<void> {
+    for await (const { name } of copy.list("index/", { signal })) {
+      if (seen.has(`${copy.url} ${name}`)) continue;
+      const { packs } = await readIndex(copy, name, context.ring.epochs, signal);
+      seen.add(`${copy.url} ${name}`);
+      for (const pack of packs) if (context.index.packLength(pack.packId) === undefined) spare.add(pack);
+    }
+  }
+
+  const locate: ChunkIndex["locate"] = (name) => context.index.locate(name) ?? spare.locate(name);
+  // All else, present and to come, is the primary's index itself: only looking up goes on to what is spare.
+  const index: ChunkIndex = Object.assign(Object.create(context.index), { locate });
+  return {
+    ...context,
+    store: readable,
+    index,
+    loader: {
+      ...context.loader,
+      /** Called when a chunk was not found. */
+      async load(signal) {
+        const failed: unknown[] = [];
+        for (const attempt of [
+          () => context.loader.load(signal),
+          ...copies.map((copy) => () => loadSpare(copy, signal)),
+        ])
+          await attempt().catch((error: unknown) => {
+            if (!(error instanceof StillpointError)) throw error;
+            failed.push(error);
+          });
+        // One that could be read is enough: whether the chunk is in it, the caller sees.
+        if (failed.length === copies.length + 1) throw failed[0];
+      },
+    },
+  };
+}
