@@ -31,6 +31,8 @@ export const ERROR_CODES = {
   OBJECT_EXISTS: { retry: "never", exit: 6, http: 409 },
   OBJECT_DAMAGED: { retry: "never", exit: 8, http: 502 },
   INDEX_SPOILT: { retry: "backoff", exit: 1, http: 503 },
+  NOT_PRIMARY: { retry: "never", exit: 6, http: 409 },
+  REPLICA_BEHIND: { retry: "never", exit: 6, http: 409 },
   OBJECT_RETAINED: { retry: "never", exit: 6, http: 409 },
   OBJECT_COLD: { retry: "never", exit: 1, http: 409 },
   BUCKET_MISSING: { retry: "never", exit: 7, http: 503 },

@@ -22,6 +22,7 @@ import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoin
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import { type Fallback, readVerified, withCopies } from "./replicas/other-copies.ts";
+import { primaryGuard } from "./replicas/primary.ts";
 import { readingContext } from "./replicas/reading-context.ts";
 import { type Replicas, replicasOf } from "./replicas/replicas.ts";
 import type { RepositoryContext } from "./repository-context.ts";
@@ -44,6 +45,8 @@ export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Op
   now?: () => number;
   /** Replicas that reads fall back to, in this order, where the primary's copy is damaged or out of reach. */
   copies?: readonly ObjectStore[];
+  /** This store's name among the targets, which a promotion speaks of; its URL where there is none. */
+  target?: string;
   /** Hears of every read that a copy served. */
   fellBack?: (fallback: Fallback) => void;
 };
@@ -164,28 +167,28 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   };
   opened.use(pool);
   const close = opened.move();
-
-  const reading = readingContext(context, readable);
+  const { guarded } = primaryGuard(context.changes, { name: options.target, url: store.url });
+  const reading = readingContext(context, readable, close);
   return {
     id: ring.repositoryId,
     formatVersion: config.version,
     stageCpuMs: pool.cpuMs,
-    writeBackup: (head, tar, writeOptions) => writeBackup(context, head, tar, writeOptions),
-    writeFiles: (head, items, writeOptions) => writeItems(context, head, () => items, writeOptions),
+    writeFiles: (head, items, writeOptions) => guarded(() => writeItems(context, head, () => items, writeOptions)),
+    writeBackup: (head, tar, writeOptions) => guarded(() => writeBackup(context, head, tar, writeOptions)),
     readBackup: (backupId, readOptions) => readBackup(reading, backupId, readOptions),
     headBackup: async (backupId, signal) =>
       (await getDocument(context, "backups", backupId, manifest, signal))?.document.figures,
     tree: (backupId, signal) => entries(reading, backupId, signal),
     backups: (listOptions) => figures(reading, listOptions),
-    sealPoint: (point) => sealPoint(context, point),
+    sealPoint: (point) => guarded(() => sealPoint(context, point)),
     point: (pointId, signal) => findPoint(reading, pointId, signal),
     points: (listOptions) => listPoints(reading, listOptions),
     pointStates: (listOptions) => pointStates(context, listOptions),
-    deletePoint: (pointId, order) => deletePoint(context, pointId, order),
-    undeletePoint: (pointId, order) => undeletePoint(context, pointId, order),
-    placeHold: (pointId, hold) => placeHold(context, pointId, hold),
-    releaseHold: (pointId, holdId, order) => releaseHold(context, pointId, holdId, order),
-    sealProof: (proof) => sealProof(context, proof),
+    deletePoint: (pointId, order) => guarded(() => deletePoint(context, pointId, order)),
+    undeletePoint: (pointId, order) => guarded(() => undeletePoint(context, pointId, order)),
+    placeHold: (pointId, hold) => guarded(() => placeHold(context, pointId, hold)),
+    releaseHold: (pointId, holdId, order) => guarded(() => releaseHold(context, pointId, holdId, order)),
+    sealProof: (proof) => guarded(() => sealProof(context, proof)),
     proofs: (listOptions) => listProofs(reading, listOptions),
     proofsOf: (pointId) =>
       readVerified(readable, `proofs/${pointId}/`, (from) => proofsOf({ ...reading, store: from }, pointId)),

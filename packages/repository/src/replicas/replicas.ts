@@ -1,6 +1,10 @@
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { RepositoryContext } from "../repository-context.ts";
+import { newestPromotion, type Promotion } from "./primary.ts";
+import { type PromoteOptions, type PromotionPlan, planPromotion, promote, promoteAlone } from "./promote.ts";
+import { type Repaired, repairObject } from "./repair-object.ts";
 import { type ReplicateOptions, type ReplicateReport, replicate } from "./replicate.ts";
+import type { Lag } from "./survey.ts";
 import { type Survey, surveyReplica } from "./survey.ts";
 
 /** What an open repository, the primary, does with its replicas. */
@@ -9,11 +13,25 @@ export type Replicas = {
   survey(replica: ObjectStore, signal?: AbortSignal): Promise<Survey>;
   /** One pass over what the replica lacks, oldest first. */
   replicate(replica: ObjectStore, options?: ReplicateOptions): Promise<ReplicateReport>;
+  /** Puts a lost or damaged object of `store` back, from the first of the others that has it whole. */
+  repair(store: ObjectStore, others: readonly ObjectStore[], object: string, signal?: AbortSignal): Promise<Repaired>;
+  /** Which target is the primary by the newest promotion; undefined where nobody ever promoted one. */
+  promotion(signal?: AbortSignal): Promise<Promotion | undefined>;
+  planPromotion(replica: ObjectStore, signal?: AbortSignal): Promise<PromotionPlan>;
+  /** Makes a replica the primary instead of this repository's store. */
+  promote(replica: ObjectStore, options: PromoteOptions): Promise<{ promotion: Promotion; lag: Lag }>;
+  /** Makes this repository's own store the primary, where the old one is out of reach. */
+  promoteAlone(options: { name: string; by: string; lost?: Lag | undefined }): Promise<Promotion>;
 };
 
 export function replicasOf(context: RepositoryContext): Replicas {
   return {
     survey: (replica, signal) => surveyReplica(context.store, replica, signal),
     replicate: (replica, options) => replicate(context, replica, options),
+    repair: (store, others, object, signal) => repairObject(context, store, others, object, signal),
+    promotion: (signal) => newestPromotion(context.changes, signal),
+    planPromotion: (replica, signal) => planPromotion(context, replica, signal),
+    promote: (replica, options) => promote(context, replica, options),
+    promoteAlone: (options) => promoteAlone(context, options),
   };
 }

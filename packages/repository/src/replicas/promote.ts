@@ -1,0 +1,100 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { ChangeLog } from "../changes/change-log.ts";
+import { CONFIG_NAME, objectName } from "../format/kinds.ts";
+import type { RepositoryContext } from "../repository-context.ts";
+import { newestPromotion, type Promotion } from "./primary.ts";
+import { type ReplicateOptions, replicate } from "./replicate.ts";
+import { type Lag, lagOf, surveyReplica } from "./survey.ts";
+
+/** What promoting a target would mean now. */
+export type PromotionPlan = {
+  lag: Lag;
+  /** Points that the target does not have yet; promoting copies them first. */
+  pointsBehind: string[];
+  /** What only the target has: written while it was cut off, or swept here and not yet there. */
+  onlyThere: number;
+};
+
+export async function planPromotion(
+  context: RepositoryContext,
+  target: ObjectStore,
+  signal?: AbortSignal,
+): Promise<PromotionPlan> {
+  const survey = await surveyReplica(context.store, target, signal);
+  const folder = objectName("points", "");
+  return {
+    lag: lagOf(survey),
+    pointsBehind: survey.lacking.filter(({ kind }) => kind === "points").map(({ name }) => name.slice(folder.length)),
+    onlyThere: survey.strays.length,
+  };
+}
+
+export type PromoteOptions = ReplicateOptions & {
+  /** The target's name among the targets. */
+  name: string;
+  by: string;
+  /** Go on although something cannot be copied: it stays with the old primary alone. */
+  acceptLoss?: boolean;
+};
+
+async function say(
+  changes: ChangeLog,
+  detail: Pick<Promotion, "target" | "url" | "lost">,
+  by: string,
+): Promise<Promotion> {
+  await changes.append({ change: "promote", object: CONFIG_NAME, detail, by });
+  const newest = await newestPromotion(changes);
+  if (newest?.target === detail.target) return newest;
+  throw new StillpointError("CONFLICT", {
+    what: "Did not promote a target",
+    where: detail.target,
+    why: `${newest?.by} promoted ${newest?.target} at the same time`,
+    hint: "see `stillpoint repo status`, and promote again if that is not what is meant",
+  });
+}
+
+function incomplete(name: string, notCopied: readonly { object: string; why: string }[]): StillpointError {
+  const [first] = notCopied;
+  return new StillpointError("REPLICA_BEHIND", {
+    what: "Did not promote a target",
+    where: name,
+    why: `${notCopied.length} objects cannot be copied to it, the first ${first?.object}: ${first?.why}`,
+    hint: "repair the primary first (`stillpoint repo check`), or say --accept-loss: what cannot be copied stays where it is",
+  });
+}
+
+/**
+ * Makes a replica the primary while the old one is in reach: most is copied while writers go on; then it is said on the old
+ * primary, whose writers answer nothing as written from there on; then the rest is copied, with the word itself. Broken off
+ * at any place, it is taken up by doing it again.
+ */
+export async function promote(
+  context: RepositoryContext,
+  target: ObjectStore,
+  { name, by, acceptLoss = false, ...options }: PromoteOptions,
+): Promise<{ promotion: Promotion; lag: Lag }> {
+  const first = await replicate(context, target, options);
+  if (first.notCopied.length > 0 && !acceptLoss) throw incomplete(name, first.notCopied);
+  const detail = { target: name, url: target.url };
+  const promotion = await say(
+    context.changes,
+    first.notCopied.length === 0 ? detail : { ...detail, lost: first.lag },
+    by,
+  );
+  const last = await replicate(context, target, options);
+  if (last.notCopied.length > 0 && !acceptLoss) throw incomplete(name, last.notCopied);
+  return { promotion, lag: last.lag };
+}
+
+/**
+ * The same where the old primary is out of reach; `context` is the replica's own. Writers that still reach the old one go
+ * on there until they meet the word. What they store is not lost: it has names of its own, and is taken in later.
+ */
+export async function promoteAlone(
+  context: RepositoryContext,
+  { name, by, lost }: { name: string; by: string; lost?: Lag | undefined },
+): Promise<Promotion> {
+  const detail = { target: name, url: context.store.url };
+  return say(context.changes, lost === undefined ? detail : { ...detail, lost }, by);
+}
