@@ -56,8 +56,7 @@ def cuts(body, gear, chunking):
         for at in range(min(end, start + chunking["contentMin"] - 32), end):
             value = (2 * value + gear[body[at]]) & 0xFFFFFFFF
             length = at + 1 - start
-            mask = early if length < chunking["contentTarget"] else late
-            if length >= chunking["contentMin"] and value & mask == 0:
+            if value & (early if length <= chunking["contentTarget"] else late) == 0:
                 end = at + 1
                 break
         lengths.append(end - start)
