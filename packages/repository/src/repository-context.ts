@@ -1,6 +1,7 @@
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { ChangeLog } from "./changes/change-log.ts";
 import type { Chunking } from "./format/documents.ts";
+import type { CondemnedLog } from "./garbage/condemned-log.ts";
 import type { ChunkIndex } from "./index/chunk-index.ts";
 import type { IndexLoader } from "./index/index-loader.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
@@ -25,6 +26,9 @@ export type RepositoryContext = {
   /** What was deleted, undeleted, released, promoted, tagged. */
   changes: ChangeLog;
   newest: ReturnType<typeof newestBackups>;
+  condemned: CondemnedLog;
+  /** How long a lease lives that is not renewed, by the storage's clock. */
+  leaseMs: number;
   random: (length: number) => Uint8Array;
   now: () => number;
 };

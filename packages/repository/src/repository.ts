@@ -12,12 +12,14 @@ import { getDocument, listIds } from "./documents-store.ts";
 import type { NameKeys } from "./format/chunk-name.ts";
 import { manifest } from "./format/documents.ts";
 import type { TreeRecord } from "./format/tree-format.ts";
+import { condemnedLog } from "./garbage/condemned-log.ts";
 import { undeletePoint } from "./garbage/undelete-point.ts";
 import { indexLoader } from "./index/index-loader.ts";
 import { type IndexOptions, openChunkIndex } from "./index/open-chunk-index.ts";
 import { deriveKey, LABELS } from "./keys/derive.ts";
 import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
 import type { Opener } from "./keys/opener.ts";
+import { LEASE_MS } from "./leases/renewed-lease.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoint, sealProof } from "./points.ts";
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
@@ -49,6 +51,8 @@ export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Op
   target?: string;
   /** Hears of every read that a copy served. */
   fellBack?: (fallback: Fallback) => void;
+  /** How long the lease of a writer or reader lives that is not renewed, by the storage's clock. Default: an hour. */
+  leaseMs?: number;
 };
 
 /** An open repository. Disposal ends its threads; the object store stays the caller's. */
@@ -161,6 +165,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     uploads: uploadQueue(UPLOADS_AT_ONCE),
     newest: newestBackups(),
     slabs: slabPool(2 * threads + SLABS_MORE),
+    condemned: condemnedLog({ store, ring, random, index }),
+    leaseMs: options.leaseMs ?? LEASE_MS,
     changes: changeLog({ store, ring, random, now }),
     random,
     now,

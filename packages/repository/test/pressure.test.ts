@@ -28,7 +28,12 @@ describe("an object store that takes nothing", () => {
     const faulty = withFaults(memoryStore(() => NOW));
     await using setup = await trial({ ...DEFAULT_CHUNKING, packTarget: 1_048_576 }, faulty.store);
     const { promise: opened, resolve: openStore } = Promise.withResolvers<void>();
-    faulty.add("put", ...Array.from({ length: 12 }, () => ({ fault: "slow" as const, until: opened })));
+    // The first put is the writer's lease; without it nothing begins.
+    faulty.add(
+      "put",
+      { fault: "none" },
+      ...Array.from({ length: 12 }, () => ({ fault: "slow" as const, until: opened })),
+    );
     let pulled = 0;
     const items: Item[] = Array.from({ length: 90 }, (_, i) => file(`f${i}`, noise(i, MB)));
     const watched = async function* () {

@@ -100,12 +100,26 @@ export function documents(): { kind: SealedKind; id: string; plain: Buffer }[] {
     {
       kind: "leases",
       id: OBJECT_IDS.lease("vault-1", 3),
-      plain: json({ holder: "vault-1", sequence: 3, role: "writer", generation: 2, backups: [], lengthMs: 600_000 }),
+      plain: json({
+        holder: "vault-1",
+        sequence: 3,
+        role: "writer",
+        generation: 2,
+        backups: [],
+        lengthMs: 600_000,
+        sinceMs: 1_767_323_045_678,
+      }),
     },
     {
       kind: "condemned",
       id: OBJECT_IDS.condemned(2),
-      plain: json({ generation: 2, objects: [`packs/22/${"22".repeat(32)}`] }),
+      plain: json({
+        generation: 2,
+        objects: [`packs/22/${"22".repeat(32)}`],
+        spared: [`packs/33/${"33".repeat(32)}`],
+        sweeps: [],
+        before: [`condemned/00000001-${"11".repeat(32)}`],
+      }),
     },
   ];
 }

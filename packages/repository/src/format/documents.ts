@@ -107,6 +107,8 @@ export const manifest = z.object({
   /** Names of the tree's chunks, in order. */
   tree: z.array(hex32),
   treeBytes: count,
+  /** The newest generation of condemned objects of which it uses nothing. */
+  generation: count.default(0),
 });
 export type Manifest = z.infer<typeof manifest>;
 
@@ -158,16 +160,31 @@ export const change = z.object({
 export const lease = z.object({
   holder: token,
   sequence: count,
-  role: z.enum(["writer", "reader"]),
+  /** `collector`: the one that may condemn and delete; re-keying takes it too. */
+  role: z.enum(["writer", "reader", "collector"]),
   /** The newest generation of whose packs the holder uses nothing. */
   generation: count,
   /** What a reader reads. */
   backups: z.array(backupId).default([]),
   /** By the storage's clock; counted from the object's own time. */
   lengthMs: count,
+  /** When the holder began, by the storage's clock: of the objects stored since none is condemned. Absent: with this object. */
+  sinceMs: count.optional(),
 });
 export type Lease = z.infer<typeof lease>;
-export const condemned = z.object({ generation: count, objects: z.array(z.string()) });
+export const condemned = z.object({
+  generation: count,
+  objects: z.array(z.string()),
+  /** Objects that earlier generations condemned, and that are needed again. */
+  spared: z.array(z.string()).default([]),
+  /** Names of the objects below `condemned/` that are swept from now on: nothing in them can be spared any more. */
+  sweeps: z.array(z.string()).default([]),
+  /** The name of an earlier one whose sweep was given up before anything was deleted. */
+  withdraws: z.string().optional(),
+  /** Names of all objects below `condemned/` that were there when this one was written. */
+  before: z.array(z.string()).default([]),
+});
+export type Condemned = z.infer<typeof condemned>;
 
 /** Reads a document out of an opened object. */
 export function readDocument<Schema extends z.ZodType>(

@@ -6,6 +6,7 @@ import { NAME_LENGTH } from "../format/pack-format.ts";
 import type { EpochKeys } from "../format/sealed-object.ts";
 import type { ChunkIndex } from "../index/chunk-index.ts";
 import { writeIndex } from "../index/index-objects.ts";
+import type { Writing } from "../leases/writing.ts";
 import type { Span } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import { packWriter } from "./pack-writer.ts";
@@ -22,6 +23,8 @@ export type SinkOptions = {
   pool: WorkerPool;
   uploads: ReturnType<typeof uploadQueue>;
   group: ReturnType<typeof taskGroup>;
+  /** Is told what this backup stands on. */
+  writing: Pick<Writing, "leans" | "owns" | "flushed">;
   signal: AbortSignal;
 };
 
@@ -34,7 +37,7 @@ type NamedSpan = Span & { name: Uint8Array };
 
 /** Takes chunks, stores those that the repository does not have, and lists them in index objects once they are durable. */
 export function chunkSink(options: SinkOptions) {
-  const { keys, pool, index, group } = options;
+  const { keys, pool, index, group, writing } = options;
   const epoch = keys.current;
   /** Names in packs of this backup that no index object lists yet. */
   const pending = new Set<string>();
@@ -54,7 +57,10 @@ export function chunkSink(options: SinkOptions) {
         if (stored.length >= PACKS_PER_INDEX) await listStored();
       }),
     begun: (packId) => index.expect(packId),
-    stored: (pack) => stored.push(pack),
+    stored: (pack) => {
+      writing.owns(pack.packId);
+      stored.push(pack);
+    },
   });
 
   async function listStored(): Promise<void> {
@@ -64,10 +70,17 @@ export function chunkSink(options: SinkOptions) {
     const content = { supersedes: [], packs: listed };
     index.add(await writeIndex(options.store, content, keys, options.random, options.signal), content);
     for (const { entries } of listed) for (const { name } of entries) pending.delete(Buffer.from(name).toString("hex"));
+    await writing.flushed();
+  }
+
+  function leansOn(name: Uint8Array): boolean {
+    const location = index.leanOn(name);
+    if (location !== undefined) writing.leans(location);
+    return location !== undefined;
   }
 
   function isNew(name: Uint8Array): boolean {
-    if (index.leanOn(name) !== undefined) return false;
+    if (leansOn(name)) return false;
     const key = keyOf(name);
     if (pending.has(key)) return false;
     pending.add(key);
@@ -113,7 +126,7 @@ export function chunkSink(options: SinkOptions) {
     },
     epoch,
     /** Whether a chunk is there, or about to be, for this backup to stand on. */
-    leanOn: (name: Uint8Array) => index.leanOn(name) !== undefined || pending.has(keyOf(name)),
+    leanOn: (name: Uint8Array) => leansOn(name) || pending.has(keyOf(name)),
     store,
     /** Names the chunks and stores those that are new. `done` is called when the memory is free. */
     async add(

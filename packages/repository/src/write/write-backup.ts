@@ -10,6 +10,7 @@ import { TREE_CHUNK } from "../format/chunk-type.ts";
 import type { Manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import { toRecord } from "../format/tree-record.ts";
+import { beginWriting } from "../leases/writing.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { abortable, untilAborted } from "./abortable.ts";
 import { cutOf, EMPTY } from "./body-cuts.ts";
@@ -74,14 +75,16 @@ export async function writeItems(
 ): Promise<BackupFigures> {
   const { ring, chunking, gear, pool, loader } = context;
   if ((await context.store.head(objectName("backups", head.backupId))) !== undefined) throw alreadyThere(head.backupId);
-  await loader.load(signal);
   const controller = new AbortController();
   const ended = signal === undefined ? controller.signal : AbortSignal.any([controller.signal, signal]);
   const group = taskGroup(controller);
+  await using writing = await beginWriting(context, { signal: ended, fail: group.fail });
+  await loader.load(signal);
   const sink = chunkSink({
     ...context,
     keys: ring.epochs,
     group,
+    writing,
     signal: ended,
   });
   const storeTree = (chunk: Uint8Array): Promise<Uint8Array> => {
@@ -177,9 +180,11 @@ export async function writeItems(
       checksum: checksum.digest("hex"),
       finishedAt: toInstant(context.now()),
     };
-    const manifest: Manifest = { figures, epoch: ring.epochs.current, tree: names, treeBytes };
+    const generation = await writing.settle();
+    const manifest: Manifest = { figures, epoch: ring.epochs.current, tree: names, treeBytes, generation };
     ended.throwIfAborted();
     if (!(await putDocument(context, "backups", head.backupId, manifest, signal))) throw alreadyThere(head.backupId);
+    await writing.confirm();
     context.newest.set(head);
     onProgress?.({ bytes, storedBytes: sink.storedBytes, files });
     return figures;
