@@ -1,6 +1,7 @@
 import { objectDamaged } from "../format/damage.ts";
 import type { Manifest } from "../format/documents.ts";
 import { objectName, packIdOf, packName } from "../format/kinds.ts";
+import { chunksOf } from "../format/tree-format.ts";
 import { openManifest, readTree } from "../read/read-tree.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 
@@ -9,15 +10,14 @@ const ASKED_AT_ONCE = 16;
 const MOST_ASKED = 512;
 
 /** The names of all chunks of a backup: those of its tree, and those that its tree names. A name may come again. */
-export async function* chunksOf(
+export async function* chunksOfBackup(
   context: RepositoryContext,
   backupId: string,
   document: Manifest,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   for (const name of document.tree) yield Buffer.from(name, "hex");
-  for await (const item of readTree(context, backupId, document, signal))
-    if (item.item === "blocks") for (const block of item.blocks) for (const { chunk } of block) yield chunk;
+  for await (const item of readTree(context, backupId, document, signal)) yield* chunksOf(item);
 }
 
 /** The packs that a backup's chunks lie in. OBJECT_DAMAGED where a chunk of it is in no index. */
@@ -28,7 +28,7 @@ export async function packsOf(
 ): Promise<Set<string>> {
   const { document } = await openManifest(context, backupId, signal);
   const packs = new Set<string>();
-  for await (const name of chunksOf(context, backupId, document, signal)) {
+  for await (const name of chunksOfBackup(context, backupId, document, signal)) {
     const location = context.index.locate(name);
     if (location === undefined)
       throw objectDamaged(
