@@ -10,10 +10,7 @@ import { packWriter } from "./pack-writer.ts";
 /** Chunks that are open in memory at once. */
 const OPEN_AT_ONCE = 16;
 
-export type CopyContext = Pick<
-  RepositoryContext,
-  "store" | "ring" | "pool" | "random" | "chunking" | "index"
->;
+export type CopyContext = Pick<RepositoryContext, "store" | "ring" | "pool" | "random" | "chunking" | "index">;
 export type Copied = { packs: IndexedPack[]; bytes: number };
 
 type Placed = { entry: PackEntry; position: number };
