@@ -1,11 +1,12 @@
 import { mkdir } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fromErrno } from "./directory-errors.ts";
 import type { ObjectStore } from "./object-store.ts";
-import { openStore } from "./open-store.ts";
-import { withRetry } from "./retry.ts";
+import { openTarget } from "./open-target.ts";
 import type { Environment } from "./store-credentials.ts";
 import { parseStoreUrl } from "./store-url.ts";
+import { targetSpec } from "./target-spec.ts";
+import { targetWorld } from "./target-world.ts";
+import { readTargetsFile } from "./targets-file.ts";
 
 export type OpenObjectStoreOptions = {
   /** Credentials come from here alone; docs/guide/targets.md names the variables. */
@@ -15,17 +16,22 @@ export type OpenObjectStoreOptions = {
   random?: () => number;
 };
 
-/** The storage that a URL names, behind the retry wrapper. Nothing is asked of it yet. */
-export async function openObjectStore(url: string, options: OpenObjectStoreOptions): Promise<ObjectStore> {
-  const place = parseStoreUrl(url);
-  if (place.kind === "directory" && options.create === true)
+/** A repository may be named by its targets file, which then says what its primary is. */
+export function isTargetsFile(where: string): boolean {
+  return /\.ya?ml$/.test(where) && !where.includes("://");
+}
+
+/** The storage that a URL names, or the primary of a targets file, behind its wrappers. Nothing is asked of it yet. */
+export async function openObjectStore(where: string, options: OpenObjectStoreOptions): Promise<ObjectStore> {
+  const { environment, create = false, random } = options;
+  const world = targetWorld(environment, random === undefined ? {} : { random });
+  // Parsed alone first: a URL that is none is named as itself, not as a field of a file.
+  if (!isTargetsFile(where)) parseStoreUrl(where);
+  const spec = isTargetsFile(where) ? readTargetsFile(where, world.readFile).primary : targetSpec.parse({ url: where });
+  const place = parseStoreUrl(spec.url);
+  if (place.kind === "directory" && create)
     await mkdir(place.directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
       throw fromErrno(error, "Cannot create the directory of the repository", place.directory);
     });
-  return withRetry(await openStore(place, { environment: options.environment }), {
-    random: options.random ?? Math.random,
-    sleep: async (ms, signal) => {
-      await sleep(ms, undefined, signal === undefined ? {} : { signal });
-    },
-  });
+  return (await openTarget("primary", spec, world)).store;
 }

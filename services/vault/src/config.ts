@@ -1,17 +1,24 @@
 import { z } from "zod";
 
-export const vaultConfig = z.object({
-  /** The repository: a directory, or `s3://bucket/prefix?endpoint=…&region=…`. */
-  STILLPOINT_REPOSITORY: z.string().min(1),
-  /** A file, mode 0600, that holds the passphrase. */
-  STILLPOINT_KEY_FILE: z.string().min(1),
-  STILLPOINT_VAULT_HOST: z.string().default("127.0.0.1"),
-  STILLPOINT_VAULT_PORT: z.coerce.number().int().min(0).max(65_535).default(7410),
-  /** What agents reach this vault by, where it differs from host and port. */
-  STILLPOINT_VAULT_URL: z.url().optional(),
-  /** For the results of rehearsals, until their proof is sealed. */
-  STILLPOINT_VAULT_DIRECTORY: z.string().min(1),
-  /** A ticket is asked for anew by each step, and only its begin is checked. */
-  STILLPOINT_TICKET_MS: z.coerce.number().int().positive().default(3_600_000),
-});
+export const vaultConfig = z
+  .object({
+    /** The repository's one target: a directory, or `s3://bucket/prefix?endpoint=…&region=…`; or this or a targets file. */
+    STILLPOINT_REPOSITORY: z.string().min(1).optional(),
+    /** The repository's primary target and its replicas (docs/guide/targets.md). */
+    STILLPOINT_TARGETS_FILE: z.string().min(1).optional(),
+    /** A file, mode 0600, that holds the passphrase. */
+    STILLPOINT_KEY_FILE: z.string().min(1),
+    STILLPOINT_VAULT_HOST: z.string().default("127.0.0.1"),
+    STILLPOINT_VAULT_PORT: z.coerce.number().int().min(0).max(65_535).default(7410),
+    /** What agents reach this vault by, where it differs from host and port. */
+    STILLPOINT_VAULT_URL: z.url().optional(),
+    /** For the results of rehearsals, until their proof is sealed. */
+    STILLPOINT_VAULT_DIRECTORY: z.string().min(1),
+    /** A ticket is asked for anew by each step, and only its begin is checked. */
+    STILLPOINT_TICKET_MS: z.coerce.number().int().positive().default(3_600_000),
+  })
+  .refine((config) => (config.STILLPOINT_REPOSITORY === undefined) !== (config.STILLPOINT_TARGETS_FILE === undefined), {
+    path: ["STILLPOINT_REPOSITORY"],
+    message: "one of STILLPOINT_REPOSITORY and STILLPOINT_TARGETS_FILE, and not both",
+  });
 export type VaultConfig = z.infer<typeof vaultConfig>;

@@ -15,13 +15,13 @@ import {
   vaultStatus,
   vaultTicket,
 } from "@stillpoint/contracts/vault";
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { readKeyFile } from "@stillpoint/repository/key-file";
 import { openRepository } from "@stillpoint/repository/repository";
 import { defineService } from "@stillpoint/service/define-service";
 import { vaultConfig } from "./config.ts";
 import { createVaultServer } from "./http.ts";
 import { listPage } from "./list-page.ts";
+import { openVaultTargets } from "./open-targets.ts";
 
 import { resultStore } from "./results.ts";
 import { mintTicket } from "./tickets.ts";
@@ -34,9 +34,7 @@ export const service = defineService({
   config: vaultConfig,
   async start(context, resources) {
     const { bus, config, clock, log } = context;
-    const store = resources.use(
-      await openObjectStore(config.STILLPOINT_REPOSITORY, { environment: context.environment }),
-    );
+    const { store } = resources.use(await openVaultTargets(context)).primary;
     const passphrase = await readKeyFile(config.STILLPOINT_KEY_FILE);
     const repository = resources.use(
       await openRepository(store, { passphrase, random: context.random, now: clock.now }),

@@ -1,0 +1,23 @@
+import { type OpenTargets, openTargets } from "@stillpoint/object-store/open-target";
+import { parseStoreUrl } from "@stillpoint/object-store/store-url";
+import { targetSpec } from "@stillpoint/object-store/target-spec";
+import { targetWorld } from "@stillpoint/object-store/target-world";
+import { readTargetsFile } from "@stillpoint/object-store/targets-file";
+import type { ServiceContext } from "@stillpoint/service/define-service";
+import type { VaultConfig } from "./config.ts";
+import { storeMetrics } from "./store-metrics.ts";
+
+/** The primary and its replicas, by a targets file, or by the URL of the primary alone. */
+export async function openVaultTargets(context: ServiceContext<VaultConfig>): Promise<OpenTargets> {
+  const { config, environment, clock, registry, log } = context;
+  const world = targetWorld(environment, {
+    now: clock.now,
+    observe: storeMetrics(registry),
+    cacheFailed: (error) => log.warn({ error }, "a target's read cache cannot be used"),
+  });
+  const { STILLPOINT_TARGETS_FILE: file, STILLPOINT_REPOSITORY: url = "" } = config;
+  if (file !== undefined) return openTargets(readTargetsFile(file, world.readFile), world);
+  // Parsed alone first: a URL that is none is named as itself, not as a field of a file.
+  parseStoreUrl(url);
+  return openTargets({ primary: targetSpec.parse({ url }), replicas: {} }, world);
+}
