@@ -68,7 +68,7 @@ export function program(world: World): Command {
     .option("--plan <name>", "whose newest point")
     .option("--source <name>", "this source only")
     .option("--path <path>", "this file or subtree of the source only")
-    .option("--repository <url>", "straight from a repository, with no service running: a directory or s3://…")
+    .option("--repository <url>", "straight from a repository, with no service running: its URL or targets file")
     .option("--key-file <file>", "file (0600) with the repository's passphrase; with --repository")
     .option("--dry-run", "say what would be restored, and write nothing", false)
     .option(...JSON_OPTION)
@@ -92,14 +92,14 @@ export function program(world: World): Command {
   repo
     .command("init")
     .description("make a repository: an explicit act, no service ever does it")
-    .requiredOption("--repository <url>", "a directory or s3://bucket/prefix?endpoint=…")
+    .requiredOption("--repository <url>", "a directory, s3://bucket/prefix?endpoint=…, azure://, gs://, or a targets file")
     .requiredOption("--key-file <file>", "file (0600) with the passphrase; made with a random one if absent")
     .option(...JSON_OPTION)
     .action((options) => initialiseRepository(world, options));
   repo
     .command("check")
     .description("check the repository's structure, or every byte")
-    .requiredOption("--repository <url>", "a directory or s3://…")
+    .requiredOption("--repository <url>", "its URL or targets file")
     .requiredOption("--key-file <file>", "file (0600) with the passphrase")
     .option("--read-data", "read and authenticate every chunk", false)
     .option(...JSON_OPTION)

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { access, mkdir, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { access, writeFile } from "node:fs/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { initRepository } from "@stillpoint/repository/init-repository";
@@ -12,9 +11,7 @@ type RepositoryOptions = { repository: string; keyFile: string; json?: boolean }
 
 export async function initialiseRepository(world: World, options: RepositoryOptions): Promise<void> {
   const made = await makeKeyFile(options.keyFile);
-  const directory = localDirectory(options.repository);
-  if (directory !== undefined) await mkdir(directory, { recursive: true, mode: 0o700 });
-  await using store = await openObjectStore(options.repository, { environment: world.environment });
+  await using store = await openObjectStore(options.repository, { environment: world.environment, create: true });
   await initRepository(store, {
     passphrase: await readKeyFile(options.keyFile),
     random: world.random,
@@ -27,12 +24,6 @@ export async function initialiseRepository(world: World, options: RepositoryOpti
     world.errorLine(
       `a random passphrase was written to ${options.keyFile}: without a copy of it elsewhere, every backup is lost with this machine`,
     );
-}
-
-/** The directory that a repository's URL names; undefined for an object store, whose bucket is its owner's to make. */
-function localDirectory(url: string): string | undefined {
-  if (url.startsWith("file:")) return fileURLToPath(url);
-  return url.includes("://") ? undefined : url;
 }
 
 /** A new file with 256 random bits, unless there is one already. */
