@@ -92,7 +92,7 @@ export function program(world: World): Command {
   repo
     .command("init")
     .description("make a repository: an explicit act, no service ever does it")
-    .requiredOption("--repository <url>", "a directory, s3://bucket/prefix?endpoint=…, azure://, gs://, or a targets file")
+    .requiredOption("--repository <url>", "its URL (a directory, s3://, azure://, gs://) or targets file")
     .requiredOption("--key-file <file>", "file (0600) with the passphrase; made with a random one if absent")
     .option(...JSON_OPTION)
     .action((options) => initialiseRepository(world, options));
