@@ -1,4 +1,5 @@
 import { toStillpointError } from "@stillpoint/contracts/errors";
+import type { MaintenanceReport } from "@stillpoint/contracts/maintenance";
 import { queryPoints, queryRuns } from "@stillpoint/contracts/queries";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { vaultStatus } from "@stillpoint/contracts/vault";
@@ -10,9 +11,10 @@ const REQUEST = { timeoutMs: 5_000 };
 
 export async function showStatus(world: World, options: { json?: boolean }): Promise<void> {
   await using bus = await reachBus(world);
-  const [plans, agents, vault, runs] = await Promise.all([
+  const [plans, agents, maintenance, vault, runs] = await Promise.all([
     bus.bucket(BUCKETS.plans).then((bucket) => bucket.entries()),
     bus.bucket(BUCKETS.agents).then((bucket) => bucket.entries()),
+    bus.bucket(BUCKETS.maintenance).then((bucket) => bucket.entries()),
     answered(bus.request(vaultStatus, {}, {}, REQUEST)),
     answered(bus.request(queryRuns, {}, { limit: 5 }, REQUEST)),
   ]);
@@ -26,7 +28,7 @@ export async function showStatus(world: World, options: { json?: boolean }): Pro
   );
   if (options.json) {
     world.out(
-      `${JSON.stringify({ vault, plans: shown, agents: agents.map(({ value }) => value), runs }, undefined, 2)}\n`,
+      `${JSON.stringify({ vault, plans: shown, agents: agents.map(({ value }) => value), maintenance: maintenance.map(({ value }) => value), runs }, undefined, 2)}\n`,
     );
     return;
   }
@@ -49,10 +51,24 @@ export async function showStatus(world: World, options: { json?: boolean }): Pro
     value.since,
   ]);
   world.out(`${table(["agent", "site", "roles", "rehearses", "since"], agentRows)}\n`);
+  if (maintenance.length > 0) world.out(`\n${maintenanceTable(maintenance.map(({ value }) => value))}\n`);
   if ("ok" in runs) {
     const rows = runs.ok.runs.map((run) => [run.runId, run.plan, run.state, run.startedAt, run.error?.what ?? ""]);
     world.out(`\n${table(["run", "plan", "state", "started", ""], rows)}\n`);
   } else world.out(`\nruns: ${runs.error}\n`);
+}
+
+/** The last of each task, with what it found. */
+function maintenanceTable(reports: readonly MaintenanceReport[]): string {
+  const rows = reports.map(({ task, outcome, finishedAt, summary }) => [task, outcome, finishedAt, summary]);
+  const problems = reports.flatMap(({ task, problems, problemCount }) => {
+    const more = problemCount > problems.length ? [`✗ ${task}: and ${problemCount - problems.length} more`] : [];
+    return [
+      ...problems.map(({ where, why, hint }) => `✗ ${task}: ${where}: ${why}${hint === undefined ? "" : `; ${hint}`}`),
+      ...more,
+    ];
+  });
+  return [table(["maintenance", "outcome", "finished", ""], rows), ...problems].join("\n");
 }
 
 /** One service that is away must not hide what the others say. */

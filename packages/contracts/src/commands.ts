@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { maintenanceTask } from "./maintenance.ts";
 import { defineCommand } from "./messages.ts";
 import { backupId, instant, name, sha256, sourceKind, uuid } from "./names.ts";
 import { mark, runtime } from "./point.ts";
@@ -61,5 +62,16 @@ export const rehearseSource = defineCommand(
     /** Reads these backups, writes these results. */
     ticket: z.string(),
     timeoutMs: z.number().int().positive(),
+  }),
+);
+
+/** One run of a task for the repository as a whole. */
+export const maintainRepository = defineCommand(
+  "cmd.maintain.{task}",
+  z.object({
+    taskId: uuid,
+    task: maintenanceTask,
+    dueAt: instant.optional(),
+    requestedBy: z.enum(["schedule", "person"]),
   }),
 );

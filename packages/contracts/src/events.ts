@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { errorBody } from "./errors.ts";
+import { maintenanceReport } from "./maintenance.ts";
 import { defineEvent, defineSignal } from "./messages.ts";
 import { backupId, backupType, instant, name, sha256, sourceKind, token, uuid } from "./names.ts";
 import { backupFigures, point, proof, runtime } from "./point.ts";
@@ -50,6 +51,11 @@ export const captureRefused = defineEvent(
 
 export const backupStored = defineEvent("evt.backup.{backupId}.stored", z.object({ figures: backupFigures }));
 export const pointSealed = defineEvent("evt.point.{pointId}.sealed", z.object({ point }));
+/** It is no longer among the points; what it stood on is freed when the collector's grace is over. */
+export const pointDeleted = defineEvent(
+  "evt.point.{pointId}.deleted",
+  z.object({ pointId: uuid, plan: name, by: z.string(), reasons: z.array(z.string()), at: instant }),
+);
 export const proofSealed = defineEvent("evt.proof.{pointId}.sealed", z.object({ proof }));
 
 export const planAccepted = defineEvent(
@@ -60,6 +66,12 @@ export const planAccepted = defineEvent(
 export const planRejected = defineEvent(
   "evt.plan.{plan}.rejected",
   z.object({ plan: name, error: errorBody, at: instant }),
+);
+
+/** A task for the repository as a whole came to its end, whatever that was. */
+export const maintenanceFinished = defineEvent(
+  "evt.maintenance.{taskId}.finished",
+  z.object({ report: maintenanceReport }),
 );
 
 const rehearsal = { proofId: uuid, pointId: uuid, source: name, at: instant };

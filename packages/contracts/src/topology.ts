@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { condition, notice } from "./alerts.ts";
+import { maintenanceReport, maintenanceTick } from "./maintenance.ts";
 import { SUBJECT_ROOT } from "./messages.ts";
 import {
   agentState,
@@ -102,6 +103,10 @@ export const BUCKETS = {
   agents: bucket("agents", agentState, { ttl: "lease" }),
   /** `<plan>`. */
   ticks: bucket("ticks", tickState),
+  /** `<task>`. */
+  maintenanceTicks: bucket("maintenance-ticks", maintenanceTick),
+  /** `<task>`: how its last run ended. */
+  maintenance: bucket("maintenance", maintenanceReport),
   conditions: bucket("conditions", condition),
   outbox: bucket("outbox", notice),
   /** What was asked for under a key of the asker's own: asked again within a day it is the same. */

@@ -5,6 +5,7 @@ import type { Secret } from "@stillpoint/contracts/secret";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { changeLog } from "./changes/change-log.ts";
 import { type Hold, type NewHold, placeHold, releaseHold } from "./changes/holds.ts";
+import { keepPoint } from "./changes/own-retention.ts";
 import { deletePoint, type PointState, pointStates } from "./changes/point-states.ts";
 import { type CheckOptions, type CheckReport, checkRepository } from "./check.ts";
 import { gearTable } from "./chunking/gear.ts";
@@ -83,6 +84,8 @@ export interface Repository extends AsyncDisposable {
   deletePoint(pointId: string, order: PointOrder): Promise<void>;
   /** Back among the points, once every chunk of it was found to be there. POINT_UNKNOWN, or OBJECT_MISSING: too late. */
   undeletePoint(pointId: string, order: PointOrder): Promise<void>;
+  /** A retention of the point's own, instead of its plan's: until a moment, `never` goes, or `plan`: as the plan says again. */
+  keepPoint(pointId: string, until: string, order: PointOrder): Promise<void>;
   placeHold(pointId: string, hold: NewHold): Promise<Hold>;
   releaseHold(pointId: string, holdId: string, order: PointOrder): Promise<void>;
   sealProof(proof: Proof): Promise<Proof>;
@@ -91,6 +94,8 @@ export interface Repository extends AsyncDisposable {
   /** Oldest first. */
   proofsOf(pointId: string): Promise<Proof[]>;
   check(options?: CheckOptions): Promise<CheckReport>;
+  /** By the storage's own clock, in epoch milliseconds. */
+  storageNow(signal?: AbortSignal): Promise<number>;
   /** A key of 32 bytes for a purpose outside of the repository, such as signing tickets. */
   deriveKey(label: string): Uint8Array;
   readonly replicas: Replicas;
@@ -192,6 +197,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     pointStates: (listOptions) => pointStates(context, listOptions),
     deletePoint: (pointId, order) => guarded(() => deletePoint(context, pointId, order)),
     undeletePoint: (pointId, order) => guarded(() => undeletePoint(context, pointId, order)),
+    keepPoint: (pointId, until, order) => guarded(() => keepPoint(context, pointId, until, order)),
     placeHold: (pointId, hold) => guarded(() => placeHold(context, pointId, hold)),
     releaseHold: (pointId, holdId, order) => guarded(() => releaseHold(context, pointId, holdId, order)),
     sealProof: (proof) => guarded(() => sealProof(context, proof)),
@@ -199,6 +205,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     proofsOf: (pointId) =>
       readVerified(readable, `proofs/${pointId}/`, (from) => proofsOf({ ...reading, store: from }, pointId)),
     check: (checkOptions) => checkRepository(context, checkOptions),
+    storageNow: (signal) => store.now(signal),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
     replicas: replicasOf(context),
     [Symbol.asyncDispose]: () => close.disposeAsync(),

@@ -3,7 +3,14 @@ import type { Point, Proof } from "@stillpoint/contracts/point";
 export const trialId = (n: number) => `018f0000-0000-7000-8000-${String(n).padStart(12, "0")}`;
 const at = "2026-01-02T03:04:05.000Z";
 
-export function pointOf(n: number, backups: string[]): Point {
+export function pointOf(n: number, backups: string[], more: Partial<Point> = {}): Point {
+  return {
+    ...madeOf(n, backups),
+    ...more,
+  };
+}
+
+function madeOf(n: number, backups: string[]): Point {
   return {
     pointId: trialId(n),
     runId: trialId(1000 + n),

@@ -6,7 +6,7 @@ export type RetentionPoint = {
   /** The schedule entries that it stands for. */
   entries: readonly string[];
   partial: boolean;
-  /** Its newest proof. */
+  /** Its newest proof; nobody needs to look further back than to the newest whole point that is proven. */
   proof: "proven" | "failed" | "inconclusive" | "unproven";
   /** Those that were not released. */
   holds: readonly { reason: string; untilMs?: number | undefined }[];

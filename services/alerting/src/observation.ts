@@ -2,7 +2,14 @@ import type { DeadLetter } from "@stillpoint/bus/dead-letters";
 import type { Fact } from "@stillpoint/bus/events";
 import type { Severity } from "@stillpoint/contracts/alerts";
 import type { ErrorBody } from "@stillpoint/contracts/errors";
-import type { planAccepted, planRejected, pointSealed, proofSealed, runFailed } from "@stillpoint/contracts/events";
+import type {
+  maintenanceFinished,
+  planAccepted,
+  planRejected,
+  pointSealed,
+  proofSealed,
+  runFailed,
+} from "@stillpoint/contracts/events";
 
 /** What an event says about one condition: that it is there, or that it is over. */
 export type Observation = {
@@ -19,6 +26,7 @@ export type Observation = {
 
 /** What the gateway names a plan file that is bad as a whole. */
 const PLAN_FILE = "plan-file";
+const SHOWN_PROBLEMS = 5;
 
 export function observeRunFailed({ body }: Fact<typeof runFailed>): Observation[] {
   const { plan, error, source, at, runId } = body;
@@ -138,6 +146,34 @@ export function observePlanAccepted({ body: { plan, revision, at } }: Fact<typeo
       key: `plan.${PLAN_FILE}`,
       title: "The plan file is accepted",
       detail: `${plan}: ${detail}`,
+      at,
+    },
+  ];
+}
+
+/** Damage is critical, whatever found it; a task that could not be done, or that asks for somebody, is a warning. */
+export function observeMaintenanceFinished({ body: { report } }: Fact<typeof maintenanceFinished>): Observation[] {
+  const { task, outcome, summary, problems, problemCount, error, finishedAt: at } = report;
+  const key = `maintenance.${task}`;
+  if (outcome === "sound") return [{ type: "recovery", key, title: `Repository, ${task}: sound`, detail: summary, at }];
+  if (outcome === "failed") {
+    const reason = error === undefined ? { detail: summary } : reasonOf(error);
+    const hint = { hint: "stillpoint status", ...reason };
+    return [
+      { type: "trouble", severity: "warning", key, title: `Repository, ${task}: could not be done`, ...hint, at },
+    ];
+  }
+  const isDamaged = problems.some(({ severity }) => severity === "damage");
+  const shown = problems.slice(0, SHOWN_PROBLEMS).map(({ where, why }) => `${where}: ${why}`);
+  if (problemCount > shown.length) shown.push(`and ${problemCount - shown.length} more`);
+  return [
+    {
+      type: "trouble",
+      severity: isDamaged ? "critical" : "warning",
+      key,
+      title: isDamaged ? `Repository, ${task}: DAMAGE was found` : `Repository, ${task}: needs somebody`,
+      detail: shown.join("; "),
+      hint: problems[0]?.hint ?? "stillpoint status",
       at,
     },
   ];

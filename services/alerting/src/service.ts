@@ -1,6 +1,13 @@
 import type { Fact } from "@stillpoint/bus/events";
 import { on } from "@stillpoint/bus/project";
-import { planAccepted, planRejected, pointSealed, proofSealed, runFailed } from "@stillpoint/contracts/events";
+import {
+  maintenanceFinished,
+  planAccepted,
+  planRejected,
+  pointSealed,
+  proofSealed,
+  runFailed,
+} from "@stillpoint/contracts/events";
 import type { Event } from "@stillpoint/contracts/messages";
 import { uuidv7 } from "@stillpoint/contracts/names";
 import type { AlertRule } from "@stillpoint/contracts/plan";
@@ -13,6 +20,7 @@ import { alertingMetrics } from "./metrics.ts";
 import {
   type Observation,
   observeDeadLetter,
+  observeMaintenanceFinished,
   observePlanAccepted,
   observePlanRejected,
   observePointSealed,
@@ -87,6 +95,7 @@ export const service = defineService({
         observing(proofSealed, observeProofSealed),
         observing(planRejected, observePlanRejected),
         observing(planAccepted, observePlanAccepted),
+        observing(maintenanceFinished, observeMaintenanceFinished),
       ]),
     );
     resources.use(

@@ -1,6 +1,7 @@
 import type { Condition } from "@stillpoint/contracts/alerts";
+import type { MaintenanceReport } from "@stillpoint/contracts/maintenance";
 import { describe, expect, test } from "vitest";
-import type { Observation } from "../src/observation.ts";
+import { type Observation, observeMaintenanceFinished } from "../src/observation.ts";
 import { transition } from "../src/transition.ts";
 
 const base = { key: "proof.shop", plan: "shop", detail: "d", at: "2026-03-03T00:00:00.000Z" };
@@ -72,4 +73,39 @@ describe("what is told", () => {
 
 test("how often it was seen is counted from its opening", () => {
   expect(run([trouble("warning"), trouble("warning"), trouble("warning")]).condition).toMatchObject({ times: 3 });
+});
+
+describe("what the care of the repository found", () => {
+  const at = "2026-03-03T00:00:00.000Z";
+  const finished = (rest: Partial<MaintenanceReport>): Observation[] => {
+    const taskId = "01900000-0000-7000-8000-000000000001";
+    const report: MaintenanceReport = {
+      taskId,
+      task: "check",
+      requestedBy: "schedule",
+      outcome: "sound",
+      summary: "9 packs: sound",
+      figures: {},
+      problems: [],
+      problemCount: 0,
+      startedAt: at,
+      finishedAt: at,
+      ...rest,
+    };
+    const fact = { type: "event" as const, parameters: { taskId }, body: { report }, sequence: 1 };
+    return observeMaintenanceFinished(fact as unknown as Parameters<typeof observeMaintenanceFinished>[0]); // what is looked at
+  };
+
+  test("damage is critical and named, other trouble is a warning, and a sound run ends both", () => {
+    const damage = { severity: "damage" as const, where: "packs/aa/aa12", why: "it is cut short" };
+    const due = { severity: "attention" as const, where: "keys/1", why: "due" };
+    const damaged = finished({ outcome: "problems", problems: [damage, due], problemCount: 9 });
+    expect(damaged).toMatchObject([{ type: "trouble", severity: "critical", key: "maintenance.check" }]);
+    expect(damaged[0]?.detail).toBe("packs/aa/aa12: it is cut short; keys/1: due; and 7 more");
+    expect(finished({ outcome: "problems", problems: [due], problemCount: 1 })).toMatchObject([
+      { severity: "warning" },
+    ]);
+    expect(finished({ outcome: "failed" })).toMatchObject([{ type: "trouble", severity: "warning" }]);
+    expect(run([...damaged, ...finished({})]).told).toEqual(["opened", "resolved"]);
+  });
 });

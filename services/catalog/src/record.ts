@@ -55,6 +55,11 @@ export async function recordPoint(database: Database, point: Point): Promise<voi
   });
 }
 
+/** Its proofs and backups stay as long as the repository has them. */
+export async function forgetPoint(database: Database, pointId: string): Promise<void> {
+  await database.deleteFrom("points").where("point_id", "=", pointId).execute();
+}
+
 export async function recordBackup(database: Database, figures: BackupFigures): Promise<void> {
   const row = {
     plan: figures.plan,

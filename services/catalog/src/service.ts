@@ -2,6 +2,7 @@ import { on } from "@stillpoint/bus/project";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import {
   backupStored,
+  pointDeleted,
   pointSealed,
   proofSealed,
   runFailed,
@@ -23,7 +24,7 @@ import { catalogConfig } from "./config.ts";
 import { openDatabase, toCatalogError } from "./database.ts";
 import { ping, readBackup, readBackups, readPoint, readPoints, readRun, readRuns } from "./read.ts";
 import { isComplete, type ListRepository, rebuild } from "./rebuild.ts";
-import { recordBackup, recordPoint, recordProof } from "./record.ts";
+import { forgetPoint, recordBackup, recordPoint, recordProof } from "./record.ts";
 import { recordRunFailed, recordRunFinished, recordRunStarted } from "./record-run.ts";
 
 const QUEUE = { queue: "catalog" };
@@ -57,6 +58,10 @@ export const service = defineService({
         on(
           pointSealed,
           projecting(({ body }) => recordPoint(database, body.point)),
+        ),
+        on(
+          pointDeleted,
+          projecting(({ body }) => forgetPoint(database, body.pointId)),
         ),
         on(
           backupStored,

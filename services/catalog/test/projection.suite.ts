@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import type { Database } from "../src/database.ts";
-import { recordBackup, recordPoint, recordProof } from "../src/record.ts";
+import { forgetPoint, recordBackup, recordPoint, recordProof } from "../src/record.ts";
 import { recordRunFailed, recordRunFinished, recordRunStarted } from "../src/record-run.ts";
 import { dump, empty } from "./databases.ts";
 import { backupAt, failedAt, finishedAt, pointAt, proofAt, startedAt } from "./history.ts";
@@ -48,6 +48,16 @@ export function projectionSuite(open: () => Database): void {
   test("the history has rows in every table", () => {
     for (const [table, rows] of Object.entries(expected)) expect(rows.length, table).toBeGreaterThan(0);
     expect(expected.runs).toHaveLength(5);
+  });
+
+  test("a point that was deleted leaves no row of its own, and its backups and proofs as long as the repository has them", async () => {
+    for (const step of HISTORY) await step(database);
+    await forgetPoint(database, pointAt(1).pointId);
+    const left = await dump(database);
+    expect(left.points).toHaveLength((expected.points?.length ?? 0) - 1);
+    expect(left.point_sources?.join("\n")).not.toContain(pointAt(1).pointId);
+    expect(left.backups).toEqual(expected.backups);
+    expect(left.proofs).toEqual(expected.proofs);
   });
 
   test("events that come twice give the same rows", async () => {

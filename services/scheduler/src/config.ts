@@ -1,3 +1,4 @@
+import { maintenanceSchedule } from "@stillpoint/contracts/maintenance";
 import { integerSetting } from "@stillpoint/contracts/settings";
 import { z } from "zod";
 
@@ -9,5 +10,7 @@ export const schedulerConfig = z.object({
    * not offered again: their next instant is near.
    */
   STILLPOINT_SCHEDULER_RETRY_MS: integerSetting({ min: 1 }).default(900_000),
+  /** When what the repository needs is done, over the defaults: `gc: every 6h; scrub: off`. Times are UTC. */
+  STILLPOINT_MAINTENANCE: maintenanceSchedule.prefault(""),
 });
 export type SchedulerConfig = z.infer<typeof schedulerConfig>;

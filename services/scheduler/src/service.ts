@@ -1,10 +1,12 @@
 import { BUCKETS } from "@stillpoint/contracts/topology";
+import { parseSchedule } from "@stillpoint/schedule/schedule";
 import { defineService } from "@stillpoint/service/define-service";
 import { keepRunning } from "@stillpoint/service/keep-running";
 import { schedulerConfig } from "./config.ts";
 import { schedulerMetrics } from "./metrics.ts";
 import { planBook } from "./plan-book.ts";
 import { type Publisher, publishDue } from "./publish-due.ts";
+import { publishMaintenance } from "./publish-maintenance.ts";
 
 /** Knows when something is due. Any number of replicas tick the same instants; each is one run. */
 export const service = defineService({
@@ -30,6 +32,11 @@ export const service = defineService({
       }),
     );
 
+    const caretaker = { bus, log, ticks: await bus.bucket(BUCKETS.maintenanceTicks), through: new Map() };
+    const care = config.STILLPOINT_MAINTENANCE.flatMap(({ task, entry }) =>
+      parseSchedule({ schedule: [entry], timeZone: "UTC" }).map((parsed) => ({ task, entry: parsed })),
+    );
+
     const publisher: Publisher = {
       bus,
       log,
@@ -46,11 +53,14 @@ export const service = defineService({
         // Before everything is known, a plan's ticks would look as if there were none.
         if (!book.isCurrent()) return;
         for (const { plan, revision } of book.forgotten()) await ticks.delete(plan, revision);
-        const results = await Promise.allSettled(book.plans().map((plan) => publishDue(publisher, plan, now)));
+        const results = await Promise.allSettled([
+          ...book.plans().map((plan) => publishDue(publisher, plan, now)),
+          ...care.map(({ task, entry }) => publishMaintenance(caretaker, task, entry, now)),
+        ]);
         const failures = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);
-        // One plan's trouble is not another's; all of it is told.
+        // One plan's or task's trouble is not another's; all of it is told.
         if (failures.length > 0)
-          throw new AggregateError(failures, `${failures.length} plans not ticked: ${failures[0]}`);
+          throw new AggregateError(failures, `${failures.length} plans or tasks not ticked: ${failures[0]}`);
       }),
     );
   },

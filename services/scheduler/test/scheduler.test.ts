@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Bus } from "@stillpoint/bus/bus";
-import { runBackup } from "@stillpoint/contracts/commands";
+import { maintainRepository, runBackup } from "@stillpoint/contracts/commands";
 import type { PlanInput } from "@stillpoint/contracts/plan";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { inProcessService, testBus } from "@stillpoint/testkit/in-process-service";
@@ -139,4 +139,37 @@ test("a plan that comes, changes and goes while the scheduler runs is followed, 
     ["shop", "2026-03-03T02:05:00.000Z"],
     ["other", "2026-03-03T02:10:00.000Z"],
   ]);
+});
+
+test("what the repository needs is asked for at its times, once by two replicas, once for what was missed, never where it is off", async () => {
+  await using nats = await ownNats();
+  await using bus = await testBus(nats);
+  const clock = manualClock();
+  const settings = { ...SETTINGS, STILLPOINT_MAINTENANCE: "check: every 6h; retain: off" };
+  const asked: { task: string; dueAt: string | undefined }[] = [];
+  await using _taking = await bus.takeCommands(maintainRepository, { concurrency: 1 }, async ({ body }) => {
+    asked.push({ task: body.task, dueAt: body.dueAt });
+  });
+  const ticks = await bus.bucket(BUCKETS.maintenanceTicks);
+  const through = async () => (await ticks.get("check"))?.value.through;
+  {
+    await using _a = await inProcessService(service, nats, settings, { clock });
+    await using _b = await inProcessService(service, nats, settings, { clock });
+    await waitFor("it was seen", async () => (await through()) === "2026-03-03T00:00:00.000Z");
+    clock.set("2026-03-03T06:00:00.000Z");
+    await waitFor("six o'clock was dealt with", async () => (await through()) === "2026-03-03T06:00:00.000Z");
+  }
+  clock.set("2026-03-05T01:00:00.000Z");
+  await using _again = await inProcessService(service, nats, settings, { clock });
+  await waitFor("it caught up", async () => (await through()) === "2026-03-05T00:00:00.000Z");
+  await waitFor("both were taken", () => asked.length >= 2);
+  expect(asked).toEqual([
+    { task: "check", dueAt: "2026-03-03T06:00:00.000Z" },
+    { task: "check", dueAt: "2026-03-05T00:00:00.000Z" },
+  ]);
+});
+
+test.each(["scrubb: daily", "check: sometimes", "check"])("the setting %j is refused by name", async (value) => {
+  const prepared = service.prepare({ environment: { STILLPOINT_MAINTENANCE: value }, readFile: () => "" });
+  expect(prepared).toMatchObject({ bad: [{ name: "STILLPOINT_MAINTENANCE" }] });
 });

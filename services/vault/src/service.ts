@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Bucket } from "@stillpoint/bus/bucket";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { backupStored, pointSealed, proofSealed } from "@stillpoint/contracts/events";
-import { toInstant } from "@stillpoint/contracts/names";
+import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import {
   type TicketClaims,
@@ -21,8 +21,8 @@ import { defineService } from "@stillpoint/service/define-service";
 import { vaultConfig } from "./config.ts";
 import { createVaultServer } from "./http.ts";
 import { listPage } from "./list-page.ts";
+import { takeTasks } from "./maintenance/take-tasks.ts";
 import { openVaultTargets } from "./open-targets.ts";
-
 import { resultStore } from "./results.ts";
 import { mintTicket } from "./tickets.ts";
 
@@ -93,6 +93,8 @@ export const service = defineService({
         return { point, proofs: await repository.proofsOf(pointId) };
       }),
     );
+    const owner = `vault-${uuidv7(clock.now(), context.random(10))}`;
+    await takeTasks({ repository, store, bus, config, clock, log, ackWaitMs: context.ackWaitMs, owner }, resources);
     resources.use(await bus.answer(vaultList, QUEUE, ({ body }) => listPage(repository, body)));
     resources.use(
       await bus.answer(vaultStatus, QUEUE, async () => ({

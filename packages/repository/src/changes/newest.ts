@@ -13,6 +13,7 @@ const QUESTIONS = {
   "retire-slot": "slot",
   promote: "primary",
   tag: "tag",
+  keep: "keep",
 } as const satisfies Record<Change["change"], string>;
 export type Question = (typeof QUESTIONS)[Change["change"]];
 

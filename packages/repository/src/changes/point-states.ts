@@ -5,9 +5,16 @@ import { findPoint, type ListOptions, listSealedPoints } from "../points.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { type Deletion, deletionOf } from "./deletion.ts";
 import { type Hold, isInForce, readHolds } from "./holds.ts";
+import { type OwnRetention, ownRetentionOf } from "./own-retention.ts";
 
 /** A point with what was said of it since it was sealed. `holds`: those in force. */
-export type PointState = { point: Point; deletion: Deletion | undefined; holds: Hold[] };
+export type PointState = {
+  point: Point;
+  deletion: Deletion | undefined;
+  holds: Hold[];
+  /** When it goes by its own retention, in epoch milliseconds; absent: the plan's counts. */
+  expires: OwnRetention | undefined;
+};
 
 /** All points that are there, also those that were deleted and not swept yet; in the order of ids. */
 export async function* pointStates(context: RepositoryContext, options: ListOptions = {}): AsyncGenerator<PointState> {
@@ -18,6 +25,7 @@ export async function* pointStates(context: RepositoryContext, options: ListOpti
     yield {
       point,
       deletion: deletionOf(newest, point.pointId),
+      expires: ownRetentionOf(newest, point.pointId),
       holds: (holds.get(point.pointId) ?? []).filter((each) => isInForce(each, newest, nowMs)),
     };
 }

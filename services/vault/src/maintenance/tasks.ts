@@ -1,0 +1,15 @@
+import type { MaintenanceTask } from "@stillpoint/contracts/maintenance";
+import { checkTask } from "./check-task.ts";
+import { retainTask } from "./retain-task.ts";
+import type { Task } from "./task.ts";
+
+/**
+ * What the vault does for the repository as a whole. To add a task: its name and schedule in
+ * packages/contracts/src/maintenance.ts, a file beside this one with a `Task`, and a line here. The scheduler asks for it,
+ * one vault at a time does it, its result becomes an event, an alert where something is wrong, and a line in
+ * `stillpoint status`; none of these needs to be told of it.
+ */
+export const TASKS: Readonly<Record<MaintenanceTask, Task>> = {
+  retain: retainTask,
+  check: checkTask,
+};

@@ -1,0 +1,146 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Bus } from "@stillpoint/bus/bus";
+import { maintainRepository } from "@stillpoint/contracts/commands";
+import { maintenanceFinished, pointDeleted } from "@stillpoint/contracts/events";
+import type { MaintenanceTask } from "@stillpoint/contracts/maintenance";
+import { Secret } from "@stillpoint/contracts/secret";
+import { BUCKETS } from "@stillpoint/contracts/topology";
+import { createTarWriter } from "@stillpoint/driver/tar-writer";
+import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { initRepository } from "@stillpoint/repository/init-repository";
+import { openRepository, type Repository } from "@stillpoint/repository/repository";
+import { inProcessService, testBus } from "@stillpoint/testkit/in-process-service";
+import { ownNats } from "@stillpoint/testkit/nats";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { waitFor } from "@stillpoint/testkit/wait-for";
+import { expect, test } from "vitest";
+import { service } from "../src/service.ts";
+import { sealTrialPoint } from "./trial-point.ts";
+
+async function installation() {
+  const stack = new AsyncDisposableStack();
+  const nats = stack.use(await ownNats());
+  const bus = stack.use(await testBus(nats));
+  const directory = stack.use(await temporaryDirectory("maintenance"));
+  const path = join(directory.path, "repository");
+  const passphrase = new Secret("correct horse");
+  const keyFile = join(directory.path, "key");
+  await writeFile(keyFile, "correct horse", { mode: 0o600 });
+  await mkdir(path);
+  const store = stack.use(await openObjectStore(path, { environment: {} }));
+  await initRepository(store, { passphrase, random: (count) => randomBytes(count), now: Date.now });
+  const repository = stack.use(await openRepository(store, { passphrase, threads: 1 }));
+  const settings = {
+    STILLPOINT_REPOSITORY: path,
+    STILLPOINT_KEY_FILE: keyFile,
+    STILLPOINT_VAULT_PORT: "0",
+    STILLPOINT_VAULT_DIRECTORY: join(directory.path, "vault"),
+  };
+  return { nats, bus, path, store, repository, settings, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+async function ask(bus: Bus, task: MaintenanceTask, taskId = randomUUID()): Promise<string> {
+  const command = { taskId, task, requestedBy: "person" as const };
+  await bus.publishCommand(maintainRepository, { task }, command, { messageId: taskId });
+  return taskId;
+}
+
+async function reportOf(bus: Bus, task: MaintenanceTask, taskId: string) {
+  const last = await bus.bucket(BUCKETS.maintenance);
+  return waitFor(`${task} is done`, async () => {
+    const found = (await last.get(task))?.value;
+    return found?.taskId === taskId ? found : undefined;
+  });
+}
+
+async function writeFileBackup(repository: Repository, backupId: string): Promise<void> {
+  const tar = createTarWriter();
+  const body = randomBytes(10_000);
+  const entry = {
+    type: "file" as const,
+    path: "a",
+    mode: 0o600,
+    mtimeMs: 0,
+    size: body.length,
+    hint: "content" as const,
+  };
+  const written = tar
+    .add(
+      entry,
+      (async function* () {
+        yield body;
+      })(),
+    )
+    .then(() => tar.end());
+  const head = { plan: "shop", source: "files", kind: "files" as const, type: "full" as const, runId: randomUUID() };
+  await repository.writeBackup({ ...head, backupId, startedAt: new Date().toISOString() }, tar.stream);
+  await written;
+}
+
+test("a task is done once by one of two vaults, and its result is an event and can be looked up", async () => {
+  await using setup = await installation();
+  const { bus } = setup;
+  await using _one = await inProcessService(service, setup.nats, setup.settings);
+  await using _two = await inProcessService(service, setup.nats, setup.settings);
+  const after = await bus.lastEventSequence();
+  const taskId = await ask(bus, "check");
+  expect(await reportOf(bus, "check", taskId)).toMatchObject({ outcome: "sound", problems: [], requestedBy: "person" });
+  const told: string[] = [];
+  for await (const fact of bus.followEvents([maintenanceFinished], { after, signal: AbortSignal.timeout(20_000) })) {
+    if (fact.type === "current") break;
+    told.push(fact.body.report.taskId);
+  }
+  expect(told).toEqual([taskId]);
+});
+
+test("damage is named, with what it hurts, and the task has not failed", async () => {
+  await using setup = await installation();
+  await writeFileBackup(setup.repository, "one");
+  const packs = await Array.fromAsync(setup.store.list("packs/"));
+  await rm(join(setup.path, packs[0]?.name ?? ""));
+  await using _vault = await inProcessService(service, setup.nats, setup.settings);
+  const report = await reportOf(setup.bus, "check", await ask(setup.bus, "check"));
+  expect(report).toMatchObject({
+    outcome: "problems",
+    problems: [{ severity: "damage", where: packs[0]?.name, why: expect.stringContaining("missing") }],
+  });
+  expect(report.problems[0]?.why).toContain("one");
+});
+
+test("retention is applied to each plan that is in force, each deletion is told, and a repository that is away is a failure", async () => {
+  await using setup = await installation();
+  const { bus, repository } = setup;
+  await writeFileBackup(repository, "one");
+  const points: string[] = [];
+  for (const day of [1, 2, 3])
+    points.push(await sealTrialPoint(repository, "shop", `2026-01-0${day}T12:00:00.000Z`, "one"));
+  await sealTrialPoint(repository, "gone", "2026-01-01T12:00:00.000Z", "one");
+  const plans = await bus.bucket(BUCKETS.plans);
+  const definition = {
+    sources: { files: { kind: "files" as const, paths: ["/etc"] } },
+    keep: { points: { last: 1 }, minimum: 1 },
+  };
+  await plans.put("shop", {
+    plan: "shop",
+    revision: "a".repeat(64),
+    definition,
+    acceptedAt: "2026-01-01T00:00:00.000Z",
+  });
+  await using _vault = await inProcessService(service, setup.nats, setup.settings);
+  const after = await bus.lastEventSequence();
+  const report = await reportOf(bus, "retain", await ask(bus, "retain"));
+  expect(report).toMatchObject({ outcome: "sound", figures: { plans: 1, kept: 1, deleted: 2, withoutPlan: 1 } });
+  const told: string[] = [];
+  for await (const fact of bus.followEvents([pointDeleted], { after, signal: AbortSignal.timeout(20_000) })) {
+    if (fact.type === "current") break;
+    told.push(fact.body.pointId);
+  }
+  expect(told).toEqual(points.slice(0, 2));
+  expect((await Array.fromAsync(repository.points())).map(({ plan }) => plan).sort()).toEqual(["gone", "shop"]);
+
+  await rm(setup.path, { recursive: true });
+  const failed = await reportOf(bus, "check", await ask(bus, "check"));
+  expect(failed).toMatchObject({ outcome: "failed", problems: [] });
+});
