@@ -1,11 +1,16 @@
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { RepositoryContext } from "../repository-context.ts";
+import type { ClassRule } from "./class-moves.ts";
+import { applyLegalHolds, type HoldFigures } from "./legal-holds.ts";
+import { type ClassReport, moveClasses } from "./move-classes.ts";
+import { extendLocks, type LockFigures } from "./object-lock.ts";
 import { newestPromotion, type Promotion } from "./primary.ts";
 import { type PromoteOptions, type PromotionPlan, planPromotion, promote, promoteAlone } from "./promote.ts";
 import { type Repaired, repairObject } from "./repair-object.ts";
 import { type ReplicateOptions, type ReplicateReport, replicate } from "./replicate.ts";
 import type { Lag } from "./survey.ts";
 import { type Survey, surveyReplica } from "./survey.ts";
+import { planThaw, type ThawOptions, type ThawPlan, thaw } from "./thaw.ts";
 
 /** What an open repository, the primary, does with its replicas. */
 export type Replicas = {
@@ -22,6 +27,25 @@ export type Replicas = {
   promote(replica: ObjectStore, options: PromoteOptions): Promise<{ promotion: Promotion; lag: Lag }>;
   /** Makes this repository's own store the primary, where the old one is out of reach. */
   promoteAlone(options: { name: string; by: string; lost?: Lag | undefined }): Promise<Promotion>;
+  /** Moves a target's packs to the class that the age of the points on them asks for. */
+  moveClasses(
+    store: ObjectStore,
+    rules: readonly ClassRule[],
+    options?: { dryRun?: boolean; signal?: AbortSignal | undefined },
+  ): Promise<ClassReport>;
+  /** What must be thawed before these backups can be read from the primary. */
+  planThaw(backupIds: readonly string[], signal?: AbortSignal): Promise<ThawPlan>;
+  /** Asks for it, and resolves when all can be read. */
+  thaw(plan: ThawPlan, options: ThawOptions): Promise<void>;
+  /** To be called more often than every half of `lockMs`. */
+  extendLocks(
+    store: ObjectStore,
+    lockMs: number,
+    condemned: ReadonlySet<string>,
+    signal?: AbortSignal,
+  ): Promise<LockFigures>;
+  /** Brings a target's legal holds in line with the holds on points. */
+  applyLegalHolds(store: ObjectStore, signal?: AbortSignal): Promise<HoldFigures>;
 };
 
 export function replicasOf(context: RepositoryContext): Replicas {
@@ -33,5 +57,10 @@ export function replicasOf(context: RepositoryContext): Replicas {
     planPromotion: (replica, signal) => planPromotion(context, replica, signal),
     promote: (replica, options) => promote(context, replica, options),
     promoteAlone: (options) => promoteAlone(context, options),
+    moveClasses: (store, rules, options) => moveClasses(context, store, rules, options),
+    planThaw: (backupIds, signal) => planThaw(context, backupIds, signal),
+    thaw: (plan, options) => thaw(context.store, plan, options),
+    extendLocks: (store, lockMs, condemned, signal) => extendLocks(store, { lockMs, condemned, signal }),
+    applyLegalHolds: (store, signal) => applyLegalHolds(context, store, signal),
   };
 }
