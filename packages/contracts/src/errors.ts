@@ -18,6 +18,8 @@ export const ERROR_CODES = {
   FORMAT_UNKNOWN: { retry: "never", exit: 4, http: 503 },
   KEY_WRONG: { retry: "never", exit: 4, http: 503 },
   KEY_UNREADABLE: { retry: "never", exit: 4, http: 503 },
+  KEY_DENIED: { retry: "never", exit: 4, http: 503 },
+  KEY_UNREACHABLE: { retry: "backoff", exit: 7, http: 503 },
   ALREADY_RUNNING: { retry: "never", exit: 6, http: 409 },
   CONFLICT: { retry: "never", exit: 6, http: 409 },
   DESTINATION_NOT_EMPTY: { retry: "never", exit: 4, http: 409 },
