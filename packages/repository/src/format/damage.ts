@@ -19,3 +19,14 @@ export function formatUnknown(object: string, version: number): StillpointError 
     hint: "use a newer release of stillpoint",
   });
 }
+
+/** A higher epoch than was known when the repository was opened was begun since: that is no damage. */
+export function epochUnknown(object: string, epoch: number, current: number): StillpointError {
+  if (epoch <= current) return objectDamaged(object, `its key epoch ${epoch} is not in the repository`);
+  return new StillpointError("CONFLICT", {
+    what: "Cannot read an object yet",
+    where: object,
+    why: `it is of key epoch ${epoch}, and this process opened the repository when the newest was ${current}`,
+    hint: "open the repository again: restart the process",
+  });
+}

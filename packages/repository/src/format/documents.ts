@@ -97,6 +97,8 @@ export const keySlot = z.object({
   label: z.string().max(80).optional(),
   /** Its secret was printed on a recovery sheet, and is kept nowhere. */
   sheet: z.literal(true).optional(),
+  /** Slots that are retired once this one has proved to open. */
+  replaces: z.array(hex16).max(32).optional(),
   createdAt: instant,
 });
 export type KeySlot = z.infer<typeof keySlot>;

@@ -1,7 +1,7 @@
 import * as aead from "../keys/aead.ts";
 import { deriveKey, LABELS } from "../keys/derive.ts";
 import { type ChunkType, isChunkType } from "./chunk-type.ts";
-import { objectDamaged } from "./damage.ts";
+import { epochUnknown, objectDamaged } from "./damage.ts";
 import { decodeHeader, encodeHeader, HEADER_LENGTH } from "./header.ts";
 import { packIdOf } from "./kinds.ts";
 import { packPieceAad } from "./pack-piece.ts";
@@ -77,7 +77,7 @@ export function encodePackTrailer(pack: PackKey, entries: readonly PackEntry[]):
 export function packKeyOf(object: string, epoch: number, keys: EpochKeys): PackKey {
   const packId = Buffer.from(packIdOf(object), "hex");
   const epochKey = keys.keyOf(epoch);
-  if (epochKey === undefined) throw objectDamaged(object, `its key epoch ${epoch} is not in the repository`);
+  if (epochKey === undefined) throw epochUnknown(object, epoch, keys.current);
   return {
     header: encodeHeader({ kind: "packs", epoch, salt: packId }),
     key: deriveKey(epochKey, packId, LABELS.pack),

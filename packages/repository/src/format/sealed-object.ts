@@ -1,7 +1,7 @@
 import * as aead from "../keys/aead.ts";
 import { deriveKey, LABELS } from "../keys/derive.ts";
 import { pack, unpack } from "./codec.ts";
-import { objectDamaged } from "./damage.ts";
+import { epochUnknown, objectDamaged } from "./damage.ts";
 import { decodeHeader, encodeHeader, HEADER_LENGTH, SALT_LENGTH } from "./header.ts";
 import type { SealedKind } from "./kinds.ts";
 
@@ -42,7 +42,7 @@ export function sealObject(
 export function openObject(kind: SealedKind, id: string, object: string, bytes: Uint8Array, keys: EpochKeys): Buffer {
   const { epoch, salt } = decodeHeader(object, bytes, kind);
   const epochKey = keys.keyOf(epoch);
-  if (epochKey === undefined) throw objectDamaged(object, `its key epoch ${epoch} is not in the repository`);
+  if (epochKey === undefined) throw epochUnknown(object, epoch, keys.current);
   const aad = boundTo(bytes.subarray(0, HEADER_LENGTH), id);
   const packed = aead.open(objectKey(epochKey, salt, kind), 0, aad, bytes.subarray(HEADER_LENGTH));
   if (packed === undefined) throw objectDamaged(object, "its bytes are not those that were sealed");

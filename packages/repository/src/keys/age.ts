@@ -55,10 +55,11 @@ export async function newIdentity(): Promise<Secret> {
 }
 
 /**
- * Opens slots that were made with the identity, and escrow slots that were made for its recipient. A recipient is public, so
- * an opener slot's secret has the identity in it: nobody else can make one.
+ * Opens slots that were made with the identity. A recipient is public, so an opener slot's secret has the identity in it:
+ * nobody else can make one. With `escrow` it opens those that were made for its recipient instead; anybody can make such a
+ * slot, and a whole repository for it, so only a person who compares the signing key afterwards asks for that.
  */
-export async function ageIdentity(identity: Secret): Promise<Opener> {
+export async function ageIdentity(identity: Secret, { escrow = false } = {}): Promise<Opener> {
   const recipient = await identityToRecipient(identity.reveal()).catch((cause: unknown) => {
     throw new StillpointError("KEY_UNREADABLE", {
       what: "Cannot use the age identity",
@@ -69,20 +70,20 @@ export async function ageIdentity(identity: Secret): Promise<Opener> {
   const own = Buffer.from(identity.reveal(), "utf8");
   return {
     method: "age",
-    shown: `the identity of ${recipient}`,
+    shown: `the identity of ${recipient}${escrow ? " (escrow)" : ""}`,
     async seal(place) {
       const { fields, secret } = await wrap(recipient, place);
-      return { fields, secret: Buffer.concat([secret, own]) };
+      return { fields, secret: escrow ? secret : Buffer.concat([secret, own]) };
     },
     async open(slot) {
-      if (slot.age?.recipient !== recipient) return undefined;
+      if (slot.age?.recipient !== recipient || (slot.type === "escrow") !== escrow) return undefined;
       const decrypter = new Decrypter();
       decrypter.addIdentity(identity.reveal());
       const secret = await decrypter.decrypt(Buffer.from(slot.age.wrapped, "base64")).catch((cause: unknown) => {
         throw objectDamaged(`keys/${slot.slot}`, "what was sealed for the identity does not open", cause);
       });
       if (secret.length !== SECRET_LENGTH) throw objectDamaged(`keys/${slot.slot}`, "its secret has another length");
-      return slot.type === "escrow" ? secret : Buffer.concat([secret, own]);
+      return escrow ? secret : Buffer.concat([secret, own]);
     },
   };
 }

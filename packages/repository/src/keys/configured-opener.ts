@@ -5,6 +5,7 @@ import { readKeyFile } from "../key-file.ts";
 import { kmsOpener } from "./aws-kms.ts";
 import type { Opener } from "./opener.ts";
 import { openerFromFile } from "./opener-file.ts";
+import type { PassphraseOptions } from "./passphrase.ts";
 import { transitOpener } from "./vault-transit.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,18 +18,21 @@ export type KeyChoice = {
   kmsKey?: string | undefined;
   /** `name`, or `mount/name`. */
   transitKey?: string | undefined;
+  /** The key file has the identity of an escrow slot. */
+  escrow?: boolean | undefined;
 };
 
 const NAMES = { keyFile: "STILLPOINT_KEY_FILE", kmsKey: "STILLPOINT_KMS_KEY", transitKey: "STILLPOINT_TRANSIT_KEY" };
 
-function choose(choice: KeyChoice, environment: Environment): KeyChoice {
-  const given = Object.values(choice).filter((value) => value !== undefined).length;
-  const chosen =
+/** Exactly one of them. */
+export function chosenKey({ escrow, ...named }: KeyChoice, environment: Environment): KeyChoice {
+  const given = Object.values(named).filter((value) => value !== undefined).length;
+  const chosen: KeyChoice =
     given > 0
-      ? choice
+      ? named
       : Object.fromEntries(Object.entries(NAMES).map(([field, name]) => [field, environment[name] || undefined]));
   const count = Object.values(chosen).filter((value) => value !== undefined).length;
-  if (count === 1) return chosen;
+  if (count === 1) return { ...chosen, escrow };
   throw new StillpointError(given > 0 ? "INVALID_REQUEST" : "CONFIG_INVALID", {
     what: "Cannot tell which key opens the repository",
     where: "--key-file, --kms-key, --transit-key",
@@ -69,9 +73,13 @@ export async function transitFrom(transitKey: string, environment: Environment):
 }
 
 /** What opens the repository: the one that is named, or else the one that the environment names. */
-export async function configuredOpener(choice: KeyChoice, environment: Environment): Promise<Opener> {
-  const { keyFile, kmsKey, transitKey } = choose(choice, environment);
-  if (keyFile !== undefined) return openerFromFile(keyFile);
+export async function configuredOpener(
+  choice: KeyChoice,
+  environment: Environment,
+  passphrase: PassphraseOptions = {},
+): Promise<Opener> {
+  const { keyFile, kmsKey, transitKey, escrow = false } = chosenKey(choice, environment);
+  if (keyFile !== undefined) return openerFromFile(keyFile, { ...passphrase, escrow });
   if (kmsKey !== undefined) return kmsOpener({ key: kmsKey, environment });
   return transitFrom(transitKey ?? "", environment);
 }

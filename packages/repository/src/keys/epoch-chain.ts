@@ -68,6 +68,12 @@ export function encodeEpoch(
   return { name, bytes: encodeTwoLines(document, mac) };
 }
 
+export type FollowedEpochs = {
+  keys: Map<number, Uint8Array>;
+  /** The repository keys before the newest, the latest first. */
+  before: MasterKey[];
+};
+
 /**
  * The key of every epoch, from the newest repository key back to the first; nothing of it is believed before its MAC, and
  * an epoch before the newest only if the one after it says that it is the same bytes as then.
@@ -77,8 +83,9 @@ export function followEpochs(
   newest: MasterKey,
   epochs: readonly ReadEpoch[],
   config: { config: Config; bytes: Uint8Array },
-): Map<number, Uint8Array> {
+): FollowedEpochs {
   const keys = new Map<number, Uint8Array>();
+  const before: MasterKey[] = [];
   let master = newest;
   let pinned: NonNullable<Epoch["previous"]> | undefined;
   for (let number = epochs.length; number >= 1; number--) {
@@ -100,10 +107,11 @@ export function followEpochs(
       break;
     }
     master = keyBefore(master, pinned, name);
+    before.push(master);
   }
   if (config.config.master !== master.master) throw objectDamaged(CONFIG_NAME, "it is of another repository key");
   assertMac(master.key, repositoryId, CONFIG_NAME, config.bytes);
-  return keys;
+  return { keys, before };
 }
 
 function keyBefore(master: MasterKey, previous: NonNullable<Epoch["previous"]>, name: string): MasterKey {

@@ -18,6 +18,8 @@ export type KeyRing = {
   repositoryId: string;
   /** The repository key of the newest epoch. */
   master: MasterKey;
+  /** Those of the epochs before, the latest first. */
+  mastersBefore: readonly MasterKey[];
   epochs: EpochKeys;
   signing: SigningKey;
   /** Public keys whose signatures count. */
@@ -59,7 +61,7 @@ async function openMaster(
       what: "Cannot open the repository",
       where: store.url,
       why: `${opener.shown} opens none of its key slots`,
-      hint: "check which key belongs to this repository; `stillpoint key list` shows which slots it has",
+      hint: "check which key belongs to this repository; `stillpoint key list` shows which slots it has; the holder of an escrow slot says so with --escrow",
     });
   throw new StillpointError("KEY_UNREADABLE", {
     what: "Cannot open the repository",
@@ -84,10 +86,11 @@ export async function openKeyRing(
   const newest = epochs.at(-1);
   if (newest === undefined) throw objectDamaged("epochs/", "the repository has no key epoch");
   const { slot, master } = await openMaster(store, opener, newest.document.master, repositoryId);
-  const keys = followEpochs(repositoryId, master, epochs, found);
+  const { keys, before } = followEpochs(repositoryId, master, epochs, found);
   const ring: KeyRing = {
     repositoryId,
     master,
+    mastersBefore: before,
     epochs: { current: newest.document.epoch, keyOf: (number) => keys.get(number) },
     signing: signingKeyOf(master.key, repositoryId),
     trustedKeys: [...new Set(epochs.map(({ document }) => document.signingKey))],

@@ -17,6 +17,7 @@ export type NewSlot = Pick<SlotPlace, "repositoryId" | "siblings" | "random"> & 
   type: KeySlot["type"];
   label?: string | undefined;
   sheet?: true;
+  replaces?: readonly string[];
   nowMs: number;
 };
 
@@ -39,7 +40,7 @@ function slotMac(master: MasterKey, repositoryId: string, name: string, line: Ui
 export async function encodeSlot(
   master: MasterKey,
   sealer: Sealer,
-  { type, label, sheet, nowMs, ...place }: NewSlot,
+  { type, label, sheet, replaces = [], nowMs, ...place }: NewSlot,
 ): Promise<{ name: string; bytes: Buffer; document: KeySlot }> {
   const slot = Buffer.from(place.random(16)).toString("hex");
   const { fields, secret } = await sealer.seal({ ...place, slot });
@@ -52,6 +53,7 @@ export async function encodeSlot(
     ...fields,
     ...(label === undefined ? {} : { label }),
     ...(sheet === undefined ? {} : { sheet }),
+    ...(replaces.length === 0 ? {} : { replaces: [...replaces] }),
     createdAt: toInstant(nowMs),
   };
   const name = objectName("keys", slot);

@@ -16,16 +16,16 @@ const PATH_PART = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 const encrypted = z.object({ data: z.object({ ciphertext: z.string().startsWith("vault:") }) });
 const decrypted = z.object({ data: z.object({ plaintext: z.base64() }) });
 
-function assertPath(what: string, path: string): void {
-  if (path.split("/").every((part) => PATH_PART.test(part))) return;
+function assertPath(what: string, path: string, parts: readonly string[]): void {
+  if (parts.every((part) => PATH_PART.test(part))) return;
   throw new StillpointError("CONFIG_INVALID", { what: "Cannot use Vault's transit engine", where: what, why: path });
 }
 
 /** HashiCorp Vault's transit engine. Address, mount and key are those that are configured here, whatever a slot says. */
 export function transitOpener(options: TransitOptions): Opener {
   const { address, key, mount = "transit" } = options;
-  assertPath("mount", mount);
-  assertPath("key", key);
+  assertPath("mount", mount, mount.split("/"));
+  assertPath("key", key, [key]);
   return {
     method: "vault-transit",
     shown: `Vault transit key ${mount}/${key}`,
@@ -41,8 +41,8 @@ export function transitOpener(options: TransitOptions): Opener {
     async open({ transit }) {
       if (transit === undefined || transit.key !== key || transit.mount !== mount) return undefined;
       const answer = await askTransit(options, `${mount}/decrypt/${key}`, { ciphertext: transit.wrapped });
-      // 400: not a ciphertext of this key, or of a version of it that may not decrypt any more.
-      if (answer.status === 400) return undefined;
+      // Not a ciphertext of this key, or of a version of it that may not decrypt any more. A key that is gone is another matter.
+      if (answer.status === 400 && !JSON.stringify(answer.body).includes("not found")) return undefined;
       const parsed = decrypted.safeParse(answer.body);
       if (answer.status !== 200 || !parsed.success) throw transitFailure(address, answer);
       const secret = Buffer.from(parsed.data.data.plaintext, "base64");
