@@ -1,14 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import { beforeAll, describe, expect, it } from "vitest";
-import { change, condemned, hold, lease, readDocument, record } from "../src/format/documents.ts";
+import { decodeTwoLines } from "../src/format/authenticated-text.ts";
+import { change, condemned, config, hold, lease, readDocument, record } from "../src/format/documents.ts";
 import { decodeIndex, encodeIndex } from "../src/format/index-format.ts";
 import { OBJECT_KINDS, objectName } from "../src/format/kinds.ts";
 import { openObject, sealObject } from "../src/format/sealed-object.ts";
 import { decodeTail } from "../src/format/tail-format.ts";
 import { type Block, decodeTreeItems, encodeBlocks, encodeEntry } from "../src/format/tree-format.ts";
+import { followEpochs } from "../src/keys/epoch-chain.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
+import { decodeSlot, openSlot } from "../src/keys/key-slot.ts";
 import { verifiedStatement } from "../src/keys/signing.ts";
+import { epochOf, keyVectors } from "./key-vectors.ts";
 import { digests, NOW, open, PASSPHRASE, randomFrom, unpack } from "./trial.ts";
 import { documents, makeVectors, type Vectors } from "./vectors.ts";
 
@@ -45,6 +49,36 @@ describe("the frozen vectors", () => {
     for (const name of ["config", "epochs/00000001"]) expect(now.objects[name]).toBe(frozen.objects[name]);
     const { signed, signingKey } = frozen.derived;
     expect(verifiedStatement("proofs/x", signed, [signingKey]).toString()).toBe('{"a":"statement"}');
+  });
+
+  it("hold a key slot of every method, which opens with its secret and no other, and a chain of epochs", async () => {
+    expect(await keyVectors()).toEqual(frozen.keys);
+    const { repositoryId, repositoryKey, slots, epochs, next } = frozen.keys;
+    for (const [index, { method, name, object, secret }] of slots.entries()) {
+      const slot = decodeSlot(name, Buffer.from(object));
+      const by = (bytes: Buffer) => ({
+        method,
+        shown: method,
+        seal: () => Promise.reject(new Error("unused")),
+        open: async () => bytes,
+      });
+      const opened = await openSlot(slot, by(Buffer.from(secret, "hex")), repositoryId);
+      expect(Buffer.from(opened?.key ?? []).toString("hex")).toBe(repositoryKey);
+      const other = Buffer.from(slots[(index + 1) % slots.length]?.secret ?? "", "hex");
+      expect(await openSlot(slot, by(other), repositoryId)).toBeUndefined();
+    }
+    const read = epochs.map(({ name, object }) => {
+      const bytes = Buffer.from(object);
+      return { name, bytes, document: epochOf(name, bytes) };
+    });
+    const newest = { master: next.master, key: Buffer.from(next.repositoryKey, "hex") };
+    const bytes = Buffer.from(frozen.keys.config);
+    const document = readDocument(config, "config", decodeTwoLines("config", bytes).line);
+    const followed = followEpochs(repositoryId, newest, read, { config: document, bytes });
+    expect([...followed.keys].map(([number, key]) => [number, Buffer.from(key).toString("hex")])).toEqual([
+      [2, epochs[1]?.key],
+      [1, epochs[0]?.key],
+    ]);
   });
 
   it("hold a document of every kind that is not written yet, and each opens under its own id only", async () => {

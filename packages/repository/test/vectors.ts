@@ -13,6 +13,7 @@ import { deriveKey, LABELS } from "../src/keys/derive.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
 import { signStatement } from "../src/keys/signing.ts";
 import { openRepository } from "../src/repository.ts";
+import { type KeyVectors, keyVectors } from "./key-vectors.ts";
 import {
   digests,
   file,
@@ -173,6 +174,7 @@ async function derivations(objects: ReadonlyMap<string, { bytes: Uint8Array }>) 
 }
 
 export type Vectors = {
+  keys: KeyVectors;
   derived: Omit<Awaited<ReturnType<typeof derivations>>, "epochs">;
   documents: { kind: SealedKind; id: string; plain: string; sealed: string }[];
   /** A whole repository, by objects' names, in base64. */
@@ -192,6 +194,7 @@ export async function makeVectors(): Promise<Vectors> {
   await repository[Symbol.asyncDispose]();
   const { epochs, ...derived } = await derivations(objects);
   return {
+    keys: await keyVectors(),
     derived,
     documents: documents().map(({ kind, id, plain }) => ({
       kind,
