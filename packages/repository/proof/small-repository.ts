@@ -1,6 +1,6 @@
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { initRepository } from "../src/init-repository.ts";
-import { openRepository, type Repository } from "../src/repository.ts";
+import { type OpenOptions, openRepository, type Repository } from "../src/repository.ts";
 import { pointOf } from "../test/point-trial.ts";
 import { head, type Item, NOW, PASSPHRASE, randomFrom, SMALL, tarOf } from "../test/trial.ts";
 import { type HeldStore, heldStore } from "./held-store.ts";
@@ -29,8 +29,13 @@ export async function makeSmall(store: ObjectStore, seed: string): Promise<void>
 }
 
 /** All work in this thread and all randomness from the seed, so that the calls of the store follow from it. */
-export function openSmall(store: ObjectStore, seed: string, now: () => number = () => NOW): Promise<Repository> {
-  return openRepository(store, { passphrase: PASSPHRASE, threads: 0, random: randomFrom(seed), now });
+export function openSmall(
+  store: ObjectStore,
+  seed: string,
+  more: Pick<OpenOptions, "now" | "index" | "leaseMs"> = {},
+): Promise<Repository> {
+  const own = { passphrase: PASSPHRASE, threads: 0, random: randomFrom(seed), now: () => NOW };
+  return openRepository(store, { ...own, ...more });
 }
 
 /** Points 1 to `points`, each of one backup that shares chunks with the others. */

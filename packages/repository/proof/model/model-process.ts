@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { Repository } from "../../src/repository.ts";
 import { openSmall } from "../small-repository.ts";
@@ -17,6 +18,8 @@ export type Task = {
 
 export type ModelProcess = {
   id: number;
+  /** Which of the machines it runs on: one that follows it finds the chunk index that it left there. */
+  machine: number;
   repository: Repository;
   /** The primary, as this process reaches it. */
   store: ObjectStore;
@@ -27,12 +30,19 @@ export type ModelProcess = {
   tasks: Task[];
 };
 
+/** Two processes share a machine. */
+export const MACHINES = [1, 1, 2];
+
 /** A process that has the repository open and waits before each call of a store. */
-export async function startProcess(world: World, id: number): Promise<ModelProcess> {
+export async function startProcess(world: World, id: number, machine: number): Promise<ModelProcess> {
   const { primary, scheduler } = world;
   const skew = { ms: 0 };
   const store = steppedStore(primary.store, scheduler, id);
-  const now = () => primary.clock.nowMs + skew.ms;
-  const repository = await scheduler.freely(id, () => openSmall(store, `${world.seed} ${id}`, now));
-  return { id, repository, store, replica: steppedStore(world.replica.store, scheduler, id), skew, tasks: [] };
+  const repository = await scheduler.freely(id, () =>
+    openSmall(store, `${world.seed} ${id}`, {
+      now: () => primary.clock.nowMs + skew.ms,
+      index: { directory: join(world.directory, String(machine)) },
+    }),
+  );
+  return { id, machine, repository, store, replica: steppedStore(world.replica.store, scheduler, id), skew, tasks: [] };
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { violations } from "./invariants.ts";
-import { startProcess } from "./model-process.ts";
-import { finishAll, PROCESSES, type Step, takeStep, taskViolations } from "./steps.ts";
+import { MACHINES, startProcess } from "./model-process.ts";
+import { finishAll, type Step, takeStep, taskViolations } from "./steps.ts";
 import { WORK_KINDS, type WorkKind } from "./works.ts";
 import { newWorld } from "./world.ts";
 
@@ -22,8 +22,8 @@ export async function runModel(
   steps: readonly Step[],
   kinds: readonly WorkKind[] = WORK_KINDS,
 ): Promise<ModelRun> {
-  const world = await newWorld(seed, kinds);
-  for (let id = 1; id <= PROCESSES; id++) world.processes.push(await startProcess(world, id));
+  await using world = await newWorld(seed, kinds);
+  for (const machine of MACHINES) world.processes.push(await startProcess(world, world.next(), machine));
   let wrong: string[] = [];
   let failedAt: number | undefined;
   for (const step of steps) {

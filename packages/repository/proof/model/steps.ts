@@ -17,7 +17,6 @@ const WEIGHTS: readonly [StepKind, number][] = [
   ["unheard", 3],
   ["skew", 3],
 ];
-export const PROCESSES = 3;
 const TASKS_AT_ONCE = 2;
 
 const MINUTE = 60_000;
@@ -92,8 +91,10 @@ const ENOUGH_CALLS = 5_000;
 async function replace(world: World, process: ModelProcess): Promise<void> {
   world.scheduler.kill(process.id);
   for (const task of process.tasks.filter(({ ended }) => !ended)) task.crashed();
+  // What the system does for a process that is gone: its files are closed. No call of a store gets through any more.
+  process.repository[Symbol.asyncDispose]().then(undefined, () => undefined);
   const at = world.processes.indexOf(process);
-  world.processes[at] = await startProcess(world, world.next() + PROCESSES);
+  world.processes[at] = await startProcess(world, world.next(), process.machine);
 }
 
 async function crash(world: World, process: ModelProcess): Promise<string> {

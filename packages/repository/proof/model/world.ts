@@ -1,13 +1,16 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { NOW } from "../../test/trial.ts";
 import { type HeldStore, heldStore } from "../held-store.ts";
 import { makeSmall } from "../small-repository.ts";
-import type { ModelProcess } from "./model-process.ts";
+import { MACHINES, type ModelProcess } from "./model-process.ts";
 import type { ModelState } from "./model-state.ts";
 import { type StepScheduler, stepScheduler } from "./step-scheduler.ts";
 import type { WorkKind } from "./works.ts";
 
 /** A repository, its replica, the processes that work on them, and what must be true of it all. */
-export type World = {
+export type World = AsyncDisposable & {
   seed: number;
   primary: HeldStore;
   replica: HeldStore;
@@ -20,6 +23,8 @@ export type World = {
   next(): number;
   /** What happened, for people. */
   trace: string[];
+  /** For what processes keep on their machines. */
+  directory: string;
 };
 
 export async function newWorld(seed: number, kinds: readonly WorkKind[]): Promise<World> {
@@ -27,16 +32,25 @@ export async function newWorld(seed: number, kinds: readonly WorkKind[]): Promis
   // The replica is another machine's: its clock is its own.
   const replica = heldStore(NOW + 90_000);
   await makeSmall(primary.store, `world ${seed}`);
+  const directory = await mkdtemp(join(tmpdir(), "stillpoint-model-"));
+  for (const machine of new Set(MACHINES)) await mkdir(join(directory, String(machine)));
+  const processes: ModelProcess[] = [];
   let count = 0;
   return {
     seed,
     primary,
     replica,
     scheduler: stepScheduler(),
-    processes: [],
+    processes,
     state: { backups: new Map(), points: new Map() },
     kinds,
     next: () => ++count,
     trace: [],
+    directory,
+    async [Symbol.asyncDispose]() {
+      // Not waited for: what is under way in them waits for ever.
+      for (const { repository } of processes) repository[Symbol.asyncDispose]().then(undefined, () => undefined);
+      await rm(directory, { recursive: true, force: true });
+    },
   };
 }
