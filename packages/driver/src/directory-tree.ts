@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { chmod, lchown, lstat, lutimes, mkdir, open, rm, symlink } from "node:fs/promises";
+import { chmod, type FileHandle, lchown, lstat, lutimes, mkdir, open, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { writeExactly } from "./body.ts";
@@ -12,7 +12,19 @@ export type DirectoryTreeOptions = {
   keepOwners?: boolean;
 };
 
+type FileEntry = Extract<TreeEntry, { type: "file" }>;
+
+/** A file that is written by its descriptor, in any order; `finish` gives it its length, owner, mode and time, and closes it. */
+export type OpenFile = { fd: number; finish(): Promise<void>; close(): Promise<void> };
+
+/** What a file is to be given, by who makes it. `path` is absolute; owners are absent where they are not kept. */
+export type FileDress = { path: string; mode: number; mtimeMs: number; uid?: number; gid?: number };
+
 export interface DirectoryTree extends TreeWriter {
+  /** Opens a file for somebody else to write. `keep`: one that is there keeps its bytes, else it is made anew. */
+  openFile(entry: FileEntry, keep?: boolean): Promise<OpenFile>;
+  /** Where a file may be made: everything above it is real, and no directory is known to stand there. */
+  placeFor(entry: FileEntry): Promise<FileDress>;
   /** Gives directories their modes and times, which writing below them would have disturbed. Call it once, at the end. */
   finish(): Promise<void>;
 }
@@ -54,7 +66,11 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
     await rm(join(directory, path), { recursive: true, force: true });
   };
 
-  const writeFile = async (entry: Extract<TreeEntry, { type: "file" }>, body?: AsyncIterable<Uint8Array>) => {
+  const ownersOf = ({ uid, gid }: FileEntry) =>
+    keepOwners && uid !== undefined && gid !== undefined ? { uid, gid } : undefined;
+  const modeOf = ({ mode }: FileEntry) => (keepOwners ? mode & 0o7777 : mode & 0o777);
+
+  const openFor = async (entry: FileEntry, keep: boolean): Promise<FileHandle> => {
     const path = join(directory, entry.path);
     const offset = entry.offset ?? 0;
     const kind = await kindOf(path);
@@ -67,11 +83,24 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
           why: `it begins at byte ${offset}, but only ${size} bytes are there`,
         });
       }
-    } else if (kind !== "none") await clear(entry.path);
-    const flags = constants.O_WRONLY | constants.O_NOFOLLOW;
-    const file = await open(path, offset > 0 ? flags : flags | constants.O_CREAT | constants.O_EXCL, 0o600);
+    } else if (kind !== "none" && !(keep && kind === "file")) await clear(entry.path);
+    const isThere = offset > 0 || (keep && kind === "file");
+    const flags = (keep ? constants.O_RDWR : constants.O_WRONLY) | constants.O_NOFOLLOW;
+    return await open(path, isThere ? flags : flags | constants.O_CREAT | constants.O_EXCL, 0o600);
+  };
+
+  const finishFile = async (file: FileHandle, entry: FileEntry, size: number) => {
+    await file.truncate(size);
+    const owners = ownersOf(entry);
+    if (owners !== undefined) await file.chown(owners.uid, owners.gid);
+    await file.chmod(modeOf(entry));
+    await file.utimes(entry.mtimeMs / 1000, entry.mtimeMs / 1000);
+  };
+
+  const writeFile = async (entry: FileEntry, body?: AsyncIterable<Uint8Array>) => {
+    const file = await openFor(entry, false);
     try {
-      let at = offset;
+      let at = entry.offset ?? 0;
       const result = await writeExactly(entry.size, body, async (bytes) => {
         for (let from = 0; from < bytes.byteLength; ) {
           const { bytesWritten } = await file.write(bytes, from, bytes.byteLength - from, at);
@@ -79,10 +108,7 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
           at += bytesWritten;
         }
       });
-      await file.truncate(at);
-      if (keepOwners && entry.uid !== undefined && entry.gid !== undefined) await file.chown(entry.uid, entry.gid);
-      await file.chmod(keepOwners ? entry.mode & 0o7777 : entry.mode & 0o777);
-      await file.utimes(entry.mtimeMs / 1000, entry.mtimeMs / 1000);
+      await finishFile(file, entry, at);
       return result;
     } finally {
       await file.close();
@@ -119,14 +145,42 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
     await lutimes(path, entry.mtimeMs / 1000, entry.mtimeMs / 1000);
   };
 
+  const explained = (error: unknown, { path }: TreeEntry): unknown =>
+    codeOf(error) === "ELOOP" ? unsafe(path, "a symbolic link stands in its place") : diskError(error, path);
+
   return {
     async add(entry, body) {
       try {
         return await place(entry, body);
       } catch (error) {
-        if (codeOf(error) === "ELOOP") throw unsafe(entry.path, "a symbolic link stands in its place");
-        throw diskError(error, entry.path);
+        throw explained(error, entry);
       }
+    },
+    async openFile(entry, keep = false) {
+      try {
+        await parentsOf(checkTreePath(entry.path), "make");
+        const file = await openFor(entry, keep);
+        return {
+          fd: file.fd,
+          finish: async () => {
+            await finishFile(file, entry, (entry.offset ?? 0) + entry.size);
+            await file.close();
+          },
+          close: () => file.close(),
+        };
+      } catch (error) {
+        throw explained(error, entry);
+      }
+    },
+    async placeFor(entry) {
+      try {
+        await parentsOf(checkTreePath(entry.path), "make");
+        if (known.has(entry.path) || directories.has(entry.path)) await clear(entry.path);
+      } catch (error) {
+        throw explained(error, entry);
+      }
+      const { mtimeMs } = entry;
+      return { path: join(directory, entry.path), mode: modeOf(entry), mtimeMs, ...ownersOf(entry) };
     },
     async finish() {
       const deepestFirst = [...directories].sort(([a], [b]) => (a < b ? 1 : -1));

@@ -164,6 +164,10 @@ export function directoryStore(root: string): ObjectStore {
 
   return {
     url: pathToFileURL(root).href,
+    fileOf(name) {
+      assertObjectName(name);
+      return inRoot(name);
+    },
     put,
     get,
     head,

@@ -32,6 +32,8 @@ export interface ObjectStore extends AsyncDisposable {
   readonly locks?: ObjectLocks | undefined;
   /** Only where this kind of storage has classes. */
   readonly classes?: ObjectClasses | undefined;
+  /** Only where objects are files of this machine: the path of one, for who reads them in another thread. */
+  readonly fileOf?: ((name: string) => string) | undefined;
   /** Resolves when the object is durable. Before that a reader sees the object before it, or none; never a part. */
   put(name: string, body: ObjectBody, options?: PutOptions): Promise<void>;
   /** A range that passes the end gives what there is: the caller compares lengths. OBJECT_COLD: it needs a thaw first. */

@@ -40,6 +40,7 @@ export function withRetry(store: ObjectStore, options: RetryOptions): ObjectStor
 
   return {
     url: store.url,
+    fileOf: store.fileOf,
     locks: aroundLocks(store.locks, (call, _method, signal) => retrying(call, signal)),
     classes: aroundClasses(store.classes, (call, _method, signal) => retrying(call, signal)),
     put: (name, body, putOptions = {}) =>

@@ -68,7 +68,8 @@ async function measure(): Promise<Measured> {
       ? await repository.writeBackup(head, tarOf(job.root, files))
       : await repository.writeFiles(head, itemsOf(job.root, files));
     ({ bytes, storedBytes } = figures);
-  } else bytes = (await extractTar(repository.readBackup(job.backupId), job.root)).bytes;
+  } else if (!job.tar) bytes = (await repository.restoreFiles(job.backupId, job.root)).bytes;
+  else bytes = (await extractTar(repository.readBackup(job.backupId), job.root)).bytes;
   const ms = performance.now() - begun;
   const { user, system } = process.cpuUsage(before);
   return {

@@ -24,6 +24,7 @@ import { LEASE_MS } from "./leases/renewed-lease.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoint, sealProof } from "./points.ts";
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
+import { type RestoreFigures, type RestoreOptions, restoreFiles } from "./read/restore-files.ts";
 import { type Fallback, readVerified, withCopies } from "./replicas/other-copies.ts";
 import { primaryGuard } from "./replicas/primary.ts";
 import { readingContext } from "./replicas/reading-context.ts";
@@ -68,6 +69,8 @@ export interface Repository extends AsyncDisposable {
   writeFiles(head: BackupHead, items: AsyncIterable<BackupItem>, options?: WriteOptions): Promise<BackupFigures>;
   /** A pax tar with the entries, keys and bytes that came in. Nothing of a damaged chunk is given out. */
   readBackup(backupId: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
+  /** Into a directory that exists, over what is there. Nothing of a damaged chunk is written. */
+  restoreFiles(backupId: string, directory: string, options?: RestoreOptions): Promise<RestoreFigures>;
   headBackup(backupId: string, signal?: AbortSignal): Promise<BackupFigures | undefined>;
   /** The entries of a backup in its tar's order. */
   tree(backupId: string, signal?: AbortSignal): AsyncIterable<TreeRecord>;
@@ -187,6 +190,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     writeFiles: (head, items, writeOptions) => guarded(() => writeItems(context, head, () => items, writeOptions)),
     writeBackup: (head, tar, writeOptions) => guarded(() => writeBackup(context, head, tar, writeOptions)),
     readBackup: (backupId, readOptions) => readBackup(reading, backupId, readOptions),
+    restoreFiles: (backupId, directory, restoreOptions) => restoreFiles(reading, backupId, directory, restoreOptions),
     headBackup: async (backupId, signal) =>
       (await getDocument(context, "backups", backupId, manifest, signal))?.document.figures,
     tree: (backupId, signal) => entries(reading, backupId, signal),

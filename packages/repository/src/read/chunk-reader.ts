@@ -37,6 +37,24 @@ export function joinReads(wanted: readonly WantedChunk[]): Read[] {
   return reads;
 }
 
+/** `where` names the object that asks, should the chunk not be in the index. */
+export async function locateChunk(
+  { index, loader }: Pick<RepositoryContext, "index" | "loader">,
+  where: string,
+  name: Uint8Array,
+  signal?: AbortSignal,
+): Promise<WantedChunk> {
+  let location = index.locate(name);
+  if (location === undefined) {
+    // Another writer may have listed it since.
+    await loader.load(signal);
+    location = index.locate(name);
+  }
+  if (location === undefined)
+    throw objectDamaged(where, `its chunk ${Buffer.from(name).toString("hex")} is in no index`);
+  return { name, location };
+}
+
 type ChunkContext = Pick<RepositoryContext, "store" | "ring" | "pool">;
 
 /** Fetches and opens the chunks of one read. Rejects, naming the pack, if one of them is not what was stored in any copy. */

@@ -1,6 +1,5 @@
-import { objectDamaged } from "../format/damage.ts";
 import type { RepositoryContext } from "../repository-context.ts";
-import { joinReads, readChunks, type WantedChunk } from "./chunk-reader.ts";
+import { joinReads, locateChunk, readChunks, type WantedChunk } from "./chunk-reader.ts";
 
 export type Request<T> = { chunk: Uint8Array; what: T } | { chunk?: undefined; what: T };
 
@@ -69,20 +68,6 @@ export async function* readAhead<T>(
   let ahead = 0;
   let done = false;
 
-  async function locate(chunk: Uint8Array): Promise<WantedChunk> {
-    let location = context.index.locate(chunk);
-    if (location === undefined) {
-      // Another writer may have listed it since.
-      await context.loader.load(ended);
-      location = context.index.locate(chunk);
-    }
-    // An index object that does not open may be what lists it.
-    for (const damage of location === undefined ? context.loader.damaged.values() : []) throw damage;
-    if (location === undefined)
-      throw objectDamaged(where, `its chunk ${Buffer.from(chunk).toString("hex")} is in no index`);
-    return { name: chunk, location };
-  }
-
   async function fetchBatch(): Promise<void> {
     const wanted: WantedChunk[] = [];
     const slots = new Map<string, { resolve: (bytes: Uint8Array) => void; reject: (error: unknown) => void }>();
@@ -101,7 +86,7 @@ export async function* readAhead<T>(
       const key = Buffer.from(chunk).toString("hex");
       let loaded = kept.get(key);
       if (loaded === undefined) {
-        const found = await locate(chunk);
+        const found = await locateChunk(context, where, chunk, ended);
         wanted.push(found);
         const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
         promise.catch(() => undefined); // it is thrown where its answer is taken

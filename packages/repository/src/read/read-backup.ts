@@ -26,9 +26,18 @@ function belongs(record: TreeRecord, path: string | undefined): boolean {
   return record.type === "deleted" && isWithin(path, record.path);
 }
 
-function normal(path: string | undefined): string | undefined {
+/** A path as trees have it; undefined for all. */
+export function normalPath(path: string | undefined): string | undefined {
   const parts = path?.split("/").filter((part) => part !== "" && part !== ".") ?? [];
   return parts.length === 0 ? undefined : parts.join("/");
+}
+
+export function pathMissing(path: string, backupId: string): StillpointError {
+  return new StillpointError("NOT_FOUND", {
+    what: "Cannot read from a backup",
+    where: `${path} in ${backupId}`,
+    why: "there is no such path in it",
+  });
 }
 
 async function* outputs(
@@ -61,12 +70,7 @@ async function* outputs(
     }
   }
   yield* close();
-  if (path !== undefined && !found)
-    throw new StillpointError("NOT_FOUND", {
-      what: "Cannot read from a backup",
-      where: `${path} in ${backupId}`,
-      why: "there is no such path in it",
-    });
+  if (path !== undefined && !found) throw pathMissing(path, backupId);
   yield { what: { bytes: TAR_END } };
 }
 
@@ -78,7 +82,7 @@ export async function* readBackup(
 ): AsyncGenerator<Uint8Array> {
   const { document } = await openManifest(context, backupId, options.signal);
   const where = objectName("backups", backupId);
-  const wanted = outputs(context, backupId, document, { ...options, path: normal(options.path) });
+  const wanted = outputs(context, backupId, document, { ...options, path: normalPath(options.path) });
   for await (const { what, bytes } of readAhead(context, where, wanted, options.signal)) {
     if ("bytes" in what) yield what.bytes;
     else if (bytes === undefined || what.offset + what.length > bytes.length)

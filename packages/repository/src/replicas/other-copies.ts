@@ -28,6 +28,7 @@ export function withCopies(
     delete: (name, signal) => primary.delete(name, signal),
     now: (signal) => primary.now(signal),
     createsAtomically: (signal) => primary.createsAtomically(signal),
+    ...(primary.fileOf === undefined ? {} : { fileOf: primary.fileOf }),
     ...(primary.locks === undefined ? {} : { locks: primary.locks }),
     ...(primary.classes === undefined ? {} : { classes: primary.classes }),
     [Symbol.asyncDispose]: () => primary[Symbol.asyncDispose](),

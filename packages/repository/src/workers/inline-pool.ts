@@ -12,7 +12,7 @@ export function inlinePool(setup: WorkerSetup): WorkerPool {
   let closed = false;
   return {
     threads: 0,
-    cpuMs: () => ({ read: 0, cut: 0, name: 0, pages: 0, seal: 0, open: 0 }),
+    cpuMs: () => ({ read: 0, cut: 0, name: 0, pages: 0, seal: 0, open: 0, same: 0, restore: 0 }),
     async run<T extends Task>(task: T): Promise<ResultOf<T>> {
       if (closed) throw new StillpointError("CANCELLED", { what: "The repository was closed" });
       return perform(task).result as ResultOf<T>; // each task has its own result

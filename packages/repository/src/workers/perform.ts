@@ -1,12 +1,12 @@
-import { timingSafeEqual } from "node:crypto";
 import { type Cutter, cutter } from "../chunking/cutter.ts";
-import { chunkName } from "../format/chunk-name.ts";
-import type { ChunkType } from "../format/chunk-type.ts";
-import { pack, unpack } from "../format/codec.ts";
+import { pack } from "../format/codec.ts";
 import { packPieceAad } from "../format/pack-piece.ts";
 import * as aead from "../keys/aead.ts";
 import { findChangedPages } from "./find-changed-pages.ts";
+import { findSame } from "./find-same.ts";
+import { nameOf, openChunk } from "./open-chunk.ts";
 import { readFiles } from "./read-files.ts";
+import { restoreChunks } from "./restore-chunks.ts";
 import type {
   CutResult,
   CutTask,
@@ -25,8 +25,6 @@ import type {
 
 /** A piece that is handed over by itself, without a copy. */
 const LARGE = 65_536;
-/** No chunk's plain bytes are longer. */
-const LONGEST = 16 * 1024 * 1024;
 
 function cut(cutting: Cutter, { slab, carry, at, end, pieces, state, last }: CutTask): CutResult {
   const bytes = new Uint8Array(slab);
@@ -40,12 +38,6 @@ function cut(cutting: Cutter, { slab, carry, at, end, pieces, state, last }: Cut
   }
   new Uint8Array(carry).set(bytes.subarray(end - after.open, end));
   return { lengths, state: after };
-}
-
-function nameOf({ nameKeys }: WorkerSetup, bytes: Uint8Array, epoch: number, type: ChunkType): Buffer {
-  const keys = nameKeys.get(epoch);
-  if (keys === undefined) throw new Error(`epoch ${epoch} is not known`);
-  return chunkName(keys, type, bytes);
 }
 
 function pages({ nameKeys }: WorkerSetup, task: PagesTask): PagesResult {
@@ -105,24 +97,13 @@ function owned(bytes: Buffer<ArrayBufferLike>): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(bytes);
 }
 
-function openOne(
-  setup: WorkerSetup,
-  task: OpenTask,
-  chunk: OpenTask["chunks"][number],
-): Uint8Array<ArrayBuffer> | string {
-  const sealed = task.bytes.subarray(chunk.start, chunk.start + chunk.length);
-  if (sealed.length < chunk.length) return "it is cut short";
-  const packed = aead.open(task.key, chunk.position, packPieceAad(task.header, chunk.position), sealed);
-  if (packed === undefined) return "its bytes are not those that were sealed";
-  const plain = unpack(packed, LONGEST);
-  if (typeof plain === "string") return plain;
-  if (!timingSafeEqual(nameOf(setup, plain, task.epoch, chunk.type), chunk.name))
-    return "its content is not what its name says";
-  return owned(plain);
-}
-
 function open(setup: WorkerSetup, task: OpenTask): OpenResult {
-  return { chunks: task.chunks.map((chunk) => openOne(setup, task, chunk)) };
+  return {
+    chunks: task.chunks.map((chunk) => {
+      const plain = openChunk(setup, task, task.bytes, chunk);
+      return typeof plain === "string" ? plain : owned(plain);
+    }),
+  };
 }
 
 function handedOver(result: ResultOf<Task>): ArrayBuffer[] {
@@ -140,6 +121,8 @@ export function performer(setup: WorkerSetup): (task: Task) => { result: ResultO
     if (task.task === "name") return name(setup, task);
     if (task.task === "pages") return pages(setup, task);
     if (task.task === "read") return readFiles(task);
+    if (task.task === "restore") return restoreChunks(setup, task);
+    if (task.task === "same") return findSame(setup, task);
     if (task.task === "seal") return seal(task);
     return open(setup, task);
   };

@@ -1,3 +1,4 @@
+import type { FileDress } from "@stillpoint/driver/directory-tree";
 import type { CutterState, Piece } from "../chunking/cutter.ts";
 import type { NameKeys } from "../format/chunk-name.ts";
 import type { ChunkType } from "../format/chunk-type.ts";
@@ -98,7 +99,40 @@ export type FileRead = { path: string; offset: number; length: number; at: numbe
 /** Paths of files that ended too early; zeros stand in for what they lacked. */
 export type ReadResult = { short: string[] };
 
-export type Task = CutTask | NameTask | PagesTask | ReadTask | SealTask | OpenTask;
+/** `restore`: opens chunks and writes what files need of them. */
+export type RestoreTask = {
+  task: "restore";
+  /** A range of a pack: its bytes, or where to read them. */
+  range: Uint8Array | { path: string; offset: number; length: number };
+  chunks: readonly (OpenTask["chunks"][number] & { pieces: readonly RestorePiece[] })[];
+  header: Uint8Array;
+  key: Uint8Array;
+  epoch: number;
+  /** What a file holds already is compared, and written only where it differs. */
+  compare: boolean;
+};
+/** A piece of a chunk's plain bytes: into an open file, or all of a file that is to be made. */
+export type RestorePiece = { offset: number; length: number } & (
+  | { fd: number; at: number; path: string }
+  | { file: FileDress }
+);
+export type RestoreResult = {
+  /** Why the range or a chunk of it is not what was stored. */
+  damage?: string;
+  /** A file that could not be written. */
+  failure?: { path: string; code: string; message: string };
+  writtenBytes: number;
+};
+
+/** `same`: which stretches of open files are the plain bytes of these chunks already. */
+export type SameTask = {
+  task: "same";
+  stretches: readonly { fd: number; at: number; length: number; name: Uint8Array; type: ChunkType }[];
+  epoch: number;
+};
+export type SameResult = { same: boolean[] };
+
+export type Task = CutTask | NameTask | PagesTask | ReadTask | RestoreTask | SameTask | SealTask | OpenTask;
 export type ResultOf<T extends Task> = T extends CutTask
   ? CutResult
   : T extends NameTask
@@ -107,9 +141,13 @@ export type ResultOf<T extends Task> = T extends CutTask
       ? PagesResult
       : T extends ReadTask
         ? ReadResult
-        : T extends SealTask
-          ? SealResult
-          : OpenResult;
+        : T extends RestoreTask
+          ? RestoreResult
+          : T extends SameTask
+            ? SameResult
+            : T extends SealTask
+              ? SealResult
+              : OpenResult;
 
 export type Request = { id: number; task: Task };
 export type Reply = {

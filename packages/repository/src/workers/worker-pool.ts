@@ -7,8 +7,17 @@ type Job = { task: Task; transfer: ArrayBuffer[]; resolve: (result: never) => vo
 /** CPU time of the workers, by what they did: what each thread took, divided as its time was. */
 export type StageCpu = Record<Task["task"], number>;
 
-const STAGES = ["read", "cut", "name", "pages", "seal", "open"] as const satisfies readonly Task["task"][];
-const noTime = (): StageCpu => ({ read: 0, cut: 0, name: 0, pages: 0, seal: 0, open: 0 });
+const STAGES = [
+  "read",
+  "cut",
+  "name",
+  "pages",
+  "seal",
+  "open",
+  "same",
+  "restore",
+] as const satisfies readonly Task["task"][];
+const noTime = (): StageCpu => ({ read: 0, cut: 0, name: 0, pages: 0, seal: 0, open: 0, same: 0, restore: 0 });
 
 export type WorkerPool = AsyncDisposable & {
   readonly threads: number;

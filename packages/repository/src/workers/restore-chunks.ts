@@ -1,0 +1,128 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  ftruncateSync,
+  futimesSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { openChunk } from "./open-chunk.ts";
+import type { RestorePiece, RestoreResult, RestoreTask, WorkerSetup } from "./tasks.ts";
+
+/** Kept from task to task: memory that is new costs as much as it takes to fill it. */
+let memory = Buffer.alloc(0);
+
+function room(length: number): Buffer {
+  if (memory.length < length) memory = Buffer.allocUnsafeSlow(length);
+  return memory.subarray(0, length);
+}
+
+/** Fills as much of the target as the file has. */
+function readFully(fd: number, target: Uint8Array, offset: number): Uint8Array {
+  let filled = 0;
+  while (filled < target.length) {
+    const read = readSync(fd, target, filled, target.length - filled, offset + filled);
+    if (read === 0) break;
+    filled += read;
+  }
+  return target.subarray(0, filled);
+}
+
+function readRange(range: RestoreTask["range"]): Uint8Array {
+  if (range instanceof Uint8Array) return range;
+  const fd = openSync(range.path, "r");
+  try {
+    return readFully(fd, room(range.length), range.offset);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeFully(fd: number, bytes: Uint8Array, at: number): void {
+  for (let from = 0; from < bytes.length; ) from += writeSync(fd, bytes, from, bytes.length - from, at + from);
+}
+
+/** Bytes that were written: none where the file holds them already. */
+function writePiece(fd: number, bytes: Uint8Array, at: number, compare: boolean): number {
+  if (compare && Buffer.compare(readFully(fd, Buffer.allocUnsafe(bytes.length), at), bytes) === 0) return 0;
+  writeFully(fd, bytes, at);
+  return bytes.length;
+}
+
+const { O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+
+function isExisting(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EEXIST";
+}
+
+/** A regular file at this path, made anew unless its bytes may stay; what else stands there is taken away. */
+function openPlace(path: string, compare: boolean): number {
+  try {
+    return openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  } catch (error) {
+    if (!isExisting(error)) throw error;
+  }
+  if (compare) {
+    try {
+      const fd = openSync(path, O_RDWR | O_NOFOLLOW);
+      if (fstatSync(fd).isFile()) return fd;
+      closeSync(fd);
+    } catch {
+      // A link, a directory, or not ours to read: it is made anew.
+    }
+  }
+  rmSync(path, { recursive: true, force: true });
+  return openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+}
+
+function writePieceOf(bytes: Uint8Array, piece: RestorePiece, compare: boolean): number {
+  if ("fd" in piece) return writePiece(piece.fd, bytes, piece.at, compare);
+  const { path, mode, mtimeMs, uid, gid } = piece.file;
+  const fd = openPlace(path, compare);
+  try {
+    const { size } = compare ? fstatSync(fd) : { size: 0 };
+    const written = writePiece(fd, bytes, 0, compare && size > 0);
+    if (size > bytes.length) ftruncateSync(fd, bytes.length);
+    if (uid !== undefined && gid !== undefined) fchownSync(fd, uid, gid);
+    fchmodSync(fd, mode);
+    futimesSync(fd, mtimeMs / 1000, mtimeMs / 1000);
+    return written;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Blocking calls throughout: each chunk goes from the pack to the files in one thread, past no other. Every chunk is
+ * authenticated before a byte of it is written.
+ */
+export function restoreChunks(setup: WorkerSetup, task: RestoreTask): RestoreResult {
+  let writtenBytes = 0;
+  let range: Uint8Array;
+  try {
+    range = readRange(task.range);
+  } catch (error) {
+    return { damage: error instanceof Error ? error.message : String(error), writtenBytes };
+  }
+  for (const chunk of task.chunks) {
+    const plain = openChunk(setup, task, range, chunk);
+    if (typeof plain === "string") return { damage: plain, writtenBytes };
+    for (const piece of chunk.pieces) {
+      const { offset, length } = piece;
+      if (offset + length > plain.length) return { damage: "an extent passes the end of its chunk", writtenBytes };
+      try {
+        writtenBytes += writePieceOf(plain.subarray(offset, offset + length), piece, task.compare);
+      } catch (error) {
+        const code = error instanceof Error && "code" in error ? String(error.code) : "";
+        const path = "fd" in piece ? piece.path : piece.file.path;
+        return { failure: { path, code, message: String(error) }, writtenBytes };
+      }
+    }
+  }
+  return { writtenBytes };
+}
