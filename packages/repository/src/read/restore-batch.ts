@@ -148,7 +148,8 @@ export async function restoreBatch(
       options.reads.run(async () => {
         options.signal.throwIfAborted();
         const chunks = read.chunks.flatMap((chunk) => piecesOf.get(chunk) ?? []);
-        writtenBytes += await restoreRead(context, read, chunks, options);
+        const written = await restoreRead(context, read, chunks, options);
+        writtenBytes += written;
         for (const { pieces } of chunks) for (const { done } of pieces) await done();
       }),
     ),
