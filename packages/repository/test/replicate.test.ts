@@ -176,6 +176,30 @@ describe("replication", () => {
     await repository[Symbol.asyncDispose]();
   });
 
+  it("follows without listing packs, to the same end, and is sound at every object too", async () => {
+    const { store, repository } = await primaryWithPoints();
+    const replica = memoryStore(() => 0);
+    await repository.replicas.replicate(replica, { withoutPacks: true });
+    expect(await content(replica)).toEqual(await content(store));
+    await repository.writeBackup(head("late"), tarOf([file("late", noise(7, 1_300_000))]));
+    await repository.sealPoint(pointOf(3, ["late", "one"]));
+    const faulty = withFaults(replica);
+    for (let most = 0; ; most++) {
+      faulty.add("put", { fault: "none" }, { fault: "error", error: new Error("killed") });
+      const ended = await repository.replicas.replicate(faulty.store, { withoutPacks: true, atOnce: 1 }).then(
+        ({ lag }) => lag.objects === 0,
+        () => false,
+      );
+      await assertSound(replica);
+      faulty.clear();
+      if (ended) break;
+      expect(most).toBeLessThan(9);
+    }
+    expect(faulty.calls("list")).toBeGreaterThan(0);
+    expect(await content(replica)).toEqual(await content(store));
+    await repository[Symbol.asyncDispose]();
+  });
+
   it("leaves one target as it is when another is slow or dead", async () => {
     const { store, repository } = await primaryWithPoints();
     const fast = memoryStore(() => 0);

@@ -23,15 +23,19 @@ const warmth = (storageClass: StorageClass) => STORAGE_CLASSES.indexOf(storageCl
  * point needs is never put away. What is read without a thaw stays where it is, even if it is needed again: moving it back
  * costs more than reading it.
  */
-export function classMoves(packs: Iterable<PackUse>, rules: readonly ClassRule[], nowMs: number): ClassMove[] {
+export function classMoves(
+  packs: Iterable<PackUse>,
+  rules: readonly ClassRule[],
+  nowMs: number,
+  needsThaw: (storageClass: StorageClass) => boolean,
+): ClassMove[] {
   const moves: ClassMove[] = [];
   for (const { name, size, storageClass, neededMs, holdsTree } of packs) {
     if (neededMs === undefined) continue;
     const fitting = rules.findLast(({ afterMs }) => nowMs - neededMs >= afterMs)?.storageClass ?? "standard";
     const to = holdsTree ? "standard" : fitting;
     const isColder = warmth(to) > warmth(storageClass);
-    const isFrozen = warmth(storageClass) >= warmth("archive");
-    if (isColder || (isFrozen && warmth(to) < warmth("archive"))) moves.push({ name, size, from: storageClass, to });
+    if (isColder || (needsThaw(storageClass) && !needsThaw(to))) moves.push({ name, size, from: storageClass, to });
   }
   return moves;
 }

@@ -23,7 +23,12 @@ export async function moveClasses(
   const { classes } = store;
   if (classes === undefined) throw storeUnsupported(store.url, "this kind of storage has no storage classes");
   const nowMs = await store.now(signal);
-  const planned = classMoves(await packUses(context, store, nowMs, signal), rules, nowMs);
+  const planned = classMoves(
+    await packUses(context, store, nowMs, signal),
+    rules,
+    nowMs,
+    (storageClass) => classes.thawTakesMs(storageClass) > 0,
+  );
   const report: ClassReport = { moved: [], waiting: [], planned };
   if (dryRun) return report;
   await inParallel(planned, MOVES_AT_ONCE, async (move) => {

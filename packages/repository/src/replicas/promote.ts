@@ -21,7 +21,7 @@ export async function planPromotion(
   target: ObjectStore,
   signal?: AbortSignal,
 ): Promise<PromotionPlan> {
-  const survey = await surveyReplica(context.store, target, signal);
+  const survey = await surveyReplica(context.store, target, { signal });
   const folder = objectName("points", "");
   return {
     lag: lagOf(survey),

@@ -9,13 +9,13 @@ import { type PromoteOptions, type PromotionPlan, planPromotion, promote, promot
 import { type Repaired, repairObject } from "./repair-object.ts";
 import { type ReplicateOptions, type ReplicateReport, replicate } from "./replicate.ts";
 import type { Lag } from "./survey.ts";
-import { type Survey, surveyReplica } from "./survey.ts";
+import { type Survey, type SurveyOptions, surveyReplica } from "./survey.ts";
 import { planThaw, type ThawOptions, type ThawPlan, thaw } from "./thaw.ts";
 
 /** What an open repository, the primary, does with its replicas. */
 export type Replicas = {
   /** What a replica lacks and how far it is behind: both sides are listed, nothing is read. */
-  survey(replica: ObjectStore, signal?: AbortSignal): Promise<Survey>;
+  survey(replica: ObjectStore, options?: SurveyOptions): Promise<Survey>;
   /** One pass over what the replica lacks, oldest first. */
   replicate(replica: ObjectStore, options?: ReplicateOptions): Promise<ReplicateReport>;
   /** Puts a lost or damaged object of `store` back, from the first of the others that has it whole. */
@@ -50,7 +50,7 @@ export type Replicas = {
 
 export function replicasOf(context: RepositoryContext): Replicas {
   return {
-    survey: (replica, signal) => surveyReplica(context.store, replica, signal),
+    survey: (replica, options) => surveyReplica(context.store, replica, options),
     replicate: (replica, options) => replicate(context, replica, options),
     repair: (store, others, object, signal) => repairObject(context, store, others, object, signal),
     promotion: (signal) => newestPromotion(context.changes, signal),

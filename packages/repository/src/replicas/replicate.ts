@@ -1,6 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
-import { packIdOf } from "../format/kinds.ts";
+import { packIdOf, packName } from "../format/kinds.ts";
 import { readIndex } from "../index/index-objects.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { copyObject, type NotCopied } from "./copy-object.ts";
@@ -14,6 +14,8 @@ export type ReplicateProgress = { objects: number; bytes: number; ofObjects: num
 export type ReplicateOptions = {
   /** Further copies that an object is read from where the primary's is damaged. */
   others?: readonly ObjectStore[];
+  /** Does not list the packs: what new index objects list is asked for one by one. For following a primary closely. */
+  withoutPacks?: boolean;
   /** Packs under way at once: each is in memory. */
   atOnce?: number;
   onProgress?: ((progress: ReplicateProgress) => void) | undefined;
@@ -30,6 +32,7 @@ export type ReplicateReport = {
 };
 
 const AT_ONCE = 3;
+const ASKS_AT_ONCE = 16;
 
 const byTime = (a: LackingObject, b: LackingObject) => a.modifiedMs - b.modifiedMs || (a.name < b.name ? -1 : 1);
 const byName = (a: LackingObject, b: LackingObject) => (a.name < b.name ? -1 : 1);
@@ -60,15 +63,16 @@ function sorted(survey: Survey) {
 export async function replicate(
   context: RepositoryContext,
   target: ObjectStore,
-  { others = [], atOnce = AT_ONCE, onProgress, signal }: ReplicateOptions = {},
+  { others = [], withoutPacks = false, atOnce = AT_ONCE, onProgress, signal }: ReplicateOptions = {},
 ): Promise<ReplicateReport> {
   const source = withCopies(context.store, others, () => undefined);
   const from: RepositoryContext = { ...context, store: source };
-  const before = await surveyReplica(context.store, target, signal);
+  const before = await surveyReplica(context.store, target, { withoutPacks, signal });
   const todo = sorted(before);
-  const { objects: ofObjects, bytes: ofBytes } = lagOf(before);
+  let { objects: ofObjects, bytes: ofBytes } = lagOf(before);
   const left = new Set(before.lacking);
   const notCopied = new Map<string, string>();
+  /** Those of which it is known that the target has them, beside those that it listed. */
   const copiedPacks = new Set<string>();
   let copiedObjects = 0;
   let copiedBytes = 0;
@@ -97,13 +101,27 @@ export async function replicate(
     });
   }
 
+  /** Finds out which of the packs that an index object lists the target has. */
+  async function askFor(packs: readonly { packId: string; length: number }[], modifiedMs: number): Promise<void> {
+    await inParallel(packs, ASKS_AT_ONCE, async ({ packId, length }) => {
+      const name = packName(packId);
+      if (copiedPacks.has(packId) || todo.packs.has(packId)) return;
+      if ((await target.head(name, signal)) !== undefined) return void copiedPacks.add(packId);
+      const pack: LackingObject = { name, size: length, modifiedMs, kind: "packs" };
+      todo.packs.set(packId, pack);
+      left.add(pack);
+      ofObjects++;
+      ofBytes += length;
+    });
+  }
+
   for (const object of todo.first) await copy(object);
   await context.loader.load(signal);
 
   // A pack is settled once the target has it and an index that lists it: what it holds may then be leaned on there.
   const unsettled = new Set<string>();
   const listedIn = new Map<string, string[]>();
-  for (const { name } of todo.indexes) {
+  for (const { name, modifiedMs } of todo.indexes) {
     const content = await readIndex(source, name, context.ring.epochs, signal).catch((error: unknown) => {
       if (!(error instanceof StillpointError) || !["OBJECT_DAMAGED", "OBJECT_MISSING"].includes(error.code))
         throw error;
@@ -113,6 +131,7 @@ export async function replicate(
     const packIds = content.packs.map(({ packId }) => packId);
     listedIn.set(name, packIds);
     for (const packId of packIds) unsettled.add(packId);
+    if (withoutPacks) await askFor(content.packs, modifiedMs);
   }
   // Lost by the target: an index there lists them already.
   const lost = [...todo.packs.keys()].filter(

@@ -76,8 +76,21 @@ async function* sideBySide(ours: AsyncIterable<ObjectInfo>, theirs: AsyncIterabl
   }
 }
 
+export type SurveyOptions = {
+  /**
+   * Leaves the packs out, which are most of all objects: what new index objects list is then found by asking for it, and
+   * packs that no index lists are left for a survey of everything.
+   */
+  withoutPacks?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+};
+
 /** Lists both sides, and keeps only what differs. */
-export async function surveyReplica(primary: ObjectStore, replica: ObjectStore, signal?: AbortSignal): Promise<Survey> {
+export async function surveyReplica(
+  primary: ObjectStore,
+  replica: ObjectStore,
+  { withoutPacks = false, signal }: SurveyOptions = {},
+): Promise<Survey> {
   const replicaPacks = packSet();
   const survey: Survey = {
     atMs: await primary.now(signal),
@@ -92,7 +105,8 @@ export async function surveyReplica(primary: ObjectStore, replica: ObjectStore, 
     side[kind].objects++;
     side[kind].bytes += size;
   };
-  for (const kind of LISTING_ORDER)
+  for (const kind of LISTING_ORDER) {
+    if (withoutPacks && kind === "packs") continue;
     for await (const { ours, theirs } of sideBySide(listKind(primary, kind, signal), listKind(replica, kind, signal))) {
       if (ours !== undefined) count(survey.primary, kind, ours);
       if (theirs !== undefined) count(survey.replica, kind, theirs);
@@ -102,5 +116,6 @@ export async function surveyReplica(primary: ObjectStore, replica: ObjectStore, 
       else if (ours.size !== theirs.size)
         survey.differing.push({ name: ours.name, kind, primaryBytes: ours.size, replicaBytes: theirs.size });
     }
+  }
   return survey;
 }
