@@ -31,19 +31,22 @@ KINDS = dict(config=1, epochs=2, keys=3, packs=4, index=5, backups=6, tails=7, p
 HEADER, ENTRY, EXTENT = struct.Struct(">4sBBHI32s"), struct.Struct(">32sBII"), struct.Struct(">32sII")
 LONGEST_CHUNK, LONGEST_OBJECT = 16 << 20, 256 << 20
 KEPT_BYTES = 64 << 20  # of opened chunks: small files share them
-LAST = 0xFFFFFFFF  # the position of a pack's own list
+LIST = 0xFFFFFFFF  # the position of a pack's own list
+OF_TREE = 1  # the type of a tree's chunks
 
 
 class Problem(Exception):
     """What a person is told. Nothing was written."""
 
 
-def damaged(name, why):
-    return Problem(f"{name} is damaged: {why}; take this object from another copy of the repository")
+def require(holds, name, why):
+    if not holds:
+        raise Problem(f"{name} is damaged: {why}; take this object from another copy of the repository")
 
 
-def too_new(name, version):
-    return Problem(f"{name} is of format version {version}, and this program knows version {VERSION}: use a newer one")
+def require_version(name, version):
+    if version != VERSION:
+        raise Problem(f"{name} is of format version {version}, and this program knows version {VERSION}: use a newer one")
 
 
 def sha256(data):
@@ -71,52 +74,48 @@ def open_seal(key, position, aad, sealed):
 
 def unpack(name, packed, longest):
     """Codec, length, bytes: what is inside of every seal, but not in a pack's list."""
-    if len(packed) < 5:
-        raise damaged(name, "it is too short")
+    require(len(packed) >= 5, name, "it is too short")
     codec, length = struct.unpack_from(">BI", packed)
     body = packed[5:]
+    require(codec in (0, 1), name, f"its codec {codec} is not known")
     if codec == 1:
-        if length > longest or zstandard.frame_content_size(body) not in (-1, length):
-            raise damaged(name, "its length is not what it says")
+        require(length <= longest, name, f"it says to be {length} bytes long")
         try:
+            require(zstandard.frame_content_size(body) in (-1, length), name, "its length is not what it says")
             body = zstandard.ZstdDecompressor().decompress(body, max_output_size=length) if length else b""
         except zstandard.ZstdError as error:
-            raise damaged(name, str(error)) from error
-    elif codec != 0:
-        raise damaged(name, f"its codec {codec} is not known")
-    if len(body) != length:
-        raise damaged(name, "its length is not what it says")
+            require(False, name, str(error))
+    require(len(body) == length, name, "its length is not what it says")
     return body
-
-
-def two_lines(name, data):
-    """The first line's bytes, the first line as JSON, the second line."""
-    lines = data.split(b"\n")
-    if len(lines) != 3 or lines[2] != b"":
-        raise damaged(name, "it is not two lines")
-    return lines[0], parse(name, lines[0]), lines[1].decode("ascii", "replace")
 
 
 def parse(name, data):
     try:
         value = json.loads(data)
-    except ValueError as error:
-        raise damaged(name, "it is no JSON") from error
-    if not isinstance(value, dict):
-        raise damaged(name, "it is no JSON object")
+    except ValueError:
+        value = None
+    require(isinstance(value, dict), name, "it is no JSON object")
     return value
+
+
+def two_lines(name, data):
+    """The first line's bytes, the first line as JSON, the second line."""
+    lines = data.split(b"\n")
+    require(len(lines) == 3 and lines[2] == b"", name, "it is not two lines")
+    return lines[0], parse(name, lines[0]), lines[1].decode("ascii", "replace")
 
 
 # --- The repository ---------------------------------------------------------------------------------------------------
 
 class Repository:
-    """Objects are files below one directory, under their names. Opening reads the keys; the index is read when needed."""
+    """Objects are files below one directory, under their names. Opening it reads the keys."""
 
     def __init__(self, root, passphrase):
+        """`passphrase` is called for it, once the repository is known to be one that can be read."""
         self.root = Path(root)
         if not (self.root / "config").is_file():
             raise Problem(f"there is no repository in {root}: a copy of one has a file `config` in it")
-        self._kept, self._kept_bytes, self._places = OrderedDict(), 0, None
+        self._kept, self._kept_bytes, self._all_listed = OrderedDict(), 0, False
         self._open_keys(passphrase)
 
     def read(self, name, offset=0, length=-1):
@@ -125,52 +124,43 @@ class Repository:
                 file.seek(offset)
                 return file.read(length)
         except FileNotFoundError:
-            raise damaged(name, "it is missing") from None
+            require(False, name, "it is missing")
 
     def names(self, folder):
-        found = (Path(top, each) for top, below, files in os.walk(self.root / folder) for each in files)
+        found = (Path(top, each) for top, _, files in os.walk(self.root / folder) for each in files)
         return sorted(str(path.relative_to(self.root)) for path in found if not path.name.startswith("."))
 
     def _open_keys(self, passphrase):
-        # The version comes first: what another version's slots look like is not known.
         config_bytes = self.read("config")
         _, config, _ = two_lines("config", config_bytes)
-        if config.get("version") != VERSION:
-            raise too_new("config", config.get("version"))
-        if config.get("format") != "stillpoint-repository":
-            raise damaged("config", "it is not of a repository")
+        require_version("config", config.get("version"))
+        require(config.get("format") == "stillpoint-repository", "config", "it is not of a repository")
         self.repository_id = config["repositoryId"]
         names = self.names("epochs")
-        if not names or names != [f"epochs/{n:08d}" for n in range(1, len(names) + 1)]:
-            raise damaged("epochs/", "it has not every epoch from the first to the newest")
+        have_all = names and names == [f"epochs/{n:08d}" for n in range(1, len(names) + 1)]
+        require(have_all, "epochs/", "it has not every epoch from the first to the newest")
         # From the newest epoch, whose repository key a slot holds, back to the first: each holds the key before it, and
         # pins what was there when it began, for who has had an old key can make MACs with it.
-        name_of_key, key, pinned = None, None, {}
+        master, key, pinned = None, None, {}
         self.epoch_keys, self.trusted = {}, set()
         for number, name in reversed(list(enumerate(names, 1))):
             data = self.read(name)
             _, epoch, _ = two_lines(name, data)
-            if epoch.get("version") != VERSION:
-                raise too_new(name, epoch.get("version"))
+            require_version(name, epoch.get("version"))
             if key is None:
-                name_of_key, key = epoch["master"], self._open_slot(epoch["master"], passphrase)
-            if epoch["master"] != name_of_key or epoch["epoch"] != number:
-                raise damaged(name, "it is another epoch, or of another repository key")
+                master, key = epoch["master"], self._open_slot(epoch["master"], passphrase())
+            require((epoch["master"], epoch["epoch"]) == (master, number), name, "it is another epoch")
             self._check_mac(key, name, data)
-            if pinned.get("epoch", sha256(data)) != sha256(data):
-                raise damaged(name, "it is not what it was when the next epoch began")
-            if pinned.get("config", sha256(config_bytes)) != sha256(config_bytes):
-                raise damaged("config", f"it is not what it was when epoch {number + 1} began")
+            require(pinned.get("epoch") in (None, sha256(data)), name, "it is not what it was when the next began")
+            require(pinned.get("config") in (None, sha256(config_bytes)), "config", f"it has changed since {name}")
             self.epoch_keys[number] = derive(key, bytes.fromhex(epoch["salt"]), "stillpoint/1/epoch")
             self.trusted.add(epoch["signingKey"])
             if number > 1:
-                pinned, old = epoch["previous"], bytes.fromhex(epoch["previous"]["master"])
-                sealing = derive(key, bytes.fromhex(name_of_key), "stillpoint/1/previous")
-                name_of_key, key = old.hex(), open_seal(sealing, 0, old, base64.b64decode(pinned["sealed"]))
-                if key is None:
-                    raise damaged(name, "the repository key before it does not open")
-        if config["master"] != name_of_key:
-            raise damaged("config", "it is of another repository key")
+                pinned, sealing = epoch["previous"], derive(key, bytes.fromhex(master), "stillpoint/1/previous")
+                master = pinned["master"]
+                key = open_seal(sealing, 0, bytes.fromhex(master), base64.b64decode(pinned["sealed"]))
+                require(key, name, "the repository key before it does not open")
+        require(config["master"] == master, "config", "it is of another repository key")
         self._check_mac(key, "config", config_bytes)
 
     def _open_slot(self, master, passphrase):
@@ -183,44 +173,38 @@ class Repository:
                     others.append(f"{slot['method']} ({slot['type']})")
                 elif slot["master"] == master and name == f"keys/{slot['slot']}":
                     cost, sealed = slot["scrypt"], base64.b64decode(second)
-                    if 128 * cost["n"] * cost["r"] * cost["p"] > 1 << 30:
-                        raise damaged(name, "it asks for more than 1 GiB")
+                    require(128 * cost["n"] * cost["r"] * cost["p"] <= 1 << 30, name, "it asks for more than 1 GiB")
                     if str(cost) not in stretched:  # slots share a salt, so that a wrong passphrase costs once
                         stretched[str(cost)] = hashlib.scrypt(
                             passphrase, salt=bytes.fromhex(cost["salt"]), n=cost["n"], r=cost["r"], p=cost["p"],
                             maxmem=(1 << 30) + (1 << 26), dklen=32)
                     slot_key = derive(stretched[str(cost)], bytes.fromhex(slot["slot"]), "stillpoint/1/slot/passphrase")
-                    opened = open_seal(slot_key, 0, line, sealed[:48])
-                    if opened and hmac.compare_digest(self._mac(opened, name, line + b"\n" + sealed[:48]), sealed[48:]):
-                        return opened
+                    key = open_seal(slot_key, 0, line, sealed[:48])
+                    if key and hmac.compare_digest(self._mac(key, name, line + b"\n" + sealed[:48]), sealed[48:]):
+                        return key
             except (Problem, KeyError, TypeError, ValueError) as error:  # one bad slot keeps no other from opening
                 print(f"restore.py: passed over {name}: {error}", file=sys.stderr)
         hint = f" It has slots that only the product opens: {', '.join(others)}." if others else ""
         raise Problem(f"this passphrase opens none of the key slots in {self.root}.{hint}")
 
-    def _mac(self, key, name, data):
-        return hmac.digest(derive(key, self.repository_id.encode(), "stillpoint/1/mac"), name.encode() + b"\n" + data,
-                           "sha256")
+    def _mac(self, key, name, line):
+        mac_key = derive(key, self.repository_id.encode(), "stillpoint/1/mac")
+        return hmac.digest(mac_key, name.encode() + b"\n" + line, "sha256")
 
     def _check_mac(self, key, name, data):
         line, _, mac = two_lines(name, data)
-        if not hmac.compare_digest(self._mac(key, name, line).hex(), mac):
-            raise damaged(name, "it is not what the repository's key signed")
+        fits = hmac.compare_digest(self._mac(key, name, line).hex(), mac)
+        require(fits, name, "it is not what the repository's key signed")
 
     # --- Sealed objects
 
     def header(self, name, data, kind):
-        if len(data) < HEADER.size:
-            raise damaged(name, f"it is only {len(data)} bytes long")
+        require(len(data) >= HEADER.size, name, f"it is only {len(data)} bytes long")
         magic, version, code, zero, epoch, salt = HEADER.unpack_from(data)
-        if magic != b"STPT":
-            raise damaged(name, "it does not begin with the format's mark")
-        if version != VERSION:
-            raise too_new(name, version)
-        if code != KINDS[kind] or zero != 0:
-            raise damaged(name, f"it is not of kind {kind}")
-        if epoch not in self.epoch_keys:
-            raise damaged(name, f"its key epoch {epoch} is not in the repository")
+        require(magic == b"STPT", name, "it does not begin with the format's mark")
+        require_version(name, version)
+        require((code, zero) == (KINDS[kind], 0), name, f"it is not of kind {kind}")
+        require(epoch in self.epoch_keys, name, f"its key epoch {epoch} is not in the repository")
         return epoch, salt
 
     def open(self, kind, name, bound=None):
@@ -230,84 +214,108 @@ class Repository:
         bound = name.split("/", 1)[1] if bound is None else bound
         key = derive(self.epoch_keys[epoch], salt, f"stillpoint/1/object/{kind}")
         packed = open_seal(key, 0, data[:HEADER.size] + bound.encode(), data[HEADER.size:])
-        if packed is None:
-            raise damaged(name, "its bytes are not those that were sealed")
+        require(packed is not None, name, "its bytes are not those that were sealed")
         return unpack(name, packed, LONGEST_OBJECT)
 
     def document(self, kind, name):
         return parse(name, self.open(kind, name))
 
-    def documents(self, kind, within=""):
-        return ((name, self.document(kind, name)) for name in self.names(f"{kind}/{within}".rstrip("/")))
+    def documents(self, kind):
+        return ((name, self.document(kind, name)) for name in self.names(kind))
 
     def verified(self, name):
         """A proof's statement, if a key of this repository signed it."""
         signed = self.document("proofs", name)
-        if signed["signingKey"] not in self.trusted:
-            raise damaged(name, "a key that is not this repository's signed it")
+        require(signed["signingKey"] in self.trusted, name, "a key that is not this repository's signed it")
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signed["signingKey"]))
         try:
             key.verify(base64.b64decode(signed["signature"]), signed["statement"].encode())
         except InvalidSignature:
-            raise damaged(name, "its signature does not fit") from None
+            require(False, name, "its signature does not fit")
         return parse(name, signed["statement"])
 
     # --- Chunks
 
     def load_index(self):
         """Where every chunk lies: a table in a temporary file, for there may be more chunks than memory."""
-        self._places = table = sqlite3.connect("")
-        table.execute("create table packs (id text primary key, epoch int, length int)")
-        table.execute("create table chunks (name blob, type int, offset int, length int, position int, pack text)")
+        self.table = sqlite3.connect("")
+        self.table.execute("create table packs (pack integer primary key, id blob unique, epoch int, length int)")
+        self.table.execute("create table chunks (name blob, type int, offset int, length int, position int, pack int)")
         for name in self.names("index"):
-            if sha256(self.read(name)) != name.split("/")[1]:
-                raise damaged(name, "its name is not the hash of its bytes")
-            self._add_index(name, self.open("index", name, bound=""))
-        table.execute("create index chunks_by_name on chunks (name)")
+            try:
+                require(sha256(self.read(name)) == name.split("/")[1], name, "its name is not the hash of its bytes")
+                self._add_index(name, self.open("index", name, bound=""))
+            except Problem as problem:  # what it would say stands at the ends of packs, too
+                print(f"restore.py: {problem}", file=sys.stderr)
+        self.table.execute("create index chunks_by_name on chunks (name)")
 
     def _add_index(self, name, data):
         try:
-            (superseded,) = struct.unpack_from(">I", data)
-            at = 4 + 32 * superseded  # their content is in this one too; both may be read
-            (packs,) = struct.unpack_from(">I", data, at)
-            at += 4
+            at = 4 + 32 * struct.unpack_from(">I", data)[0]  # indexes whose content is in this one too
+            packs, at = struct.unpack_from(">I", data, at)[0], at + 4
             for _ in range(packs):
-                pack, epoch, length, count = struct.unpack_from(">32sIII", data, at)
-                self._add_pack(pack.hex(), epoch, length, data[at + 44:at + 44 + count * ENTRY.size], count)
-                at += 44 + count * ENTRY.size
-        except struct.error as error:
-            raise damaged(name, "its content is cut short") from error
+                pack_id, epoch, length = struct.unpack_from(">32sII", data, at)
+                at = self._add_pack(name, pack_id, epoch, length, data, at + 40)
+        except struct.error:
+            require(False, name, "its content is cut short")
 
-    def _add_pack(self, pack, epoch, length, entries, count):
-        if len(entries) != count * ENTRY.size:
-            raise struct.error
-        if self._places.execute("insert or ignore into packs values (?, ?, ?)", (pack, epoch, length)).rowcount:
-            rows = ((*entry, position, pack) for position, entry in enumerate(ENTRY.iter_unpack(entries)))
-            self._places.executemany("insert into chunks values (?, ?, ?, ?, ?, ?)", rows)
+    def _add_pack(self, name, pack_id, epoch, length, data, at):
+        """A pack's list that begins at `at`. Gives where it ends."""
+        count, at = struct.unpack_from(">I", data, at)[0], at + 4
+        entries = data[at:at + count * ENTRY.size]
+        require(len(entries) == count * ENTRY.size, name, "its content is cut short")
+        added = self.table.execute("insert or ignore into packs values (null, ?, ?, ?)", (pack_id, epoch, length))
+        if added.rowcount == 1:
+            rows = ((*entry, p, added.lastrowid) for p, entry in enumerate(ENTRY.iter_unpack(entries)))
+            self.table.executemany("insert into chunks values (?, ?, ?, ?, ?, ?)", rows)
+        return at + len(entries)
+
+    def _list_packs(self):
+        """The packs that no index names, by their own lists: once, when a chunk is in no index."""
+        self._all_listed = True
+        print("restore.py: a chunk is in no index: reading the lists of the packs themselves", file=sys.stderr)
+        known = {pack_id.hex() for (pack_id,) in self.table.execute("select id from packs")}
+        for name in (name for name in self.names("packs") if name.split("/")[-1] not in known):
+            try:
+                size = (self.root / name).stat().st_size
+                epoch, pack_id = self.header(name, self.read(name, 0, HEADER.size), "packs")
+                require(pack_id.hex() == name.split("/")[-1], name, "it is another pack")
+                length, mark = struct.unpack(">I4s", self.read(name, max(0, size - 8)))
+                require(mark == b"STPE" and length <= size - 8 - HEADER.size, name, "its end is missing")
+                data = self.open_piece(name, epoch, pack_id, LIST, self.read(name, size - 8 - length, length))
+                self._add_pack(name, pack_id, epoch, size, data, 0)
+            except (Problem, struct.error) as problem:
+                print(f"restore.py: {problem}", file=sys.stderr)
 
     def places(self, name, of_tree):
-        return self._places.execute(
-            "select type, offset, chunks.length, position, pack, epoch, packs.length from chunks "
-            "join packs on packs.id = pack where name = ? and (type = 1) = ?", (name, of_tree)).fetchall()
+        """Where a chunk lies, of which any place will do: its type, offset, length, position; the pack's id, epoch, length."""
+        query = ("select type, offset, chunks.length, position, id, epoch, packs.length from chunks join packs using (pack) "
+                 "where name = ? and (type = ?) = ?")
+        found = self.table.execute(query, (name, OF_TREE, of_tree)).fetchall()
+        if not found and not self._all_listed:
+            self._list_packs()
+            found = self.table.execute(query, (name, OF_TREE, of_tree)).fetchall()
+        return found
 
     def assert_there(self, where, name):
         """A cheap look, before anything is written, whether a chunk can be read at all."""
-        problem = damaged(where, f"its chunk {name.hex()} is in no index")
-        for *_, pack, _, length in self.places(name, False):
-            path = self.root / "packs" / pack[:2] / pack
-            size = path.stat().st_size if path.is_file() else -1
+        places, why = self.places(name, False), {}
+        require(places, where, f"its chunk {name.hex()} is in no index and no pack")
+        for *_, pack_id, _, length in places:
+            path = Path("packs", pack_id.hex()[:2], pack_id.hex())
+            size = (self.root / path).stat().st_size if (self.root / path).is_file() else None
             if size == length:
                 return
-            why = "it is missing" if size < 0 else f"it has {size} bytes and should have {length}"
-            problem = damaged(f"packs/{pack[:2]}/{pack}", why)
-        raise problem
+            why[path] = "it is missing" if size is None else f"it has {size} bytes and should have {length}"
+        for path, reason in why.items():
+            require(False, path, reason)
 
     def chunk(self, where, name, of_tree=False):
-        """The plain bytes of a chunk, from any of the places where it lies."""
+        """The plain bytes of a chunk."""
         if plain := self._kept.get(name):
             self._kept.move_to_end(name)
             return plain
-        problem = damaged(where, f"its chunk {name.hex()} is in no index")
+        problem = None
         for place in self.places(name, of_tree):
             try:
                 plain = self._chunk_at(name, *place[:6])
@@ -318,28 +326,29 @@ class Repository:
             while self._kept_bytes > KEPT_BYTES:
                 self._kept_bytes -= len(self._kept.popitem(last=False)[1])
             return plain
+        require(problem, where, f"its chunk {name.hex()} is in no index and no pack")
         raise problem
 
-    def _chunk_at(self, name, kind, offset, length, position, pack, epoch):
-        where = f"packs/{pack[:2]}/{pack}"
-        if epoch not in self.epoch_keys:
-            raise damaged(where, f"its key epoch {epoch} is not in the repository")
-        sealed = self.read(where, offset, length)
-        epoch_key, pack_id = self.epoch_keys[epoch], bytes.fromhex(pack)
+    def open_piece(self, where, epoch, pack_id, position, sealed):
+        require(epoch in self.epoch_keys, where, f"its key epoch {epoch} is not in the repository")
         # The header that every piece is sealed with is made from the pack's name and the index, not read.
         header = HEADER.pack(b"STPT", VERSION, KINDS["packs"], 0, epoch, pack_id)
-        packed = open_seal(derive(epoch_key, pack_id, "stillpoint/1/pack"), position,
-                           header + struct.pack(">I", position), sealed)
-        if packed is None:
-            raise damaged(where, f"chunk {position}: its bytes are not those that were sealed")
+        key = derive(self.epoch_keys[epoch], pack_id, "stillpoint/1/pack")
+        opened = open_seal(key, position, header + struct.pack(">I", position), sealed)
+        require(opened is not None, where, f"piece {position}: its bytes are not those that were sealed")
+        return opened
+
+    def _chunk_at(self, name, kind, offset, length, position, pack_id, epoch):
+        where = f"packs/{pack_id.hex()[:2]}/{pack_id.hex()}"
+        packed = self.open_piece(where, epoch, pack_id, position, self.read(where, offset, length))
         plain = unpack(f"chunk {position} of {where}", packed, LONGEST_CHUNK)
-        label, named = ("data", "tree")[kind] if kind < 2 else "pages", plain
-        if kind >= 2:  # pages of 2^kind bytes: what is named is the kind and the hash of each page
+        label, named = {0: "data", OF_TREE: "tree"}.get(kind, "pages"), plain
+        if label == "pages":  # of 2^kind bytes: what is named is the kind and the hash of each page
             pages = (plain[at:at + (1 << kind)] for at in range(0, len(plain), 1 << kind))
             named = bytes([kind]) + b"".join(hashlib.sha256(page).digest() for page in pages)
-        name_key = derive(epoch_key, b"", f"stillpoint/1/chunk-name/{label}")
-        if not hmac.compare_digest(hmac.digest(name_key, named, "sha256"), name):
-            raise damaged(where, f"chunk {position}: its content is not what its name says")
+        name_key = derive(self.epoch_keys[epoch], b"", f"stillpoint/1/chunk-name/{label}")
+        fits = hmac.compare_digest(hmac.digest(name_key, named, "sha256"), name)
+        require(fits, where, f"chunk {position}: its content is not what its name says")
         return plain
 
     # --- Trees
@@ -347,17 +356,16 @@ class Repository:
     def tree(self, backup, expected=None):
         """The entries (dict) of a backup in order, each followed by its extents (chunk name, offset, length)."""
         name = f"backups/{backup}"
-        if expected not in (None, sha256(self.read(name))):
-            raise damaged(name, "it is not the manifest that the point was made of")
-        manifest = self.document("backups", name)
-        checksum, size = hashlib.sha256(), 0
+        pinned = expected in (None, sha256(self.read(name)))
+        require(pinned, name, "it is not the manifest that the point was made of")
+        manifest, checksum, size = self.document("backups", name), hashlib.sha256(), 0
         for chunk in manifest["tree"]:
             plain = self.chunk(name, bytes.fromhex(chunk), of_tree=True)
             checksum.update(plain)
             size += len(plain)
             yield from tree_items(name, plain)
-        if checksum.hexdigest() != manifest["figures"]["checksum"] or size != manifest["treeBytes"]:
-            raise damaged(name, "its tree is not what its checksum says")
+        fits = (checksum.hexdigest(), size) == (manifest["figures"]["checksum"], manifest["treeBytes"])
+        require(fits, name, "its tree is not what its checksum says")
 
 
 def tree_items(where, data):
@@ -365,20 +373,18 @@ def tree_items(where, data):
     while at < len(data):
         kind, length = struct.unpack_from(">BI", data, at) if at + 5 <= len(data) else (0, 0)
         payload, at = data[at + 5:at + 5 + length], at + 5 + length
-        if kind not in (1, 2, 3) or len(payload) != length:
-            raise damaged(where, f"its tree has an item of unknown type {kind}, or is cut short")
+        require(len(payload) == length, where, "its tree is cut short")
+        require(kind in (1, 2, 3), where, f"its tree has an item of unknown type {kind}")
         if kind == 1:
             yield parse(where, payload)
-        if kind != 2:
-            continue  # 3 tells the next backup which pages changed: nothing for a reader
         block = 0
-        while block < len(payload):
+        while kind == 2 and block < length:
             count, block = payload[block], block + 1
             extents = payload[block:block + count * EXTENT.size]
-            if count == 0 or len(extents) != count * EXTENT.size:
-                raise damaged(where, "its blocks are no blocks")
+            require(count > 0 and len(extents) == count * EXTENT.size, where, "its blocks are no blocks")
             yield from EXTENT.iter_unpack(extents)
             block += len(extents)
+        # 3 tells the next backup which pages changed: nothing for a reader.
 
 
 def plain_path(path):
@@ -409,7 +415,7 @@ def narrowed(items, path):
 # --- Writing ----------------------------------------------------------------------------------------------------------
 
 class Destination:
-    """A directory, outside of which nothing is written: every path is plain, and no part of it is ever followed as a link."""
+    """A directory, outside of which nothing is written: every path is plain, and no part of it is followed as a link."""
 
     def __init__(self, path, owners):
         os.mkdir(path, 0o700)
@@ -459,6 +465,10 @@ class Destination:
         os.lseek(file, offset, os.SEEK_SET)
         return file
 
+    def own(self, target, entry, **how):
+        if self.owners and "uid" in entry and "gid" in entry:
+            os.chown(target, entry["uid"], entry["gid"], **how)
+
     def dress(self, fd, entry):
         """Extended attributes, owner, mode, time; the latter last, for the others change it."""
         for name, value in entry.get("xattrs", {}).items():
@@ -466,17 +476,16 @@ class Destination:
                 os.setxattr(fd, name, base64.b64decode(value))
             except OSError:
                 self.without_xattrs += 1  # the file system has none, or only root may: said at the end
-        if self.owners and "uid" in entry and "gid" in entry:
-            os.chown(fd, entry["uid"], entry["gid"])
+        self.own(fd, entry)
         os.chmod(fd, entry["mode"] & (0o7777 if self.owners else 0o777))
         os.utime(fd, ns=(round(entry["mtimeMs"] * 1e6),) * 2)
+        os.close(fd)
 
     def link(self, entry):
         self.clear(entry["path"])
         with self.above(entry["path"]) as (fd, last):
             os.symlink(entry["target"], last, dir_fd=fd)
-            if self.owners and "uid" in entry and "gid" in entry:
-                os.chown(last, entry["uid"], entry["gid"], dir_fd=fd, follow_symlinks=False)
+            self.own(last, entry, dir_fd=fd, follow_symlinks=False)
             os.utime(last, ns=(round(entry["mtimeMs"] * 1e6),) * 2, dir_fd=fd, follow_symlinks=False)
 
     def directory(self, entry):
@@ -496,14 +505,13 @@ class Destination:
             if file is not None:
                 os.truncate(file, os.lseek(file, 0, os.SEEK_CUR))  # the file ends where this body does
                 self.dress(file, entry)
-                os.close(file)
         for item in items:
             if isinstance(item, tuple):
                 name, offset, length = item
-                with memoryview(chunk(name)) as plain:
-                    view = plain[offset:offset + length]
-                    while view:
-                        view = view[os.write(file, view):]
+                plain = memoryview(chunk(name))[offset:offset + length]
+                require(len(plain) == length, "the tree", f"an extent of {entry['path']} passes the end of its chunk")
+                while plain:
+                    plain = plain[os.write(file, plain):]
                 progress(length)
                 continue
             close()
@@ -518,20 +526,15 @@ class Destination:
     def finish(self):
         for path, entry in sorted(self.directories.items(), reverse=True):
             with self.above(path) as (fd, last):
-                below = os.open(last, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
-                self.dress(below, entry)
-                os.close(below)
+                self.dress(os.open(last, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd), entry)
 
     # --- The steps that a layout is made of
 
     def sizes(self):
         """The regular files that are there, with their sizes."""
-        found = {}
-        for top, _, files in os.walk(self.path):
-            for path in (Path(top, name) for name in files):
-                if stat.S_ISREG(path.lstat().st_mode):
-                    found[str(path.relative_to(self.path))] = path.lstat().st_size
-        return found
+        paths = (Path(top, name) for top, _, files in os.walk(self.path) for name in files)
+        stats = ((path, path.lstat()) for path in paths)
+        return {str(path.relative_to(self.path)): s.st_size for path, s in stats if stat.S_ISREG(s.st_mode)}
 
     def write(self, path, text):
         file = self.open(path)
@@ -548,13 +551,13 @@ class Destination:
         self.directory({"path": path, "mode": 0o700, "mtimeMs": time.time() * 1000})
 
 
-# --- Layouts: how the trees of a source become a directory that its server recovers by itself, up to the mark -----------
+# --- Layouts: how the trees of a source become a directory that its server recovers by itself, up to the mark ----------
 
 def lay_out_postgres(into, mark):
     detail, sizes = mark["detail"], into.sizes()
-    number = lambda text: int(text.split("/")[0], 16) << 32 | int(text.split("/")[1], 16)
+    start, until = (int(high, 16) << 32 | int(low, 16) for high, low in (detail[at].split("/") for at in ("start", "until")))
     length = detail["segmentBytes"]
-    for segment in range(number(detail["start"]) // length, -(-number(detail["until"]) // length)):
+    for segment in range(start // length, -(-until // length)):
         high, low = divmod(segment, (1 << 32) // length)
         if sizes.get(path := f"pg_wal/{detail['timeline']:08X}{high:08X}{low:08X}") != length:
             raise Problem(f"{path} is missing or not whole, and {mark['position']} needs it")
@@ -591,7 +594,7 @@ def lay_out_postgres(into, mark):
     into.write("pg_hba.conf", "local all all trust\n")
     into.write("pg_ident.conf", "")
     into.write("recovery.signal", "")  # without it, PostgreSQL would take the end of the WAL for the mark
-    return (f"as the account that is to own it (chown -R first if you are root): pg_ctl -D {into.path} start; "
+    return (f"as the account that is to own it (as root, first: chown -R): pg_ctl -D {into.path} start; "
             f"psql -h {into.path} -U {detail['bootstrapUser']} {detail['database']}")
 
 
@@ -600,26 +603,23 @@ def lay_out_neo4j(into, mark):
     if detail["format"] == "logical":
         return "an export over Bolt, as JSON by line: import it with the product or a script of your own"
     for store in (detail["system"], detail):
-        logs = f"data/transactions/{store['database']}"
+        logs, last = f"data/transactions/{store['database']}", store["logVersion"]
         sizes = {path[len(logs) + 1:]: size for path, size in all_sizes.items() if path.startswith(logs + "/")}
         # A newer checkpoint with the base's older store files starts, and has silently lost what lies between the two.
         own = {each["name"]: each["size"] for each in store["checkpointFiles"]}
         if {name: size for name, size in sizes.items() if re.fullmatch(r"checkpoint\.\d+", name)} != own:
             raise Problem(f"{logs}: its checkpoint files are not those that the base was made with")
-        last = store["logVersion"]
         for version in range(store["firstLogVersion"], last + 1):
             if sizes.get(f"neostore.transaction.db.{version}", -1) < (store["offset"] if version == last else 0):
                 raise Problem(f"{logs}/neostore.transaction.db.{version} is missing or too short")
         if store["txId"] < store["floor"]:
             raise Problem(f"{logs}: tx {store['txId']} is before the end of the base, tx {store['floor']}")
         for name in sizes:
-            found = re.fullmatch(r"neostore\.transaction\.db\.(\d+)", name)
-            if found and int(found[1]) > last:
+            if (found := re.fullmatch(r"neostore\.transaction\.db\.(\d+)", name)) and int(found[1]) > last:
                 into.clear(f"{logs}/{name}")
         into.truncate(f"{logs}/neostore.transaction.db.{last}", store["offset"])
     for path in ("logs", "plugins", "import", "run"):
         into.make(path)
-    into.clear("conf/neo4j.conf")
     into.write("conf/neo4j.conf", "server.default_listen_address=127.0.0.1\nserver.https.enabled=false\n"
                "dbms.usage_report.enabled=false\ndb.tx_log.preallocate=false\n"
                "db.tx_log.rotation.retention_policy=keep_all\ndbms.security.auth_enabled=true\n"
@@ -652,41 +652,35 @@ class Progress:
 
     def __call__(self, length):
         self.done += length
-        now = time.monotonic()
-        if now - self.told > (1 if sys.stderr.isatty() else 10):
-            self.told = now
-            rate, start = self.done / (now - self.started) / 1e6, "\r" if sys.stderr.isatty() else ""
-            print(f"{start}  {self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB, {rate:.0f} MB/s ", file=sys.stderr,
-                  end="" if start else "\n", flush=True)
+        now, is_terminal = time.monotonic(), sys.stderr.isatty()
+        if now - self.told > (1 if is_terminal else 10):
+            self.told, rate = now, self.done / (now - self.started) / 1e6
+            print(f"  {self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB, {rate:.0f} MB/s ", file=sys.stderr,
+                  end="\r" if is_terminal else "\n", flush=True)
 
 
-def newest_changes(repository):
-    """Of several changes of one object the one with the highest sequence counts, then the highest id."""
+def deleted_points(repository):
+    """Of a point's changes of these two kinds the one with the highest sequence counts, then the highest id."""
     changes = sorted((c for _, c in repository.documents("changes")), key=lambda c: (c["sequence"], c["changeId"]))
-    return {(change["object"], change["change"] in ("delete", "undelete")): change["change"] for change in changes}
-
-
-def is_deleted(changes, name):
-    return changes.get((name, True)) == "delete"
+    newest = {c["object"]: c["change"] for c in changes if c["change"] in ("delete", "undelete")}
+    return {name for name, change in newest.items() if change == "delete"}
 
 
 def list_all(repository, args):
     if args.backups:
         for name, manifest in repository.documents("backups"):
             f = manifest["figures"]
-            print(f"{name[8:]}  {f['finishedAt']}  {f['plan']}/{f['source']} {f['kind']} {f['type']}  {f['bytes']} bytes")
+            print(f"{f['backupId']}  {f['finishedAt']}  {f['plan']}/{f['source']} {f['kind']} {f['type']}  {f['bytes']} bytes")
         return
-    changes = newest_changes(repository)
-    for name, document in repository.documents("points"):
-        point = document["point"]
-        notes = ["PARTIAL"] * point["partial"] + ["deleted"] * is_deleted(changes, name)
+    deleted = deleted_points(repository)
+    for name, point in ((name, document["point"]) for name, document in repository.documents("points")):
         print(f"{point['pointId']}  {point['cut']['at']}  {point['plan']}  {point['cut']['consistency']}  "
               f"{','.join(s['source'] for s in point['sources'])}  {sum(s['bytes'] for s in point['sources'])} bytes"
-              + "".join(f"  {note}" for note in notes))
+              + "  PARTIAL" * point["partial"] + "  deleted" * (name in deleted))
 
 
 def chosen(repository, args):
-    """What is to be restored: source, kind, mark, and the backups in order, each with the hash that its manifest must have."""
+    """The point, or None; its sources: name, kind, mark, and the backups in order, each with its manifest's SHA-256."""
     point_name, backup_name = f"points/{plain_path(args.point)}", f"backups/{plain_path(args.point)}"
     if (repository.root / point_name).is_file():
         document = repository.document("points", point_name)
@@ -695,6 +689,8 @@ def chosen(repository, args):
                    for s in document["point"]["sources"] if args.source in (None, s["source"])]
         if not sources:
             raise Problem(f"the point holds no source {args.source}")
+        if point_name in deleted_points(repository):
+            print("this point is deleted: what it stands on may go at any time")
         return document["point"], sources
     if (repository.root / backup_name).is_file():
         figures = repository.document("backups", backup_name)["figures"]
@@ -704,25 +700,20 @@ def chosen(repository, args):
 
 def show(repository, args):
     point, sources = chosen(repository, args)
-    print(json.dumps(point or repository.document("backups", f"backups/{args.point}")["figures"], indent=2))
-    if point is not None:
-        for kind in ("proofs", "holds"):
-            for name in repository.names(f"{kind}/{args.point}"):
-                print(name, json.dumps(repository.verified(name) if kind == "proofs" else repository.document(kind, name)))
-        if is_deleted(newest_changes(repository), f"points/{args.point}"):
-            print("this point is deleted: what it stands on may go at any time")
+    print(json.dumps(point or repository.document("backups", f"backups/{args.point}"), indent=2))
+    for name in repository.names(f"proofs/{args.point}") + repository.names(f"holds/{args.point}"):
+        proof = name.startswith("proofs")
+        print(name, json.dumps(repository.verified(name) if proof else repository.document("holds", name)))
     if args.files:
         repository.load_index()
-        for source, _, _, backups in sources:
-            for backup, expected in backups:
-                for entry in (item for item in repository.tree(backup, expected) if isinstance(item, dict)):
-                    print(source, backup, entry["type"], entry.get("size", "-"), entry["path"])
+        for source, backup in ((source, backup) for source, *_, backups in sources for backup in backups):
+            for entry in (item for item in repository.tree(*backup) if isinstance(item, dict)):
+                print(source, backup[0], entry["type"], entry.get("size", "-"), entry["path"])
 
 
 def survey(repository, backup, expected, path):
     """Reads a tree to its end and looks that everything in it is there, before anything is written. Bytes and entries."""
-    where, total, left, count, known = f"backups/{backup}", 0, 0, 0, set()
-    entry = {"path": "its tree"}
+    where, total, count, left, known = f"backups/{backup}", 0, 0, 0, set()
     for item in narrowed(repository.tree(backup, expected), path):
         if isinstance(item, tuple):
             if item[0] not in known:
@@ -730,37 +721,32 @@ def survey(repository, backup, expected, path):
                 known.add(item[0])
             left, total = left - item[2], total + item[2]
             continue
-        if left != 0:
-            break
-        entry, left, count = item, item.get("size", 0) if item["type"] == "file" else 0, count + 1
-        if item["type"] not in ("file", "directory", "symlink", "deleted", "torn"):
-            raise damaged(where, f"{plain_path(item['path'])} is of unknown type {item['type']}")
-        plain_path(item["path"])
-    if left != 0:
-        raise damaged(where, f"{entry['path']} has not the blocks of its {entry['size']} bytes")
+        require(left == 0, where, f"the file before {plain_path(item['path'])} has not all of its blocks")
+        require(item["type"] in ("file", "directory", "symlink", "deleted", "torn"), where,
+                f"{item['path']} is of unknown type {item['type']}")
+        left, count = item["size"] if item["type"] == "file" else 0, count + 1
+    require(left == 0, where, "its last file has not all of its blocks")
     return total, count
 
 
 def restore(repository, args):
-    point, sources = chosen(repository, args)
     to = Path(args.to).absolute()
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise Problem(f"{to} is not an empty directory: nothing was written")
+    point, sources = chosen(repository, args)
     if args.path is not None and len(sources) != 1:
         raise Problem("a path needs its source: --source")
     path = None if args.path is None else plain_path(args.path.strip("/"))
     if point is not None:
+        without = ", ".join(s["source"] for s in point["skipped"])
         print(f"point {point['pointId']} of {point['cut']['at']}: {point['cut']['consistency']}"
-              + ("; PARTIAL, without " + ", ".join(s["source"] for s in point["skipped"])) * point["partial"])
-        if is_deleted(newest_changes(repository), f"points/{args.point}"):
-            print("this point is deleted: what it stands on may go at any time")
+              + f"; PARTIAL, without {without}" * point["partial"])
     print("reading the index and the trees", file=sys.stderr)
     repository.load_index()
     surveys = [survey(repository, *backup, path) for *_, backups in sources for backup in backups]
     if sum(count for _, count in surveys) == 0:
         raise Problem(f"nothing in it is {args.path}: see `show --files`")
-    progress, torn, words = Progress(sum(size for size, _ in surveys)), {}, []
-    made = not to.exists()
+    progress, torn, words, made = Progress(sum(size for size, _ in surveys)), {}, [], not to.exists()
     to.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Everything is written beside its place, and moved there when all of it is right.
     making = to / ".restore-incomplete"
@@ -820,15 +806,15 @@ def main():
     command("list", list_all, "list points").add_argument("--backups", action="store_true", help="list backups instead")
     shown = command("show", show, "show a point or a backup", "point")
     shown.add_argument("--files", action="store_true", help="list what is in its trees")
-    shown.add_argument("--source", help="only this source")
     restored = command("restore", restore, "restore a point or one backup", "point")
     restored.add_argument("--to", required=True, help="a new or empty directory")
-    restored.add_argument("--source", help="only this source")
     restored.add_argument("--path", help="only this path of the source's tree, with all below it")
     restored.add_argument("--no-owners", action="store_true", help="as root: do not set the files' owners")
+    for each in (shown, restored):
+        each.add_argument("--source", help="only this source")
     args = parser.parse_args()
     try:
-        args.run(Repository(args.repository, passphrase_of(args)), args)
+        args.run(Repository(args.repository, lambda: passphrase_of(args)), args)
     except Problem as problem:
         sys.exit(f"restore.py: {problem}")
     except (KeyError, TypeError, AttributeError) as error:

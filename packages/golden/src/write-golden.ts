@@ -1,13 +1,15 @@
-import { createHash } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Secret } from "@stillpoint/contracts/secret";
 import { directoryStore } from "@stillpoint/object-store/directory";
 import { DEFAULT_CHUNKING } from "@stillpoint/repository/format/documents";
 import { initRepository } from "@stillpoint/repository/init-repository";
-import { openRepository } from "@stillpoint/repository/repository";
+import { openKeyRing } from "@stillpoint/repository/keys/key-ring";
+import { passphraseOpener } from "@stillpoint/repository/keys/passphrase";
+import { openRepository, type Repository } from "@stillpoint/repository/repository";
 import { CRAFTED_XATTRS, FULL, INCREMENTAL, LATER, LOG } from "./crafted-trees.ts";
 import type { Expected } from "./expected.ts";
+import { writeFurtherObjects } from "./further-objects.ts";
 import { captureSubject, craftedSource, GOLDEN_AT, goldenId, pointOf, type StoredSource } from "./golden-points.ts";
 import { IN_GOLDEN } from "./places.ts";
 import { SUBJECTS } from "./subjects.ts";
@@ -30,7 +32,7 @@ export async function writeGolden(to: string, directory: string, log: (line: str
     await using repository = await openRepository(store, { passphrase, now });
     const seal = async (n: number, sources: StoredSource[], partial = false) => {
       await repository.sealPoint(pointOf(n, sources, partial));
-      sealed.push({ pointId: goldenId(n), deleted: false, sources });
+      sealed.push({ pointId: goldenId(n), deleted: n === 4, sources });
       log(`point ${n} sealed`);
     };
     const captured = { repository, directory };
@@ -60,8 +62,11 @@ export async function writeGolden(to: string, directory: string, log: (line: str
     ]);
     await seal(3, [chain]);
     await seal(4, [await craftedSource(captured, 4, [{ type: "incremental", items: LATER }], chain.backups)]);
+    await furtherWords(repository);
   }
-  for (const left of [".tmp"]) await rm(join(at, left), { recursive: true, force: true });
+  const { ring } = await openKeyRing(store, passphraseOpener(passphrase));
+  await writeFurtherObjects(store, ring);
+  await rm(join(at, ".tmp"), { recursive: true, force: true });
   const expected = {
     points: sealed.map(({ pointId, deleted, sources }) => ({
       pointId,
@@ -76,5 +81,27 @@ export async function writeGolden(to: string, directory: string, log: (line: str
     },
   };
   await writeFile(join(to, IN_GOLDEN.expected), `${JSON.stringify(expected, undefined, 1)}\n`);
-  createHash("sha256");
+}
+
+/** Proofs, holds and changes, each in force and not. */
+async function furtherWords(repository: Repository): Promise<void> {
+  const order = { by: "alice", reason: "to show it" };
+  for (const [n, verdict] of (["pass", "fail"] as const).entries())
+    await repository.sealProof({
+      proofId: goldenId(500 + n),
+      pointId: goldenId(1),
+      plan: "shop",
+      verdict,
+      reasons: verdict === "pass" ? [] : ["a count is not equal"],
+      checks: [{ name: "row counts", verdict, detail: "300 of 300", sources: ["orders"] }],
+      rtoMs: 12_345,
+      ms: 20_000,
+      startedAt: GOLDEN_AT,
+      finishedAt: GOLDEN_AT,
+    });
+  await repository.placeHold(goldenId(1), { by: "alice", reason: "an audit" });
+  const released = await repository.placeHold(goldenId(2), { by: "alice", reason: "over", until: GOLDEN_AT });
+  await repository.releaseHold(goldenId(2), released.holdId, order);
+  for (const id of [goldenId(3), goldenId(4)]) await repository.deletePoint(id, order);
+  await repository.undeletePoint(goldenId(3), order);
 }

@@ -67,7 +67,7 @@ def cuts(body, gear, chunking):
 with tempfile.TemporaryDirectory() as root:
     for name, text in vectors["objects"].items():
         put(root, name, base64.b64decode(text))
-    repository = restore.Repository(root, b"a passphrase of the tests")
+    repository = restore.Repository(root, lambda: b"a passphrase of the tests")
     epoch_key = repository.epoch_keys[1]
     equal("the repository's id", repository.repository_id, derived["repositoryId"])
     equal("the epoch's key", epoch_key.hex(), derived["epochKey"])
