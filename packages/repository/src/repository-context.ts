@@ -2,8 +2,8 @@ import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { ChangeLog } from "./changes/change-log.ts";
 import type { Chunking } from "./format/documents.ts";
 import type { CondemnedLog } from "./garbage/condemned-log.ts";
-import type { ChunkIndex } from "./index/chunk-index.ts";
 import type { IndexLoader } from "./index/index-loader.ts";
+import type { StoredChunkIndex } from "./index/stored-chunk-index.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
 import type { WorkerPool } from "./workers/worker-pool.ts";
 import type { newestBackups } from "./write/find-parent.ts";
@@ -16,7 +16,7 @@ export type RepositoryContext = {
   ring: KeyRing;
   chunking: Chunking;
   gear: Uint32Array;
-  index: ChunkIndex;
+  index: StoredChunkIndex;
   loader: IndexLoader;
   pool: WorkerPool;
   /** Packs being stored at once, by all backups together. */

@@ -94,7 +94,7 @@ export function file(path: string, body: Buffer, hint: ChunkHint = "content"): I
 }
 
 /** The entries as a tar, in pieces of `pieceBytes`. */
-export async function* tarOf(items: readonly Item[], pieceBytes = 65_536): AsyncGenerator<Uint8Array> {
+export async function* tarOf(items: Iterable<Item>, pieceBytes = 65_536): AsyncGenerator<Uint8Array> {
   const writer = createTarWriter();
   const write = async () => {
     for (const { entry, body } of items)

@@ -84,6 +84,20 @@ export function packKeyOf(object: string, epoch: number, keys: EpochKeys): PackK
   };
 }
 
+/** The length of a pack's sealed list, which lies before its last bytes. */
+export function packListLength(object: string, tail: Uint8Array): number {
+  const footer = Buffer.from(tail.buffer, tail.byteOffset, tail.length).subarray(-FOOTER_LENGTH);
+  if (footer.length < FOOTER_LENGTH || !footer.subarray(4).equals(END_MARK))
+    throw objectDamaged(object, "its end is missing");
+  return footer.readUInt32BE(0);
+}
+
+/** Opens a pack's sealed list; undefined where it is not of this pack and key. */
+export function openPackList(pack: PackKey, sealed: Buffer): PackEntry[] | undefined {
+  const plain = aead.open(pack.key, TRAILER_POSITION, packPieceAad(pack.header, TRAILER_POSITION), sealed);
+  return plain && decodePackEntries(Buffer.from(plain.buffer, plain.byteOffset, plain.length))?.entries;
+}
+
 /** Reads a whole pack's own list of chunks, after checking that it is the pack of that name. */
 export function openPackTrailer(
   object: string,
@@ -93,15 +107,10 @@ export function openPackTrailer(
   const { epoch, salt } = decodeHeader(object, bytes, "packs");
   if (Buffer.from(salt).toString("hex") !== packIdOf(object)) throw objectDamaged(object, "it is another pack");
   const pack = packKeyOf(object, epoch, keys);
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const footer = whole.subarray(-FOOTER_LENGTH);
-  if (!footer.subarray(4).equals(END_MARK)) throw objectDamaged(object, "its end is missing");
-  const end = whole.length - FOOTER_LENGTH;
-  const from = end - footer.readUInt32BE(0);
+  const end = bytes.length - FOOTER_LENGTH;
+  const from = end - packListLength(object, bytes);
   if (from < HEADER_LENGTH) throw objectDamaged(object, "its trailer's length is wrong");
-  const aad = packPieceAad(pack.header, TRAILER_POSITION);
-  const plain = aead.open(pack.key, TRAILER_POSITION, aad, whole.subarray(from, end));
-  const list = plain && decodePackEntries(Buffer.from(plain.buffer, plain.byteOffset, plain.length));
-  if (list === undefined) throw objectDamaged(object, "its trailer's bytes are not those that were sealed");
-  return { pack, entries: list.entries };
+  const entries = openPackList(pack, Buffer.from(bytes.buffer, bytes.byteOffset + from, end - from));
+  if (entries === undefined) throw objectDamaged(object, "its trailer's bytes are not those that were sealed");
+  return { pack, entries };
 }

@@ -28,6 +28,7 @@ export interface ChunkIndex {
   leanOn(name: Uint8Array): ChunkLocation | undefined;
   /** The packs that count as condemned from now on, instead of those before. Not kept on disk. */
   condemn(packs: ReadonlySet<string>): void;
+  isCondemned(packId: string): boolean;
   /** These packs are gone: no chunk is located in them any more. */
   forget(packIds: Iterable<string>): void;
   /** The length that a pack must have, or undefined where it is not listed. */
@@ -35,4 +36,6 @@ export interface ChunkIndex {
   packIds(): Iterable<string>;
   /** Notes a pack that is about to be stored: should this process end before it is listed, a later one looks for it. */
   expect(packId: string): void;
+  /** Whoever was to store these packs does so no more; those that came and are not listed may be adopted. */
+  release(packIds: Iterable<string>): void;
 }

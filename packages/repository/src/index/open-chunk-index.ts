@@ -124,11 +124,14 @@ export function openChunkIndex(repositoryId: string, options: IndexOptions = {})
       condemned = packs;
       stored.condemn(packs);
     },
+    isCondemned: (packId) => condemned.has(packId),
     forget: (packIds) => guarded((index) => index.forget(packIds)),
     packLength: (packId) => guarded((index) => index.packLength(packId)),
     packIds: () => guarded((index) => index.packIds()),
     add: (object, content) => guarded((index) => index.add(object, content)),
     expect: (packId) => guarded((index) => index.expect(packId)),
+    release: (packIds) => guarded((index) => index.release(packIds)),
+    isExpectedHere: (packId) => guarded((index) => index.isExpectedHere(packId)),
     knows: (object) => guarded((index) => index.knows(object)),
     objects: () => guarded((index) => index.objects()),
     unlist: (object) => guarded((index) => index.unlist(object)),

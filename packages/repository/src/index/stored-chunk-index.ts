@@ -12,8 +12,9 @@ export interface StoredChunkIndex extends ChunkIndex {
   objects(): string[];
   /** The object is gone from the repository: what it alone listed, or alone replaced, goes too. */
   unlist(object: string): void;
-  /** Packs that were to be stored and are in no index object that was read. */
+  /** Packs that were to be stored, are in no index object that was read, and that nobody in this process stores now. */
   expected(): string[];
+  isExpectedHere(packId: string): boolean;
   /** An expected pack that never came. */
   giveUp(packId: string): void;
   /** A number that is kept under a name, and is set where one is given. */
@@ -77,6 +78,8 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
     Array.isArray(value) && typeof value[0] === "number" ? value[0] : undefined;
 
   let condemned: ReadonlySet<string> = new Set();
+  /** Packs that this process stores now. */
+  const here = new Set<string>();
 
   /** A place in a pack that is not condemned. */
   function sound(name: Uint8Array): ChunkLocation | undefined {
@@ -100,6 +103,7 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
   function addPack(by: number, { packId, epoch, length, entries }: IndexedPack): number {
     const id = idOf(packId);
     arrived.run(id);
+    here.delete(packId);
     const there = numberOf(packNumber.get(id));
     if (there !== undefined) {
       list.run(by, there);
@@ -158,6 +162,7 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
     condemn(packs) {
       condemned = packs;
     },
+    isCondemned: (packId) => condemned.has(packId),
     forget(packIds) {
       atOnce(() => {
         for (const packId of packIds) {
@@ -195,12 +200,18 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
       });
     },
     expect: (packId) => {
+      here.add(packId);
       newExpected.run(idOf(packId));
     },
+    release(packIds) {
+      for (const packId of packIds) here.delete(packId);
+    },
+    isExpectedHere: (packId) => here.has(packId),
     expected: () =>
       expected
         .all()
-        .map((row) => Buffer.from(Array.isArray(row) ? (row[0] as unknown as Uint8Array) : []).toString("hex")),
+        .map((row) => Buffer.from(Array.isArray(row) ? (row[0] as unknown as Uint8Array) : []).toString("hex"))
+        .filter((packId) => !here.has(packId)),
     giveUp: (packId) => {
       arrived.run(idOf(packId));
     },

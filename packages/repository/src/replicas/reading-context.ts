@@ -3,6 +3,7 @@ import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { ChunkIndex } from "../index/chunk-index.ts";
 import { readIndex } from "../index/index-objects.ts";
 import { type OpenChunkIndex, openChunkIndex } from "../index/open-chunk-index.ts";
+import type { StoredChunkIndex } from "../index/stored-chunk-index.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { otherCopies } from "./other-copies.ts";
 
@@ -35,7 +36,7 @@ export function readingContext(
 
   const locate: ChunkIndex["locate"] = (name) => context.index.locate(name) ?? spare?.locate(name);
   // All else, present and to come, is the primary's index itself: only looking up goes on to what is spare.
-  const index: ChunkIndex = Object.assign(Object.create(context.index), { locate });
+  const index: StoredChunkIndex = Object.assign(Object.create(context.index), { locate });
   return {
     ...context,
     store: readable,

@@ -42,6 +42,7 @@ export function chunkSink(options: SinkOptions) {
   /** Names in packs of this backup that no index object lists yet. */
   const pending = new Set<string>();
   let stored: IndexedPack[] = [];
+  const begun: string[] = [];
   let storedBytes = 0;
 
   const packs = packWriter({
@@ -56,7 +57,10 @@ export function chunkSink(options: SinkOptions) {
         await options.uploads.run(work);
         if (stored.length >= PACKS_PER_INDEX) await listStored();
       }),
-    begun: (packId) => index.expect(packId),
+    begun(packId) {
+      begun.push(packId);
+      index.expect(packId);
+    },
     stored: (pack) => {
       writing.owns(pack.packId);
       stored.push(pack);
@@ -140,6 +144,8 @@ export function chunkSink(options: SinkOptions) {
       store(slab, spans, names, type, done);
       return names;
     },
+    /** Nothing is under way any more, however it ended: packs that came and are not listed may be adopted. */
+    release: () => index.release(begun),
     /** No chunk follows. The last pack is stored, then listed: afterwards every chunk may be leaned on. */
     async end(): Promise<void> {
       await group.ended();

@@ -10,6 +10,7 @@ import { TREE_CHUNK } from "../format/chunk-type.ts";
 import type { Manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import { toRecord } from "../format/tree-record.ts";
+import { adoptPacks } from "../index/adopt-packs.ts";
 import { beginWriting } from "../leases/writing.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { abortable, untilAborted } from "./abortable.ts";
@@ -80,6 +81,8 @@ export async function writeItems(
   const group = taskGroup(controller);
   await using writing = await beginWriting(context, { signal: ended, fail: group.fail });
   await loader.load(signal);
+  // What is condemned is known by now: a pack that is about to be swept must not be listed again.
+  await adoptPacks(context, signal);
   const sink = chunkSink({
     ...context,
     keys: ring.epochs,
@@ -193,5 +196,7 @@ export async function writeItems(
     await group.ended();
     group.check();
     throw error;
+  } finally {
+    sink.release();
   }
 }
