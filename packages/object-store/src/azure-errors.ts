@@ -39,5 +39,6 @@ export function fromAzure(error: unknown, what: string, where: string): unknown 
   const [message = ""] = error instanceof Error ? error.message.split("\n") : [String(error)];
   const name = azureCode(error);
   const why = name === undefined ? message : `${name}: ${message}`;
-  return new StillpointError(code, { what, where, why, hint: HINTS[code], cause: error });
+  // Not as the cause: the library's error holds the request, with its signature, its token and the proxy's password.
+  return new StillpointError(code, { what, where, why, hint: HINTS[code] });
 }

@@ -101,7 +101,7 @@ export function azureStore(options: AzureOptions): ObjectStore {
         // The range begins behind the end: nothing is there, as in every other storage.
         if (azureStatus(error) === 416) return new Uint8Array(0);
         if (azureCode(error) === "BlobNotFound") throw objectMissing(name);
-        if (COLD.has(azureCode(error) ?? "")) throw objectCold(where(name), "it is in the archive tier", error);
+        if (COLD.has(azureCode(error) ?? "")) throw objectCold(where(name), "it is in the archive tier");
         throw fromAzure(error, "Cannot read an object", where(name));
       }
     },
@@ -127,10 +127,10 @@ export function azureStore(options: AzureOptions): ObjectStore {
       } catch (error) {
         const code = azureCode(error) ?? "";
         if (code === "BlobNotFound") return;
-        if (IMMUTABLE.has(code)) throw objectRetained(where(name), `Azure keeps it: ${code}`, error);
+        if (IMMUTABLE.has(code)) throw objectRetained(where(name), `Azure keeps it: ${code}`);
         // Credentials that may not even look are told by the look itself.
         if (azureStatus(error) === 403 && (await head(name, signal)) !== undefined)
-          throw objectRetained(where(name), `Azure refuses to delete it: ${code}`, error);
+          throw objectRetained(where(name), `Azure refuses to delete it: ${code}`);
         throw fromAzure(error, "Cannot delete an object", where(name));
       }
     },

@@ -28,7 +28,8 @@ function codeOf(error: unknown): ErrorCode | undefined {
   const status = statusOf(error);
   if (error.name === "NoSuchBucket") return "BUCKET_MISSING";
   if (FULL.has(error.name) || status === 507) return "DISK_FULL";
-  if (DENIED.has(error.name) || status === 401 || status === 403) return "STORE_DENIED";
+  // 407 is a proxy's.
+  if (DENIED.has(error.name) || status === 401 || status === 403 || status === 407) return "STORE_DENIED";
   // The server understood and will answer the same again.
   if (status !== undefined && status >= 400 && status < 500 && ![408, 409, 425, 429].includes(status))
     return "INTERNAL";

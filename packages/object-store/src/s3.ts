@@ -36,6 +36,8 @@ export type S3Options = S3Access & {
   keysPerPage?: number;
 };
 
+const LOCK_HINT = "make a bucket with object lock, and grant s3:GetBucketObjectLockConfiguration";
+
 /** Any S3 that knows version 4 signatures and ListObjectsV2. */
 export function s3Store(options: S3Options): ObjectStore {
   const agents = agentsFor(options.network);
@@ -98,8 +100,6 @@ export function s3Store(options: S3Options): ObjectStore {
     } catch (error) {
       // 412: the name is taken. 409 with a condition: another writer of the same name is under way, and this one lost.
       if (ifAbsent && (statusOf(error) === 412 || statusOf(error) === 409)) throw objectExists(name);
-      if (retainUntilMs !== undefined && statusOf(error) === 400)
-        throw storeUnsupported(where(name), "it was refused with its lock", "make a bucket with object lock");
       if (error instanceof Error && error.name === "InvalidStorageClass")
         throw storeUnsupported(where(name), `the server has no class ${storageClass}`);
       throw fromS3(error, "Cannot write an object", where(name));
@@ -137,7 +137,10 @@ export function s3Store(options: S3Options): ObjectStore {
     createsAtomically,
     async put(name, body, options = {}) {
       assertObjectName(name);
-      const { ifAbsent = false, signal } = options;
+      const { ifAbsent = false, retainUntilMs, signal } = options;
+      // Some servers store the object first, and then say that they have no lock for it.
+      if (retainUntilMs !== undefined && !(await locks.available(signal)))
+        throw storeUnsupported(where(name), "the bucket has no object lock, or does not tell that it has", LOCK_HINT);
       if (ifAbsent && !(await createsAtomically(signal)) && (await head(name, signal)) !== undefined)
         throw objectExists(name);
       await putRaw(name, body, options);

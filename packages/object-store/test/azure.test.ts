@@ -8,6 +8,7 @@ import { azureStore } from "../src/azure.ts";
 import { openObjectStore } from "../src/open-object-store.ts";
 import { codeOf, conformsTo } from "./conformance.ts";
 import { calls } from "./every-call.ts";
+import { standIn } from "./stand-in.ts";
 
 type Place = SharedAzure & { container: string };
 
@@ -73,5 +74,61 @@ describe("Azure Blob", () => {
     await store.put("a/b", Buffer.from("x"));
     expect((await store.get("a/b")).length).toBe(1);
     expect(store.url).toBe(`azure://${container}/of/mine`);
+  });
+});
+
+// Azurite has no immutability: what is asked of Azure is looked at here.
+describe("what is asked of Azure Blob", () => {
+  const place = { account: "acc", container: "box", prefix: "", credentials: { accountKey: new Secret("a2V5") } };
+  const until = Date.UTC(2030, 0, 1);
+  const locked = {
+    "last-modified": new Date(0).toUTCString(),
+    "x-ms-immutability-policy-until-date": new Date(until).toUTCString(),
+    "x-ms-immutability-policy-mode": "locked",
+    "x-ms-legal-hold": "true",
+  };
+
+  it("is a locked policy that is never shortened, a legal hold, and both with a put", async () => {
+    await using server = await standIn(({ method, path }, response) =>
+      response
+        .writeHead(method === "PUT" && !path.includes("comp=") ? 201 : 200, method === "HEAD" ? locked : {})
+        .end(),
+    );
+    await using store = azureStore({ ...place, endpoint: server.endpoint });
+    const { locks } = store;
+    if (locks === undefined) throw new Error("no locks");
+    expect(await locks.state("a")).toEqual({ retainedUntilMs: until, legalHold: true });
+    await locks.extend("a", until - 1_000);
+    await locks.extend("a", until + 1_000);
+    await locks.setLegalHold("a", false);
+    await store.put("b", Buffer.from("x"), { retainUntilMs: until, storageClass: "infrequent" });
+    const sent = server.asked
+      .filter(({ method }) => method === "PUT")
+      .map(({ path, headers }) => [
+        path,
+        headers["x-ms-immutability-policy-until-date"] ?? headers["x-ms-legal-hold"],
+        headers["x-ms-immutability-policy-mode"],
+        headers["x-ms-access-tier"],
+      ]);
+    expect(sent).toEqual([
+      ["/box/a?comp=immutabilityPolicies", new Date(until + 1_000).toUTCString(), "Locked", undefined],
+      ["/box/a?comp=legalhold", "false", undefined, undefined],
+      ["/box/b", new Date(until).toUTCString(), "Locked", "Cool"],
+    ]);
+  });
+
+  it("tells a delete that a policy refuses from credentials that may not even look", async () => {
+    const refusals: [number, string, number, string][] = [
+      [409, "BlobImmutableDueToPolicy", 200, "OBJECT_RETAINED"],
+      [403, "AuthorizationPermissionMismatch", 200, "OBJECT_RETAINED"],
+      [403, "AuthenticationFailed", 403, "STORE_DENIED"],
+    ];
+    for (const [status, word, look, expected] of refusals) {
+      await using server = await standIn(({ method }, response) =>
+        response.writeHead(method === "HEAD" ? look : status, { "x-ms-error-code": word }).end(),
+      );
+      await using store = azureStore({ ...place, endpoint: server.endpoint });
+      expect(await codeOf(store.delete("a"))).toBe(expected);
+    }
   });
 });

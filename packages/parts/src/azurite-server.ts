@@ -13,7 +13,7 @@ export type AzuriteServer = RunningServer & {
 export type AzuriteOptions = { readonly part: AzuritePart; readonly dir: string; readonly port?: number };
 
 /** The client library speaks newer versions of the API than Azurite lists; what we call is in both. */
-const QUIETLY = ["--skipApiVersionCheck", "--silent", "--disableTelemetry"];
+const QUIETLY = ["--skipApiVersionCheck", "--silent", "--disableTelemetry", "--disableProductStyleUrl"];
 
 /** Azure Blob Storage's API over a directory. */
 export async function startAzurite({ part, dir, port: given }: AzuriteOptions): Promise<AzuriteServer> {

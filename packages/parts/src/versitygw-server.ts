@@ -22,14 +22,27 @@ export async function startVersitygw(options: VersitygwOptions): Promise<Versity
   const port = options.port ?? (await freePort());
   const bucketsDirectory = join(dir, "buckets");
   await mkdir(bucketsDirectory, { recursive: true });
-  await mkdir(join(dir, "metadata"), { recursive: true });
+  const [metadata, versions] = [join(dir, "metadata"), join(dir, "versions")];
+  for (const directory of [metadata, versions]) await mkdir(directory, { recursive: true });
   const accessKeyId = "stillpoint";
   const secretAccessKey = randomBytes(16).toString("hex");
   const endpoint = `http://127.0.0.1:${port}`;
   const server = await startServer({
     name: "versitygw",
     command: part.command,
-    args: ["--port", `127.0.0.1:${port}`, "--quiet", "posix", "--sidecar", join(dir, "metadata"), bucketsDirectory],
+    args: [
+      "--port",
+      `127.0.0.1:${port}`,
+      "--quiet",
+      // As S3 has it; without this the server ends each connection after one answer.
+      "--keep-alive",
+      "posix",
+      "--sidecar",
+      metadata,
+      "--versioning-dir",
+      versions,
+      bucketsDirectory,
+    ],
     cwd: dir,
     env: { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey },
     logFile: join(dir, "versitygw.log"),

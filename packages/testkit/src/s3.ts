@@ -19,8 +19,8 @@ export async function sharedS3(): Promise<SharedS3> {
   return askShared("s3", s3Facts);
 }
 
-/** An empty bucket on the shared server. It goes with the server: its name is used once. */
-export async function ownBucket(): Promise<SharedS3 & { readonly bucket: string }> {
+/** An empty bucket on the shared server, with object lock where that is asked for. It goes with the server: its name is used once. */
+export async function ownBucket({ locked = false } = {}): Promise<SharedS3 & { readonly bucket: string }> {
   const facts = await sharedS3();
   const { accessKeyId, secretAccessKey, endpoint, region } = facts;
   const client = new S3Client({
@@ -30,7 +30,7 @@ export async function ownBucket(): Promise<SharedS3 & { readonly bucket: string 
     credentials: { accessKeyId, secretAccessKey },
   });
   const bucket = `test-${randomUUID()}`;
-  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  await client.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: locked }));
   client.destroy();
   return { ...facts, bucket };
 }
