@@ -146,7 +146,9 @@ describe("promoting a replica", () => {
     await promoted.replicas.replicate(first);
     await expect(primary.sealPoint(pointOf(6, ["left"]))).rejects.toMatchObject({ code: "NOT_PRIMARY" });
     await primary.replicas.replicate(second);
-    expect(await namesIn(second)).toEqual(await namesIn(first));
+    const replicated = async (store: ObjectStore) =>
+      (await namesIn(store)).filter((name) => !name.startsWith("condemned/"));
+    expect(await replicated(second)).toEqual(await replicated(first));
     await using both = await openAs(second, "second");
     expect((await both.check({ readData: true })).problems).toEqual([]);
     expect(digests(await unpack(both.readBackup("left")))).toEqual(digests(await unpack(tarOf(items(4)))));

@@ -6,6 +6,7 @@ import type { RepositoryContext } from "../repository-context.ts";
 import { newestPromotion, type Promotion } from "./primary.ts";
 import { type ReplicateOptions, replicate } from "./replicate.ts";
 import { type Lag, lagOf, surveyReplica } from "./survey.ts";
+import { copyMarks } from "./sweep-marks.ts";
 
 /** What promoting a target would mean now. */
 export type PromotionPlan = {
@@ -84,8 +85,15 @@ export async function promote(
   );
   const last = await replicate(context, target, options);
   if (last.notCopied.length > 0 && !acceptLoss) throw incomplete(name, last.notCopied);
+  await copyMarks(context, target, options.signal);
   return { promotion, lag: last.lag };
 }
+
+/**
+ * Further than any replica lags behind: numbers of generations that the old primary gave out and the replica never saw, and
+ * that manifests here may name, are not given out again.
+ */
+const GENERATIONS_SKIPPED = 10_000;
 
 /**
  * The same where the old primary is out of reach; `context` is the replica's own. Writers that still reach the old one go
@@ -96,5 +104,7 @@ export async function promoteAlone(
   { name, by, lost }: { name: string; by: string; lost?: Lag | undefined },
 ): Promise<Promotion> {
   const detail = { target: name, url: context.store.url };
+  const state = await context.condemned.load();
+  await context.condemned.append({ ...state, newest: state.newest + GENERATIONS_SKIPPED }, {});
   return say(context.changes, lost === undefined ? detail : { ...detail, lost }, by);
 }

@@ -10,6 +10,7 @@ import { type Repaired, repairObject } from "./repair-object.ts";
 import { type ReplicateOptions, type ReplicateReport, replicate } from "./replicate.ts";
 import type { Lag } from "./survey.ts";
 import { type Survey, type SurveyOptions, surveyReplica } from "./survey.ts";
+import { type SweepOptions, type SweepReport, sweepReplica } from "./sweep-replica.ts";
 import { planThaw, type ThawOptions, type ThawPlan, thaw } from "./thaw.ts";
 
 /** What an open repository, the primary, does with its replicas. */
@@ -20,6 +21,8 @@ export type Replicas = {
   replicate(replica: ObjectStore, options?: ReplicateOptions): Promise<ReplicateReport>;
   /** Puts a lost or damaged object of `store` back, from the first of the others that has it whole. */
   repair(store: ObjectStore, others: readonly ObjectStore[], object: string, signal?: AbortSignal): Promise<Repaired>;
+  /** Deletes on a replica what the primary condemned and has deleted, by the replica's own clock. */
+  sweep(replica: ObjectStore, options: SweepOptions): Promise<SweepReport>;
   /** Which target is the primary by the newest promotion; undefined where nobody ever promoted one. */
   promotion(signal?: AbortSignal): Promise<Promotion | undefined>;
   planPromotion(replica: ObjectStore, signal?: AbortSignal): Promise<PromotionPlan>;
@@ -53,6 +56,7 @@ export function replicasOf(context: RepositoryContext): Replicas {
     survey: (replica, options) => surveyReplica(context.store, replica, options),
     replicate: (replica, options) => replicate(context, replica, options),
     repair: (store, others, object, signal) => repairObject(context, store, others, object, signal),
+    sweep: (replica, options) => sweepReplica(context, replica, options),
     promotion: (signal) => newestPromotion(context.changes, signal),
     planPromotion: (replica, signal) => planPromotion(context, replica, signal),
     promote: (replica, options) => promote(context, replica, options),
