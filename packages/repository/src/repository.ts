@@ -11,6 +11,7 @@ import { type CheckOptions, type CheckReport, checkRepository } from "./check.ts
 import { gearTable } from "./chunking/gear.ts";
 import { getDocument, listIds } from "./documents-store.ts";
 import type { NameKeys } from "./format/chunk-name.ts";
+import type { Compression } from "./format/codec.ts";
 import { manifest } from "./format/documents.ts";
 import type { TreeRecord } from "./format/tree-format.ts";
 import { condemnedLog } from "./garbage/condemned-log.ts";
@@ -41,6 +42,8 @@ import { type BackupHead, type BackupItem, type WriteOptions, writeBackup, write
 export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Opener; passphrase?: never }) & {
   /** Where the chunk index lies between this process and the next, and the memory that it takes. */
   index?: IndexOptions;
+  /** Of what is written from now on. */
+  compression?: Compression;
   /** Threads for the work per byte; 0 does it in the caller's. Default: one for each core, up to four. */
   threads?: number;
   /** Bytes that nobody can guess. */
@@ -158,7 +161,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   const loader = indexLoader(readable, index, ring.epochs);
   await loader.load();
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
-  const setup = { chunking: config.chunking, gear, nameKeys: nameKeys(ring) };
+  const compression = options.compression ?? "default";
+  const setup = { chunking: config.chunking, gear, nameKeys: nameKeys(ring), compression };
   const pool: WorkerPool = threads === 0 ? inlinePool(setup) : workerPool(threads, setup);
   const random = options.random ?? ((length) => new Uint8Array(randomBytes(length)));
   const now = options.now ?? Date.now;

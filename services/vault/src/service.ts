@@ -34,10 +34,10 @@ export const service = defineService({
   config: vaultConfig,
   async start(context, resources) {
     const { bus, config, clock, log } = context;
-    const { store } = resources.use(await openVaultTargets(context)).primary;
+    const { store, compression } = resources.use(await openVaultTargets(context)).primary;
     const passphrase = await readKeyFile(config.STILLPOINT_KEY_FILE);
     const repository = resources.use(
-      await openRepository(store, { passphrase, random: context.random, now: clock.now }),
+      await openRepository(store, { passphrase, compression, random: context.random, now: clock.now }),
     );
     const results = resultStore(join(config.STILLPOINT_VAULT_DIRECTORY, "results"));
     const ticketKey = repository.deriveKey("ticket");

@@ -34,7 +34,7 @@ export function sealObject(
   const epochKey = keys.keyOf(keys.current);
   if (epochKey === undefined) throw new TypeError("unreachable: the current epoch's key is always there");
   const header = encodeHeader({ kind, epoch: keys.current, salt });
-  const sealed = aead.seal(objectKey(epochKey, salt, kind), 0, boundTo(header, id), ...pack(plain));
+  const sealed = aead.seal(objectKey(epochKey, salt, kind), 0, boundTo(header, id), ...pack(plain, "default"));
   return Buffer.concat([header, ...sealed]);
 }
 

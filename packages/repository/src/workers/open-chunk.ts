@@ -4,6 +4,7 @@ import type { ChunkType } from "../format/chunk-type.ts";
 import { unpack } from "../format/codec.ts";
 import { packPieceAad } from "../format/pack-piece.ts";
 import * as aead from "../keys/aead.ts";
+import { giveBack } from "./give-back.ts";
 import type { OpenTask, WorkerSetup } from "./tasks.ts";
 
 /** No chunk's plain bytes are longer. */
@@ -27,6 +28,7 @@ export function openChunk(
   const packed = aead.open(key, chunk.position, packPieceAad(header, chunk.position), sealed);
   if (packed === undefined) return `chunk ${chunk.position}: its bytes are not those that were sealed`;
   const plain = unpack(packed, LONGEST);
+  if (typeof plain !== "string" && plain.buffer !== packed.buffer) giveBack(packed);
   if (typeof plain === "string") return `chunk ${chunk.position}: ${plain}`;
   if (!timingSafeEqual(nameOf(setup, plain, epoch, chunk.type), chunk.name))
     return `chunk ${chunk.position}: its content is not what its name says`;

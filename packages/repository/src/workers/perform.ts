@@ -4,6 +4,7 @@ import { packPieceAad } from "../format/pack-piece.ts";
 import * as aead from "../keys/aead.ts";
 import { findChangedPages } from "./find-changed-pages.ts";
 import { findSame } from "./find-same.ts";
+import { giveBack } from "./give-back.ts";
 import { nameOf, openChunk } from "./open-chunk.ts";
 import { readFiles } from "./read-files.ts";
 import { restoreChunks } from "./restore-chunks.ts";
@@ -54,16 +55,13 @@ function name(setup: WorkerSetup, { slab, spans, epoch, type }: NameTask): NameR
   return { names };
 }
 
-function seal({ slab, spans, header, key }: SealTask): SealResult {
+function seal({ compression }: WorkerSetup, { slab, spans, header, key }: SealTask): SealResult {
   const sealed: Uint8Array<ArrayBuffer>[] = [];
   const lengths: number[] = [];
   for (const { start, length, position } of spans) {
-    const pieces = aead.seal(
-      key,
-      position,
-      packPieceAad(header, position),
-      ...pack(new Uint8Array(slab, start, length)),
-    );
+    const [prefix, body] = pack(new Uint8Array(slab, start, length), compression);
+    const pieces = aead.seal(key, position, packPieceAad(header, position), prefix, body);
+    giveBack(body);
     lengths.push(pieces.reduce((sum, piece) => sum + piece.length, 0));
     sealed.push(...pieces.map(owned));
   }
@@ -123,7 +121,7 @@ export function performer(setup: WorkerSetup): (task: Task) => { result: ResultO
     if (task.task === "read") return readFiles(task);
     if (task.task === "restore") return restoreChunks(setup, task);
     if (task.task === "same") return findSame(setup, task);
-    if (task.task === "seal") return seal(task);
+    if (task.task === "seal") return seal(setup, task);
     return open(setup, task);
   };
   return (task) => {

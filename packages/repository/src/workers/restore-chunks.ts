@@ -11,6 +11,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
+import { giveBack } from "./give-back.ts";
 import { openChunk } from "./open-chunk.ts";
 import type { RestorePiece, RestoreResult, RestoreTask, WorkerSetup } from "./tasks.ts";
 
@@ -123,6 +124,7 @@ export function restoreChunks(setup: WorkerSetup, task: RestoreTask): RestoreRes
         return { failure: { path, code, message: String(error) }, writtenBytes };
       }
     }
+    giveBack(plain);
   }
   return { writtenBytes };
 }

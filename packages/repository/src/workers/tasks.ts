@@ -2,12 +2,14 @@ import type { FileDress } from "@stillpoint/driver/directory-tree";
 import type { CutterState, Piece } from "../chunking/cutter.ts";
 import type { NameKeys } from "../format/chunk-name.ts";
 import type { ChunkType } from "../format/chunk-type.ts";
+import type { Compression } from "../format/codec.ts";
 import type { Chunking } from "../format/documents.ts";
 
 /** What a worker knows from its start. */
 export type WorkerSetup = {
   chunking: Chunking;
   gear: Uint32Array;
+  compression: Compression;
   /** Keys that name chunks, for each epoch. */
   nameKeys: ReadonlyMap<number, NameKeys>;
 };

@@ -5,6 +5,7 @@ import type { IndexedPack } from "../format/index-format.ts";
 import { packName } from "../format/kinds.ts";
 import { encodePackTrailer, newPackKey, type PackEntry, type PackKey } from "../format/pack-format.ts";
 import type { EpochKeys } from "../format/sealed-object.ts";
+import { giveBack } from "../workers/give-back.ts";
 
 export type OpenPack = PackKey & {
   packId: string;
@@ -58,6 +59,7 @@ export function packWriter(options: PackWriterOptions) {
       options.begun(packId);
       // An id is of one attempt: the same name twice would be the same nonces over other bytes.
       await options.store.put(packName(packId), body, { ifAbsent: true, signal: options.signal });
+      for (const part of pack.parts) giveBack(part);
       options.stored({ packId, epoch: options.epoch, length, entries });
     });
   }
