@@ -6,7 +6,6 @@ import { readDocument, sealedPoint, signed } from "./format/documents.ts";
 import { objectName } from "./format/kinds.ts";
 import { OBJECT_IDS } from "./format/object-ids.ts";
 import { signStatement, verifiedStatement } from "./keys/signing.ts";
-import { openManifest } from "./read/read-tree.ts";
 import type { RepositoryContext } from "./repository-context.ts";
 
 /** Behind which id a listing begins. */
@@ -18,24 +17,6 @@ export async function findPoint(
   signal?: AbortSignal,
 ): Promise<Point | undefined> {
   return (await getDocument(context, "points", pointId, sealedPoint, signal))?.document.point;
-}
-
-/** Seals a point once: the second time answers with what was sealed. Refused where a backup of it is not there. */
-export async function sealPoint(context: RepositoryContext, point: Point): Promise<Point> {
-  const before = await findPoint(context, point.pointId);
-  if (before !== undefined) return before;
-  const ids = [...new Set(point.sources.flatMap(({ backups }) => backups))];
-  const manifests = await Promise.all(
-    ids.map(async (backupId) => ({ backupId, sha256: (await openManifest(context, backupId)).sha256 })),
-  );
-  if (await putDocument(context, "points", point.pointId, { point, manifests })) return point;
-  const other = await findPoint(context, point.pointId);
-  if (other !== undefined) return other;
-  throw new StillpointError("OBJECT_MISSING", {
-    what: "Cannot seal a point",
-    where: objectName("points", point.pointId),
-    why: "the object store says that it is there, and does not give it",
-  });
 }
 
 /** Every point that is there, also those that were deleted and not swept yet. */

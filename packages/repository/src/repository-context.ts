@@ -1,5 +1,6 @@
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { ChangeLog } from "./changes/change-log.ts";
+import type { SealedPoints } from "./changes/sealed-points.ts";
 import type { Chunking } from "./format/documents.ts";
 import type { CondemnedLog } from "./garbage/condemned-log.ts";
 import type { IndexLoader } from "./index/index-loader.ts";
@@ -26,6 +27,8 @@ export type RepositoryContext = {
   /** What was deleted, undeleted, released, promoted, tagged. */
   changes: ChangeLog;
   newest: ReturnType<typeof newestBackups>;
+  /** Which backups each point stands on. */
+  sealed: SealedPoints;
   condemned: CondemnedLog;
   /** How long a lease lives that is not renewed, by the storage's clock. */
   leaseMs: number;

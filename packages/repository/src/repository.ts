@@ -7,6 +7,7 @@ import { changeLog } from "./changes/change-log.ts";
 import { type Hold, type NewHold, placeHold, releaseHold } from "./changes/holds.ts";
 import { keepPoint } from "./changes/own-retention.ts";
 import { deletePoint, type PointState, pointStates } from "./changes/point-states.ts";
+import { sealedPoints } from "./changes/sealed-points.ts";
 import { type CheckOptions, type CheckReport, checkRepository } from "./check.ts";
 import { gearTable } from "./chunking/gear.ts";
 import { getDocument, listIds } from "./documents-store.ts";
@@ -14,15 +15,19 @@ import type { NameKeys } from "./format/chunk-name.ts";
 import type { Compression } from "./format/codec.ts";
 import { manifest } from "./format/documents.ts";
 import type { TreeRecord } from "./format/tree-format.ts";
+import { type CollectOptions, collectGarbage, type GarbageReport, planGarbage } from "./garbage/collect.ts";
 import { condemnedLog } from "./garbage/condemned-log.ts";
+import type { GarbagePlan } from "./garbage/plan.ts";
 import { undeletePoint } from "./garbage/undelete-point.ts";
 import { indexLoader } from "./index/index-loader.ts";
 import { type IndexOptions, openChunkIndex } from "./index/open-chunk-index.ts";
 import { deriveKey, LABELS } from "./keys/derive.ts";
 import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
 import type { Opener } from "./keys/opener.ts";
+import { confirmBackup } from "./leases/confirm-backup.ts";
 import { LEASE_MS } from "./leases/renewed-lease.ts";
-import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealPoint, sealProof } from "./points.ts";
+import { sealPoint } from "./leases/seal-point.ts";
+import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealProof } from "./points.ts";
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import { type RestoreFigures, type RestoreOptions, restoreFiles } from "./read/restore-files.ts";
@@ -75,6 +80,8 @@ export interface Repository extends AsyncDisposable {
   /** Into a directory that exists, over what is there. Nothing of a damaged chunk is written. */
   restoreFiles(backupId: string, directory: string, options?: RestoreOptions): Promise<RestoreFigures>;
   headBackup(backupId: string, signal?: AbortSignal): Promise<BackupFigures | undefined>;
+  /** As headBackup, and makes sure that all that the backup stands on is there, and stays while it may be sealed. */
+  confirmBackup(backupId: string, signal?: AbortSignal): Promise<BackupFigures>;
   /** The entries of a backup in its tar's order. */
   tree(backupId: string, signal?: AbortSignal): AsyncIterable<TreeRecord>;
   /** In the order of ids. */
@@ -99,6 +106,10 @@ export interface Repository extends AsyncDisposable {
   proofs(options?: ListOptions): AsyncIterable<Proof>;
   /** Oldest first. */
   proofsOf(pointId: string): Promise<Proof[]>;
+  /** What a collection would free now, what goes on which date, and what pins the rest. Changes nothing. */
+  planGarbage(options?: CollectOptions): Promise<GarbagePlan>;
+  /** Sweeps what was condemned long enough ago, and condemns what nothing needs. ALREADY_RUNNING where another is at work. */
+  collectGarbage(options?: CollectOptions): Promise<GarbageReport>;
   check(options?: CheckOptions): Promise<CheckReport>;
   /** By the storage's own clock, in epoch milliseconds. */
   storageNow(signal?: AbortSignal): Promise<number>;
@@ -177,6 +188,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     uploads: uploadQueue(UPLOADS_AT_ONCE),
     newest: newestBackups(),
     slabs: slabPool(2 * threads + SLABS_MORE),
+    sealed: sealedPoints({ store, ring, random }),
     condemned: condemnedLog({ store, ring, random, index }),
     leaseMs: options.leaseMs ?? LEASE_MS,
     changes: changeLog({ store, ring, random, now }),
@@ -197,6 +209,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     restoreFiles: (backupId, directory, restoreOptions) => restoreFiles(reading, backupId, directory, restoreOptions),
     headBackup: async (backupId, signal) =>
       (await getDocument(context, "backups", backupId, manifest, signal))?.document.figures,
+    confirmBackup: (backupId, signal) => confirmBackup(context, backupId, signal),
     tree: (backupId, signal) => entries(reading, backupId, signal),
     backups: (listOptions) => figures(reading, listOptions),
     sealPoint: (point) => guarded(() => sealPoint(context, point)),
@@ -212,6 +225,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     proofs: (listOptions) => listProofs(reading, listOptions),
     proofsOf: (pointId) =>
       readVerified(readable, `proofs/${pointId}/`, (from) => proofsOf({ ...reading, store: from }, pointId)),
+    planGarbage: (collectOptions) => planGarbage(context, collectOptions),
+    collectGarbage: (collectOptions) => collectGarbage(context, collectOptions),
     check: (checkOptions) => checkRepository(context, checkOptions),
     storageNow: (signal) => store.now(signal),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),

@@ -60,6 +60,11 @@ export function decodePackEntries(bytes: Buffer, at = 0): { entries: PackEntry[]
   return { entries, end };
 }
 
+/** Bytes of a pack that are none of its chunks'. */
+export function packOverhead(chunks: number): number {
+  return HEADER_LENGTH + 4 + chunks * ENTRY_LENGTH + aead.TAG_LENGTH + FOOTER_LENGTH;
+}
+
 /** What follows the last chunk: the sealed list, its length, the end mark. */
 export function encodePackTrailer(pack: PackKey, entries: readonly PackEntry[]): Buffer[] {
   const aad = packPieceAad(pack.header, TRAILER_POSITION);

@@ -1,8 +1,8 @@
 import { objectDamaged } from "../format/damage.ts";
 import type { Manifest } from "../format/documents.ts";
-import { objectName, packIdOf, packName } from "../format/kinds.ts";
+import { packIdOf, packName } from "../format/kinds.ts";
 import { chunksOf } from "../format/tree-format.ts";
-import { openManifest, readTree } from "../read/read-tree.ts";
+import { readTree } from "../read/read-tree.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 
 const ASKED_AT_ONCE = 16;
@@ -18,26 +18,6 @@ export async function* chunksOfBackup(
 ): AsyncGenerator<Uint8Array> {
   for (const name of document.tree) yield Buffer.from(name, "hex");
   for await (const item of readTree(context, backupId, document, signal)) yield* chunksOf(item);
-}
-
-/** The packs that a backup's chunks lie in. OBJECT_DAMAGED where a chunk of it is in no index. */
-export async function packsOf(
-  context: RepositoryContext,
-  backupId: string,
-  signal?: AbortSignal,
-): Promise<Set<string>> {
-  const { document } = await openManifest(context, backupId, signal);
-  const packs = new Set<string>();
-  for await (const name of chunksOfBackup(context, backupId, document, signal)) {
-    const location = context.index.locate(name);
-    if (location === undefined)
-      throw objectDamaged(
-        objectName("backups", backupId),
-        `its chunk ${Buffer.from(name).toString("hex")} is in no index`,
-      );
-    packs.add(location.packId);
-  }
-  return packs;
 }
 
 function assertLength(packId: string, size: number | undefined, length: number | undefined): void {

@@ -1,37 +1,86 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { deletionOf } from "../changes/deletion.ts";
-import { getDocument } from "../documents-store.ts";
+import { type Deletion, deletionOf } from "../changes/deletion.ts";
+import { getDocument, listIds } from "../documents-store.ts";
 import { sealedPoint } from "../format/documents.ts";
-import { objectName } from "../format/kinds.ts";
+import { objectName, packName } from "../format/kinds.ts";
+import { stoppable } from "../leases/confirm-backup.ts";
+import { leanOnBackup } from "../leases/lean-on-backups.ts";
+import { beginWriting } from "../leases/writing.ts";
+import { openManifest } from "../read/read-tree.ts";
 import type { RepositoryContext } from "../repository-context.ts";
-import { assertPacksThere, packsOf } from "./chunks-there.ts";
+import type { CondemnedState } from "./condemned-state.ts";
+
+const WHAT = "Cannot undelete a point";
+type Order = { by: string; reason?: string | undefined };
+
+function tooLate(pointId: string, why: string): StillpointError {
+  return new StillpointError("BASE_GONE", { what: WHAT, where: pointId, why });
+}
+
+/** Nothing of it may be in a sweep that has begun: of what is swept nobody knows what is still there a moment later. */
+function assertNotSwept(state: CondemnedState, pointId: string, objects: Iterable<string>): void {
+  for (const object of objects) {
+    const by = state.objects.get(object);
+    if (by !== undefined && state.doomed.has(by.name)) throw tooLate(pointId, `${object} is being deleted`);
+  }
+}
 
 /**
- * Takes a deletion back, once every chunk of the point was found to be there. POINT_UNKNOWN where the point is gone,
- * OBJECT_DAMAGED where a part of it is.
+ * Takes a deletion back. Guaranteed: it resolves only if every pack of the point was there after the change was written, under
+ * a lease that lets nothing be swept; else the point stays deleted. In this order: lease, look for a sweep (which announces
+ * itself before it looks for leases: one of the two sees the other), chunks, change, lease and packs again, and what was
+ * condemned of it is spared. POINT_UNKNOWN where the point is gone, BASE_GONE where a sweep of it has begun, OBJECT_DAMAGED
+ * where a part of it is missing.
  */
-export async function undeletePoint(
-  context: RepositoryContext,
-  pointId: string,
-  { by, reason }: { by: string; reason?: string | undefined },
-): Promise<void> {
+export async function undeletePoint(context: RepositoryContext, pointId: string, order: Order): Promise<void> {
+  const { signal, fail } = stoppable(undefined);
+  await using writing = await beginWriting(context, { signal, fail, generation: 0, pins: true });
   const found = await getDocument(context, "points", pointId, sealedPoint);
   if (found === undefined)
     throw new StillpointError("POINT_UNKNOWN", {
-      what: "Cannot undelete a point",
+      what: WHAT,
       where: pointId,
       why: "the repository holds no such point, or no longer",
     });
-  if (deletionOf(await context.changes.newest(), pointId) === undefined) return;
-  await context.loader.load();
-  const packs = new Set<string>();
-  for (const { backupId } of found.document.manifests)
-    for (const packId of await packsOf(context, backupId)) packs.add(packId);
-  await assertPacksThere(context, packs);
-  await context.changes.append({
-    change: "undelete",
-    object: objectName("points", pointId),
-    by,
-    detail: reason === undefined ? {} : { reason },
+  const deletion = deletionOf(await context.changes.newest(), pointId);
+  if (deletion === undefined) return;
+  const state = await context.condemned.load(signal);
+  await context.loader.load(signal);
+  const objects = [objectName("points", pointId)];
+  for (const { backupId } of found.document.manifests) {
+    objects.push(objectName("backups", backupId));
+    const { document } = await openManifest(context, backupId, signal);
+    await leanOnBackup(context, writing, { backupId, document }, signal);
+  }
+  for await (const id of listIds(context, "proofs", { within: `${pointId}/` })) objects.push(objectName("proofs", id));
+  objects.push(...writing.packs().map(packName));
+  assertNotSwept(state, pointId, objects);
+  await writing.confirm();
+  await changed(context, pointId, "undelete", order);
+  await writing.confirm().catch(async (error: unknown) => {
+    await changed(context, pointId, "delete", deletion);
+    throw error;
   });
+  if ((await context.store.head(objectName("points", pointId))) === undefined) throw tooLate(pointId, "it is gone");
+  await spare(context, objects);
+}
+
+async function changed(
+  context: RepositoryContext,
+  pointId: string,
+  change: "delete" | "undelete",
+  { by, reason }: Order | Deletion,
+): Promise<void> {
+  const detail = reason === undefined ? {} : { reason };
+  await context.changes.append({ change, object: objectName("points", pointId), by, detail });
+}
+
+/** So that writers lean on its packs again. What is being swept is not spared: the sweep sees for itself what is needed. */
+async function spare(context: RepositoryContext, objects: readonly string[]): Promise<void> {
+  const state = await context.condemned.load();
+  const spared = objects.filter((object) => {
+    const by = state.objects.get(object);
+    return by !== undefined && !state.doomed.has(by.name);
+  });
+  if (spared.length > 0) await context.condemned.append(state, { spared });
 }

@@ -34,6 +34,14 @@ export interface ChunkIndex {
   /** The length that a pack must have, or undefined where it is not listed. */
   packLength(packId: string): number | undefined;
   packIds(): Iterable<string>;
+  /** How many chunks a pack holds; 0 where it is not listed. */
+  chunksIn(packId: string): number;
+  /** Whether the index object needs no reading: it was read, or another that was read replaces it. */
+  knows(object: string): boolean;
+  /** Index objects that were read and are not replaced. */
+  objects(): string[];
+  /** Those of them that list a pack. */
+  objectsOf(packId: string): string[];
   /** Notes a pack that is about to be stored: should this process end before it is listed, a later one looks for it. */
   expect(packId: string): void;
   /** Whoever was to store these packs does so no more; those that came and are not listed may be adopted. */

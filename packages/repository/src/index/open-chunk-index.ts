@@ -128,6 +128,8 @@ export function openChunkIndex(repositoryId: string, options: IndexOptions = {})
     forget: (packIds) => guarded((index) => index.forget(packIds)),
     packLength: (packId) => guarded((index) => index.packLength(packId)),
     packIds: () => guarded((index) => index.packIds()),
+    chunksIn: (packId) => guarded((index) => index.chunksIn(packId)),
+    objectsOf: (packId) => guarded((index) => index.objectsOf(packId)),
     add: (object, content) => guarded((index) => index.add(object, content)),
     expect: (packId) => guarded((index) => index.expect(packId)),
     release: (packIds) => guarded((index) => index.release(packIds)),

@@ -6,10 +6,6 @@ import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 
 /** What the loader asks beside what everybody may ask. */
 export interface StoredChunkIndex extends ChunkIndex {
-  /** Whether the index object needs no reading: it was read, or another that was read replaces it. */
-  knows(object: string): boolean;
-  /** Index objects that were read and are not replaced. */
-  objects(): string[];
   /** The object is gone from the repository: what it alone listed, or alone replaced, goes too. */
   unlist(object: string): void;
   /** Packs that were to be stored, are in no index object that was read, and that nobody in this process stores now. */
@@ -50,6 +46,9 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
     from chunks c join packs p on p.number = c.pack where c.name = ?`);
   const packLength = rows("select length from packs where id = ?");
   const packCount = rows("select count(*) from packs");
+  const packChunks = rows("select chunks from packs where id = ?");
+  const objectsOf = rows(`select o.name from listed l join objects o on o.number = l.object
+    where l.pack = (select number from packs where id = ?) and o.by is null`);
   const packNumber = rows("select number from packs where id = ?");
   const newPack = rows("insert into packs (id, epoch, length, chunks) values (?, ?, ?, ?) returning number");
   const newChunk = rows("insert or ignore into chunks values (?, ?, ?, ?, ?, ?)");
@@ -173,6 +172,8 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
         }
       });
     },
+    chunksIn: (packId) => numberOf(packChunks.get(idOf(packId))) ?? 0,
+    objectsOf: (packId) => objectsOf.all(idOf(packId)).map((row) => String(Array.isArray(row) ? row[0] : "")),
     packLength: (packId) => numberOf(packLength.get(idOf(packId))),
     *packIds() {
       for (const row of rows("select id from packs order by number").iterate())

@@ -48,7 +48,8 @@ export async function renewedLease(context: LeaseContext, terms: LeaseTerms, sig
     async assertAlive(): Promise<void> {
       const name = objectName("leases", last.id);
       const found = await context.store.head(name, signal);
-      if (found === undefined) throw leaseLost(name, "the lease is gone");
+      // Another's of the same name is not ours.
+      if (found?.modifiedMs !== last.storedMs) throw leaseLost(name, "the lease is gone");
       if ((await context.store.now(signal)) - found.modifiedMs >= lengthMs / 2)
         throw leaseLost(name, `it was not renewed within ${lengthMs / 2} ms, half of its length`);
     },

@@ -13,6 +13,8 @@ export type WritingOptions = {
   fail: (error: unknown) => void;
   /** The newest generation of whose packs it uses nothing, where it uses something from before its beginning. */
   generation?: number;
+  /** It takes what it uses back out of what is condemned: its lease goes on naming the generation that it began with. */
+  pins?: true;
 };
 
 /**
@@ -57,7 +59,7 @@ export async function beginWriting(context: RepositoryContext, options: WritingO
   const renew = () =>
     inTurn(async () => {
       const startedAt = performance.now();
-      await copyCondemned(await context.condemned.load(signal));
+      if (options.pins === undefined) await copyCondemned(await context.condemned.load(signal));
       await lease.renew(generation);
       renewedAt = startedAt;
     });
@@ -85,18 +87,25 @@ export async function beginWriting(context: RepositoryContext, options: WritingO
     renew,
     /** The newest generation there was when it began. */
     startedAt,
-    /** Before the manifest: what is condemned by now is stored anew. Gives the generation that the manifest names. */
+    /**
+     * Before the manifest: what is condemned by now is stored anew. Gives what is condemned; its newest generation is the one
+     * that the manifest names.
+     */
     settle: () =>
       inTurn(async () => {
         await lease.assertAlive();
         for (;;) {
+          const known = generation;
           const now = await context.condemned.load(signal);
-          if (now.newest === generation) return generation;
           // What a swept generation named is not known any more.
-          if (!knowsAllSince(now, generation)) await assertPacksThere(context, use.packIds(), signal);
+          if (!knowsAllSince(now, known)) await assertPacksThere(context, use.packIds(), signal);
           await copyCondemned(now);
+          if (now.newest === known) return now;
         }
       }),
+    assertAlive: () => inTurn(lease.assertAlive),
+    /** The packs that it leans on. */
+    packs: () => [...use.packIds()],
     /** After the manifest, before the answer: LEASE_LOST, or OBJECT_DAMAGED with the pack that is gone. */
     async confirm(): Promise<void> {
       await lease.assertAlive();

@@ -33,6 +33,8 @@ export async function copyChunks(
   packIds: Iterable<string>,
   wanted: (packId: string, position: number) => boolean,
   signal: AbortSignal,
+  /** Called before each pack is read. */
+  before: () => Promise<void> = () => Promise.resolve(),
 ): Promise<Copied> {
   const { store, ring, pool } = context;
   const stored: IndexedPack[] = [];
@@ -104,6 +106,7 @@ export async function copyChunks(
 
   for (const packId of packIds) {
     signal.throwIfAborted();
+    await before();
     const object = packName(packId);
     const whole = await store.get(object, undefined, signal);
     const { pack, entries } = openPackTrailer(object, whole, ring.epochs);

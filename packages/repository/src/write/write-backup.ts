@@ -11,6 +11,7 @@ import type { Manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import { toRecord } from "../format/tree-record.ts";
 import { adoptPacks } from "../index/adopt-packs.ts";
+import { confirmBackup } from "../leases/confirm-backup.ts";
 import { beginWriting } from "../leases/writing.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { abortable, untilAborted } from "./abortable.ts";
@@ -75,7 +76,10 @@ export async function writeItems(
   { signal, onProgress }: WriteOptions = {},
 ): Promise<BackupFigures> {
   const { ring, chunking, gear, pool, loader } = context;
-  if ((await context.store.head(objectName("backups", head.backupId))) !== undefined) throw alreadyThere(head.backupId);
+  if ((await context.store.head(objectName("backups", head.backupId))) !== undefined) {
+    await confirmBackup(context, head.backupId, signal);
+    throw alreadyThere(head.backupId);
+  }
   const controller = new AbortController();
   const ended = signal === undefined ? controller.signal : AbortSignal.any([controller.signal, signal]);
   const group = taskGroup(controller);
@@ -183,7 +187,7 @@ export async function writeItems(
       checksum: checksum.digest("hex"),
       finishedAt: toInstant(context.now()),
     };
-    const generation = await writing.settle();
+    const { newest: generation } = await writing.settle();
     const manifest: Manifest = { figures, epoch: ring.epochs.current, tree: names, treeBytes, generation };
     ended.throwIfAborted();
     if (!(await putDocument(context, "backups", head.backupId, manifest, signal))) throw alreadyThere(head.backupId);

@@ -1,0 +1,47 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
+
+/** What the storage did not let go. */
+export type Retained = { object: string; why: string };
+
+const AT_ONCE = 16;
+/** After so many refusals, and no deletion, the rest is not asked for. */
+const REFUSALS = 3;
+
+function refusal(error: unknown): string | undefined {
+  const isRefusal =
+    error instanceof StillpointError && (error.code === "OBJECT_RETAINED" || error.code === "STORE_DENIED");
+  return isRefusal ? (error.why ?? error.what) : undefined;
+}
+
+/** A refused deletion is an answer, not a failure: the object is retained, and told of as such. */
+export async function deleteObjects(
+  store: ObjectStore,
+  objects: readonly string[],
+  options: { before: () => Promise<void>; signal?: AbortSignal | undefined },
+): Promise<{ deleted: string[]; retained: Retained[] }> {
+  const deleted: string[] = [];
+  const retained: Retained[] = [];
+  for (let at = 0; at < objects.length; at += AT_ONCE) {
+    const some = objects.slice(at, at + AT_ONCE);
+    if (deleted.length === 0 && retained.length >= REFUSALS) {
+      const why = retained[0]?.why ?? "";
+      retained.push(...objects.slice(at).map((object) => ({ object, why })));
+      break;
+    }
+    await options.before();
+    await Promise.all(
+      some.map(async (object) => {
+        try {
+          await store.delete(object, options.signal);
+          deleted.push(object);
+        } catch (error) {
+          const why = refusal(error);
+          if (why === undefined) throw error;
+          retained.push({ object, why });
+        }
+      }),
+    );
+  }
+  return { deleted, retained };
+}

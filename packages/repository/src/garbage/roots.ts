@@ -1,0 +1,89 @@
+import type { Deletion } from "../changes/deletion.ts";
+import { UNSEALED_MS } from "../leases/seal-point.ts";
+import type { GarbageSettings } from "./settings.ts";
+
+/** Why something is kept. A root of an earlier word here takes the bytes that a later one needs too. */
+export const PINS = ["point", "hold", "log", "undelete", "unsealed", "lease"] as const;
+export type Pin = (typeof PINS)[number];
+
+/** A backup that is kept. `what`: the point, hold or holder it is kept for; `untilMs`: when that ends by itself. */
+export type Root = { backupId: string; pin: Pin; what: string; untilMs?: number | undefined };
+
+export type RootPoint = {
+  pointId: string;
+  backups: readonly string[];
+  deletion: Deletion | undefined;
+  /** Holds in force. */
+  holds: readonly { holdId: string; untilMs: number | undefined }[];
+};
+export type RootBackup = { backupId: string; storedMs: number };
+export type RootLease = { holder: string; backups: readonly string[]; untilMs: number };
+export type Known = {
+  points: readonly RootPoint[];
+  backups: readonly RootBackup[];
+  leases: readonly RootLease[];
+  /** Backups of the log that a kept window needs. */
+  log: readonly string[];
+};
+
+const latest = (holds: RootPoint["holds"]) =>
+  holds.some(({ untilMs }) => untilMs === undefined)
+    ? undefined
+    : Math.max(...holds.map(({ untilMs }) => untilMs ?? 0));
+
+/** Pure: whether a point is kept, and for what. */
+export function pinOfPoint(
+  { pointId, deletion, holds }: RootPoint,
+  nowMs: number,
+  { undeleteMs }: Pick<GarbageSettings, "undeleteMs">,
+): Omit<Root, "backupId"> | undefined {
+  if (deletion === undefined) return { pin: "point", what: pointId };
+  if (holds.length > 0) return { pin: "hold", what: pointId, untilMs: latest(holds) };
+  const untilMs = deletion.atMs + undeleteMs;
+  return untilMs > nowMs ? { pin: "undelete", what: pointId, untilMs } : undefined;
+}
+
+/**
+ * Pure: all that is kept, in the order in which it is walked: what stays longest first, so that the bytes that are told to be
+ * pinned by something are those that go when it ends.
+ */
+export function decideRoots(known: Known, nowMs: number, settings: Pick<GarbageSettings, "undeleteMs">): Root[] {
+  const roots: Root[] = [];
+  const there = new Set(known.backups.map(({ backupId }) => backupId));
+  const inPoint = new Set(known.points.flatMap(({ backups }) => backups));
+  for (const point of known.points) {
+    const pin = pinOfPoint(point, nowMs, settings);
+    if (pin !== undefined) for (const backupId of point.backups) roots.push({ backupId, ...pin });
+  }
+  for (const backupId of known.log) roots.push({ backupId, pin: "log", what: backupId });
+  for (const { backupId, storedMs } of known.backups)
+    if (!inPoint.has(backupId) && storedMs + UNSEALED_MS > nowMs)
+      roots.push({ backupId, pin: "unsealed", what: backupId, untilMs: storedMs + UNSEALED_MS });
+  for (const { holder, backups, untilMs } of known.leases)
+    for (const backupId of backups)
+      if (there.has(backupId)) roots.push({ backupId, pin: "lease", what: holder, untilMs });
+  const end = ({ untilMs }: Root) => untilMs ?? Number.POSITIVE_INFINITY;
+  return roots.sort((a, b) => PINS.indexOf(a.pin) - PINS.indexOf(b.pin) || end(b) - end(a));
+}
+
+export type LogBackup = RootBackup & { source: string; type: "full" | "incremental" | "log" };
+
+/**
+ * Pure: the backups of the log that are in no point and are needed for a moment within `keepLogMs`: those since the newest kept
+ * full that is older, or since the oldest there is. `fulls` are kept for something else.
+ */
+export function logWindow(
+  fulls: readonly LogBackup[],
+  logs: readonly LogBackup[],
+  nowMs: number,
+  { keepLogMs }: Pick<GarbageSettings, "keepLogMs">,
+): { backups: string[]; since: ReadonlyMap<string, number> } {
+  const since = new Map<string, number>();
+  for (const [source, ofSource] of Map.groupBy(fulls, ({ source }) => source)) {
+    const times = ofSource.map(({ storedMs }) => storedMs).sort((a, b) => a - b);
+    const base = times.findLast((storedMs) => storedMs <= nowMs - keepLogMs) ?? times[0];
+    if (base !== undefined) since.set(source, base);
+  }
+  const isNeeded = ({ source, storedMs }: LogBackup) => storedMs >= (since.get(source) ?? 0);
+  return { backups: logs.filter(isNeeded).map(({ backupId }) => backupId), since };
+}

@@ -1,0 +1,26 @@
+const DAY_MS = 86_400_000;
+
+/** Every span that stands between a deletion and the loss of data; all by the storage's clock. */
+export type GarbageSettings = {
+  /** For so long a deleted point is kept whole, and can be undeleted with certainty. */
+  undeleteMs: number;
+  /** So long after it was condemned an object is deleted: a writer must come round in it, and a person may change their mind. */
+  graceMs: number;
+  /** A younger object is never condemned: an upload that broke off is taken up again. */
+  youngMs: number;
+  /** How far back any moment of a source can be had, where its plan says nothing: what the log is kept for. */
+  keepLogMs: number;
+  /** A pack of whose bytes at least this part is needed no more is written anew. */
+  waste: number;
+  /** Bytes of packs that one run writes anew at most. */
+  rewriteBytes: number;
+};
+
+export const GARBAGE_SETTINGS: GarbageSettings = {
+  undeleteMs: 7 * DAY_MS,
+  graceMs: DAY_MS,
+  youngMs: DAY_MS,
+  keepLogMs: 7 * DAY_MS,
+  waste: 0.2,
+  rewriteBytes: 10_737_418_240,
+};

@@ -1,0 +1,49 @@
+import type { IndexedPack } from "../format/index-format.ts";
+import { objectName } from "../format/kinds.ts";
+import { readIndex, writeIndex } from "../index/index-objects.ts";
+import type { RepositoryContext } from "../repository-context.ts";
+import { deleteObjects, type Retained } from "./delete-objects.ts";
+
+/** Entries in one index object that is written here. */
+const MOST_CHUNKS = 500_000;
+
+/**
+ * Takes packs out of the index before they are deleted: every index object that lists one of them is replaced by another that
+ * does not, and goes. The new one is durable before an old one goes, so that no chunk is ever without a place.
+ */
+export async function unlistPacks(
+  context: RepositoryContext,
+  gone: ReadonlySet<string>,
+  options: { before: () => Promise<void>; signal?: AbortSignal | undefined },
+): Promise<{ deleted: string[]; retained: Retained[] }> {
+  const { store, ring, index, random } = context;
+  const affected = new Set([...gone].flatMap((packId) => index.objectsOf(packId)));
+  const result: { deleted: string[]; retained: Retained[] } = { deleted: [], retained: [] };
+  let replaced: string[] = [];
+  let packs: IndexedPack[] = [];
+  let chunks = 0;
+
+  async function flush(): Promise<void> {
+    if (replaced.length === 0) return;
+    await options.before();
+    const idOf = (name: string) => name.slice(objectName("index", "").length);
+    const content = { supersedes: replaced.map(idOf), packs };
+    index.add(await writeIndex(store, content, ring.epochs, random, options.signal), content);
+    const { deleted, retained } = await deleteObjects(store, replaced, options);
+    result.deleted.push(...deleted);
+    result.retained.push(...retained);
+    [replaced, packs, chunks] = [[], [], 0];
+  }
+
+  for (const name of affected) {
+    const content = await readIndex(store, name, ring.epochs, options.signal);
+    const kept = content.packs.filter(({ packId }) => !gone.has(packId));
+    replaced.push(name, ...content.supersedes.map((id) => objectName("index", id)));
+    packs.push(...kept);
+    chunks += kept.reduce((sum, { entries }) => sum + entries.length, 0);
+    if (chunks >= MOST_CHUNKS) await flush();
+  }
+  await flush();
+  index.forget(gone);
+  return result;
+}

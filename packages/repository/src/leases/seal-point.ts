@@ -1,0 +1,106 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { Point } from "@stillpoint/contracts/point";
+import { deletionOf } from "../changes/deletion.ts";
+import { putDocument } from "../documents-store.ts";
+import { objectName } from "../format/kinds.ts";
+import { undeletePoint } from "../garbage/undelete-point.ts";
+import { findPoint } from "../points.ts";
+import { openManifest } from "../read/read-tree.ts";
+import type { RepositoryContext } from "../repository-context.ts";
+import { stoppable } from "./confirm-backup.ts";
+import { leanOnBackups, oldestGeneration } from "./lean-on-backups.ts";
+import { beginWriting } from "./writing.ts";
+
+const DAY_MS = 86_400_000;
+/** A complete backup that is in no point is kept for so long by the storage's clock. */
+export const UNSEALED_MS = 7 * DAY_MS;
+/** An older one is not sealed: between this and the other lies the time that a seal may take. */
+export const SEAL_WITHIN_MS = 3 * DAY_MS;
+
+const WHAT = "Cannot seal a point";
+/** Who deletes what was sealed too late. */
+const SEAL = "seal";
+
+/** Backups in a point that is there, or was deleted so recently that nothing of it can be condemned soon. */
+async function inOtherPoints(context: RepositoryContext, pointId: string, nowMs: number): Promise<Set<string>> {
+  const newest = await context.changes.newest();
+  const sealed = new Set<string>();
+  for (const [other, backups] of await context.sealed.read()) {
+    const deletion = deletionOf(newest, other);
+    if (other === pointId || (deletion !== undefined && nowMs - deletion.atMs > SEAL_WITHIN_MS)) continue;
+    for (const backupId of backups) sealed.add(backupId);
+  }
+  return sealed;
+}
+
+async function assertYoungOrSealed(context: RepositoryContext, point: Point, backupIds: readonly string[]) {
+  const nowMs = await context.store.now();
+  const heads = await Promise.all(
+    backupIds.map(async (backupId) => ({
+      backupId,
+      storedMs: (await context.store.head(objectName("backups", backupId)))?.modifiedMs ?? 0,
+    })),
+  );
+  const old = heads.filter(({ storedMs }) => nowMs - storedMs > SEAL_WITHIN_MS);
+  if (old.length === 0) return;
+  const sealed = await inOtherPoints(context, point.pointId, nowMs);
+  const late = old.find(({ backupId }) => !sealed.has(backupId));
+  if (late !== undefined)
+    throw new StillpointError("BASE_GONE", {
+      what: WHAT,
+      where: objectName("backups", late.backupId),
+      why: "it has been complete for more than 3 days and is in no point: the collector may be about to take it",
+      hint: "take a new backup; what is stored already is not stored twice",
+    });
+}
+
+/**
+ * Seals a point once: the second time answers with what was sealed. BACKUP_UNKNOWN where a backup of it is not there,
+ * BASE_GONE where one is about to be deleted. A seal that was asleep for longer than half its lease answers LEASE_LOST, and
+ * what it sealed all the same is deleted again.
+ */
+export async function sealPoint(context: RepositoryContext, point: Point): Promise<Point> {
+  const before = await findPoint(context, point.pointId);
+  // An earlier try was too late. What it sealed counts if nothing of it is missing.
+  if (before !== undefined && deletionOf(await context.changes.newest(), point.pointId)?.by === SEAL) {
+    await undeletePoint(context, point.pointId, { by: SEAL });
+    return before;
+  }
+  const sealing = before ?? point;
+  const { signal, fail } = stoppable(undefined);
+  const backupIds = [...new Set(sealing.sources.flatMap(({ backups }) => backups))];
+  const opened = await Promise.all(
+    backupIds.map(async (backupId) => ({ backupId, ...(await openManifest(context, backupId)) })),
+  );
+  const generation = oldestGeneration(opened);
+  await using writing = await beginWriting(context, {
+    signal,
+    fail,
+    ...(generation === undefined ? {} : { generation }),
+  });
+  if (before === undefined) await assertYoungOrSealed(context, point, backupIds);
+  await leanOnBackups(context, writing, opened, WHAT, signal);
+  const manifests = opened.map(({ backupId, sha256 }) => ({ backupId, sha256 }));
+  const isOurs = before === undefined && (await putDocument(context, "points", point.pointId, { point, manifests }));
+  try {
+    await writing.confirm();
+  } catch (error) {
+    // Nobody was told that it is sealed, and nobody may take it for sealed.
+    if (isOurs)
+      await context.changes.append({
+        change: "delete",
+        object: objectName("points", point.pointId),
+        by: SEAL,
+        detail: { reason: "it was sealed too late" },
+      });
+    throw error;
+  }
+  if (isOurs) return point;
+  const other = before ?? (await findPoint(context, point.pointId));
+  if (other !== undefined) return other;
+  throw new StillpointError("OBJECT_MISSING", {
+    what: WHAT,
+    where: objectName("points", point.pointId),
+    why: "the object store says that it is there, and does not give it",
+  });
+}
