@@ -12,8 +12,10 @@ export const vaultConfig = z
     STILLPOINT_VAULT_PORT: z.coerce.number().int().min(0).max(65_535).default(7410),
     /** What agents reach this vault by, where it differs from host and port. */
     STILLPOINT_VAULT_URL: z.url().optional(),
-    /** For the results of rehearsals, until their proof is sealed. */
+    /** For the results of rehearsals, until their proof is sealed, and for the chunk index, which may be lost. */
     STILLPOINT_VAULT_DIRECTORY: z.string().min(1),
+    /** Memory of the chunk index, whatever the size of the repository. */
+    STILLPOINT_INDEX_CACHE_MIB: z.coerce.number().int().min(1).max(4_096).default(64),
     /** A ticket is asked for anew by each step, and only its begin is checked. */
     STILLPOINT_TICKET_MS: z.coerce.number().int().positive().default(3_600_000),
   })

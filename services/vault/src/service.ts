@@ -37,7 +37,16 @@ export const service = defineService({
     const { store, compression } = resources.use(await openVaultTargets(context)).primary;
     const passphrase = await readKeyFile(config.STILLPOINT_KEY_FILE);
     const repository = resources.use(
-      await openRepository(store, { passphrase, compression, random: context.random, now: clock.now }),
+      await openRepository(store, {
+        passphrase,
+        compression,
+        random: context.random,
+        now: clock.now,
+        index: {
+          directory: join(config.STILLPOINT_VAULT_DIRECTORY, "chunk-index"),
+          cacheBytes: config.STILLPOINT_INDEX_CACHE_MIB * 2 ** 20,
+        },
+      }),
     );
     const results = resultStore(join(config.STILLPOINT_VAULT_DIRECTORY, "results"));
     const ticketKey = repository.deriveKey("ticket");
