@@ -6,7 +6,8 @@ export type IndexedPack = { packId: string; epoch: number; length: number; entri
 export type IndexContent = { supersedes: readonly string[]; packs: readonly IndexedPack[] };
 
 const HASH_LENGTH = 32;
-const PACK_HEAD = HASH_LENGTH + 4 + 4;
+/** Of each pack in an index object, before its entries. */
+export const INDEX_PACK_HEAD = HASH_LENGTH + 4 + 4;
 
 /** count 4, superseded index ids 32 each; count 4, packs: id 32, epoch 4, length 4, entries as in a pack's trailer. */
 export function encodeIndex({ supersedes, packs }: IndexContent): Buffer {
@@ -18,7 +19,7 @@ export function encodeIndex({ supersedes, packs }: IndexContent): Buffer {
   const pieces: Buffer[] = [counted(supersedes.length), ...supersedes.map((id) => Buffer.from(id, "hex"))];
   pieces.push(counted(packs.length));
   for (const { packId, epoch, length, entries } of packs) {
-    const head = Buffer.alloc(PACK_HEAD);
+    const head = Buffer.alloc(INDEX_PACK_HEAD);
     head.write(packId, 0, "hex");
     head.writeUInt32BE(epoch, HASH_LENGTH);
     head.writeUInt32BE(length, HASH_LENGTH + 4);
@@ -41,11 +42,11 @@ export function decodeIndex(object: string, bytes: Buffer): IndexContent {
   const packs: IndexedPack[] = [];
   let left = count(at);
   for (at += 4; left > 0; left--) {
-    if (bytes.length < at + PACK_HEAD) throw cut();
+    if (bytes.length < at + INDEX_PACK_HEAD) throw cut();
     const packId = bytes.toString("hex", at, at + HASH_LENGTH);
     const epoch = bytes.readUInt32BE(at + HASH_LENGTH);
     const length = bytes.readUInt32BE(at + HASH_LENGTH + 4);
-    const list = decodePackEntries(bytes, at + PACK_HEAD);
+    const list = decodePackEntries(bytes, at + INDEX_PACK_HEAD);
     if (list === undefined) throw cut();
     packs.push({ packId, epoch, length, entries: list.entries });
     at = list.end;

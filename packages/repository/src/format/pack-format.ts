@@ -13,7 +13,7 @@ export const TRAILER_POSITION = 0xffff_ffff;
 /** Length of the sealed trailer (4) and the end mark (4). */
 export const FOOTER_LENGTH = 8;
 const END_MARK = Buffer.from("STPE", "ascii");
-const ENTRY_LENGTH = NAME_LENGTH + 1 + 4 + 4;
+export const ENTRY_LENGTH = NAME_LENGTH + 1 + 4 + 4;
 
 /** A chunk in a pack; its place in the list is its position. */
 export type PackEntry = { name: Uint8Array; type: ChunkType; offset: number; length: number };
