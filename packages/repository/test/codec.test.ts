@@ -1,13 +1,9 @@
-import { deflateRawSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { CODEC, type Compression, pack, unpack } from "../src/format/codec.ts";
 import { noise } from "./trial.ts";
 
 const words = Buffer.from("the quick brown fox and the lazy dog, ".repeat(20_000));
 const mixed = Buffer.concat([words.subarray(0, 300_000), noise(1, 20_000)]);
-const squeezedBefore = deflateRawSync(
-  Buffer.from(Array.from({ length: 400_000 }, (_, i) => (i * i * 7) % 251).join(" ")),
-);
 
 function stored(plain: Uint8Array, compression: Compression): { codec: number | undefined; length: number } {
   const [prefix, body] = pack(plain, compression);
@@ -21,7 +17,6 @@ describe("a chunk's compression", () => {
     for (const compression of ["fast", "default", "max"] as const)
       for (const plain of [noise(3, 1_000_000), noise(4, 5_000), Buffer.alloc(0)])
         expect(stored(plain, compression)).toEqual({ codec: CODEC.stored, length: plain.length });
-    expect(stored(squeezedBefore, "default").codec).toBe(CODEC.stored);
   });
 
   it("is smaller the harder it tries", () => {

@@ -92,7 +92,8 @@ export function chunkSink(options: SinkOptions) {
   }
 
   async function seal(slab: SharedArrayBuffer, fresh: readonly NamedSpan[], type: ChunkType): Promise<void> {
-    const { pack, first } = packs.assign(fresh.length);
+    const plainBytes = fresh.reduce((sum, { length }) => sum + length, 0);
+    const { pack, first } = packs.assign(fresh.length, plainBytes);
     const { sealed, lengths } = await pool.run({
       task: "seal",
       slab,
@@ -102,7 +103,7 @@ export function chunkSink(options: SinkOptions) {
     });
     storedBytes += lengths.reduce((sum, length) => sum + length, 0);
     const names = fresh.map(({ name }) => name);
-    packs.deliver(pack, first, names, type, sealed, lengths);
+    packs.deliver(pack, first, names, type, sealed, lengths, plainBytes);
   }
 
   /** Stores those of the named chunks that are new; it goes on in the group. */

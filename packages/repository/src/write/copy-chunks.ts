@@ -88,7 +88,7 @@ export async function copyChunks(
     });
     const slab = new SharedArrayBuffer(plains.reduce((sum, { length }) => sum + length, 0));
     const writer = writerOf(from.epoch);
-    const { pack, first } = writer.assign(chunks.length);
+    const { pack, first } = writer.assign(chunks.length, slab.byteLength);
     let start = 0;
     const spans = plains.map((plain, i) => {
       new Uint8Array(slab).set(plain, start);
@@ -99,7 +99,7 @@ export async function copyChunks(
     const { sealed, lengths } = await pool.run({ task: "seal", slab, spans, header: pack.header, key: pack.key });
     bytes += lengths.reduce((sum, length) => sum + length, 0);
     const names = chunks.map(({ entry }) => Uint8Array.from(entry.name));
-    writer.deliver(pack, first, names, chunks[0]?.entry.type ?? DATA_CHUNK, sealed, lengths);
+    writer.deliver(pack, first, names, chunks[0]?.entry.type ?? DATA_CHUNK, sealed, lengths, slab.byteLength);
     await Promise.all(uploads);
     uploads = [];
   }

@@ -15,6 +15,8 @@ export type OpenPack = PackKey & {
   length: number;
   /** Chunks that have a position and did not arrive yet. */
   awaited: number;
+  /** Their plain bytes. */
+  awaitedBytes: number;
   closed: boolean;
 };
 
@@ -35,6 +37,10 @@ export type PackWriterOptions = {
 /** Gathers sealed chunks into packs. Positions are given out before sealing, offsets in the order of arrival. */
 export function packWriter(options: PackWriterOptions) {
   let open: OpenPack | undefined;
+  /** How long sealed bytes are for plain ones, so far: what is on its way to a pack counts by it. */
+  let ratio = 1;
+  let sealedBytes = 0;
+  let openedBytes = 0;
 
   function begin(): OpenPack {
     const packId = options.random(32);
@@ -46,6 +52,7 @@ export function packWriter(options: PackWriterOptions) {
       parts: [key.header],
       length: HEADER_LENGTH,
       awaited: 0,
+      awaitedBytes: 0,
       closed: false,
     };
   }
@@ -71,9 +78,11 @@ export function packWriter(options: PackWriterOptions) {
   }
 
   return {
-    /** The pack that the next `count` chunks go to, and their positions in it. */
-    assign(count: number): { pack: OpenPack; first: number } {
+    /** The pack that the next `count` chunks with so many plain bytes go to, and their positions in it. */
+    assign(count: number, plainBytes: number): { pack: OpenPack; first: number } {
+      if (open !== undefined && open.length + open.awaitedBytes * ratio >= options.target) close(open);
       open ??= begin();
+      open.awaitedBytes += plainBytes;
       const first = open.entries.length;
       for (let i = 0; i < count; i++) open.entries.push(undefined);
       open.awaited += count;
@@ -87,6 +96,7 @@ export function packWriter(options: PackWriterOptions) {
       type: ChunkType,
       sealed: readonly Uint8Array[],
       lengths: readonly number[],
+      plainBytes: number,
     ): void {
       let offset = pack.length;
       names.forEach((name, i) => {
@@ -95,7 +105,11 @@ export function packWriter(options: PackWriterOptions) {
         offset += length;
       });
       pack.parts.push(...sealed);
+      sealedBytes += offset - pack.length;
+      openedBytes += plainBytes;
+      ratio = sealedBytes / openedBytes;
       pack.length = offset;
+      pack.awaitedBytes -= plainBytes;
       pack.awaited -= names.length;
       if (!pack.closed && pack.length >= options.target) close(pack);
       else if (pack.closed && pack.awaited === 0) finish(pack);
