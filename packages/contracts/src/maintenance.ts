@@ -11,8 +11,10 @@ import { scheduleEntry } from "./plan.ts";
 export const MAINTENANCE_TASKS = {
   /** Applies each plan's retention. */
   retain: "hourly",
-  /** Reads what every object says of the others, and a part of the data. */
+  /** Reads what every object says of the others. */
   check: "daily",
+  /** Reads a part of the data to the last byte. */
+  scrub: "hourly",
 } as const satisfies Record<string, string>;
 
 export type MaintenanceTask = keyof typeof MAINTENANCE_TASKS;

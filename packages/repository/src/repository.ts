@@ -8,7 +8,9 @@ import { type Hold, type NewHold, placeHold, releaseHold } from "./changes/holds
 import { keepPoint } from "./changes/own-retention.ts";
 import { deletePoint, type PointState, pointStates } from "./changes/point-states.ts";
 import { sealedPoints } from "./changes/sealed-points.ts";
-import { type CheckOptions, type CheckReport, checkRepository } from "./check.ts";
+import { type CheckOptions, checkRepository } from "./check/check.ts";
+import type { CheckReport } from "./check/report.ts";
+import { type ScrubOptions, type ScrubReport, scrubRepository } from "./check/scrub.ts";
 import { gearTable } from "./chunking/gear.ts";
 import { getDocument, listIds } from "./documents-store.ts";
 import type { NameKeys } from "./format/chunk-name.ts";
@@ -111,6 +113,8 @@ export interface Repository extends AsyncDisposable {
   /** Sweeps what was condemned long enough ago, and condemns what nothing needs. ALREADY_RUNNING where another is at work. */
   collectGarbage(options?: CollectOptions): Promise<GarbageReport>;
   check(options?: CheckOptions): Promise<CheckReport>;
+  /** Reads a part of the data, from where the last one ended. */
+  scrub(options: ScrubOptions): Promise<ScrubReport>;
   /** By the storage's own clock, in epoch milliseconds. */
   storageNow(signal?: AbortSignal): Promise<number>;
   /** A key of 32 bytes for a purpose outside of the repository, such as signing tickets. */
@@ -228,6 +232,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     planGarbage: (collectOptions) => planGarbage(context, collectOptions),
     collectGarbage: (collectOptions) => collectGarbage(context, collectOptions),
     check: (checkOptions) => checkRepository(context, checkOptions),
+    scrub: (scrubOptions) => scrubRepository(context, scrubOptions),
     storageNow: (signal) => store.now(signal),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
     replicas: replicasOf(context),

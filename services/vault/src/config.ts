@@ -1,3 +1,4 @@
+import { integerSetting } from "@stillpoint/contracts/settings";
 import { z } from "zod";
 
 export const vaultConfig = z
@@ -18,6 +19,12 @@ export const vaultConfig = z
     STILLPOINT_INDEX_CACHE_MIB: z.coerce.number().int().min(1).max(4_096).default(64),
     /** A ticket is asked for anew by each step, and only its begin is checked. */
     STILLPOINT_TICKET_MS: z.coerce.number().int().positive().default(3_600_000),
+    /** What one scrub may read; an hour's of these goes through 10 TB in some hundred days. */
+    STILLPOINT_SCRUB_BYTES: integerSetting({ min: 1 }).default(4_294_967_296),
+    /** And how long it may take. */
+    STILLPOINT_SCRUB_MS: integerSetting({ min: 1 }).default(600_000),
+    /** No faster than this, for backups and restores use the same line. */
+    STILLPOINT_SCRUB_BYTES_PER_SECOND: integerSetting({ min: 1 }).default(33_554_432),
   })
   .refine((config) => (config.STILLPOINT_REPOSITORY === undefined) !== (config.STILLPOINT_TARGETS_FILE === undefined), {
     path: ["STILLPOINT_REPOSITORY"],

@@ -14,6 +14,7 @@ const QUESTIONS = {
   promote: "primary",
   tag: "tag",
   keep: "keep",
+  checked: "checked",
 } as const satisfies Record<Change["change"], string>;
 export type Question = (typeof QUESTIONS)[Change["change"]];
 

@@ -153,7 +153,7 @@ export const record = z.object({
 export const change = z.object({
   changeId: uuid,
   sequence: count,
-  change: z.enum(["delete", "undelete", "release", "retire-slot", "promote", "tag", "keep"]),
+  change: z.enum(["delete", "undelete", "release", "retire-slot", "promote", "tag", "keep", "checked"]),
   object: z.string(),
   detail: z.record(z.string(), z.unknown()).default({}),
   by: z.string(),

@@ -1,6 +1,7 @@
 import type { MaintenanceTask } from "@stillpoint/contracts/maintenance";
 import { checkTask } from "./check-task.ts";
 import { retainTask } from "./retain-task.ts";
+import { scrubTask } from "./scrub-task.ts";
 import type { Task } from "./task.ts";
 
 /**
@@ -12,4 +13,5 @@ import type { Task } from "./task.ts";
 export const TASKS: Readonly<Record<MaintenanceTask, Task>> = {
   retain: retainTask,
   check: checkTask,
+  scrub: scrubTask,
 };
