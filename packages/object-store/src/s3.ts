@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
 import {
   DeleteObjectCommand,
@@ -25,6 +24,7 @@ import { type S3Access, s3Client } from "./s3-client.ts";
 import { fromS3, statusOf } from "./s3-errors.ts";
 import { type S3LockMode, s3Locks } from "./s3-locks.ts";
 import { s3Place } from "./s3-place.ts";
+import { conditionalCreateProbe } from "./s3-probe.ts";
 
 export type S3Options = S3Access & {
   bucket: string;
@@ -106,28 +106,24 @@ export function s3Store(options: S3Options): ObjectStore {
     }
   }
 
-  let atomic: Promise<boolean> | undefined;
-  /** Some servers ignore the condition and overwrite: only trying it shows which. */
-  async function probeConditionalCreate(signal?: AbortSignal): Promise<boolean> {
-    const name = `probe-${randomUUID()}`;
-    await putRaw(name, Uint8Array.of(1), { ifAbsent: true, signal });
+  async function remove(name: string, signal?: AbortSignal): Promise<void> {
+    assertObjectName(name);
+    if (await locks.available(signal)) return deleteVersions(name, signal);
     try {
-      await putRaw(name, Uint8Array.of(2), { ifAbsent: true, signal });
-      return false;
+      await s3.send(new DeleteObjectCommand({ Bucket, Key: keyOf(name) }), abort(signal));
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "OBJECT_EXISTS") return true;
-      throw error;
-    } finally {
-      await s3.send(new DeleteObjectCommand({ Bucket, Key: keyOf(name) }));
+      if (error instanceof Error && error.name === "NoSuchKey") return;
+      // Credentials that may not even look are told by the look itself.
+      if (error instanceof Error && error.name === "AccessDenied" && (await head(name, signal)) !== undefined)
+        throw objectRetained(where(name), "the server refuses to delete it: a policy denies it", error);
+      throw fromS3(error, "Cannot delete an object", where(name));
     }
   }
-  function createsAtomically(signal?: AbortSignal): Promise<boolean> {
-    atomic ??= probeConditionalCreate(signal).catch((error: unknown) => {
-      atomic = undefined;
-      throw error;
-    });
-    return atomic;
-  }
+
+  const createsAtomically = conditionalCreateProbe({
+    create: (name, signal) => putRaw(name, new Uint8Array(1), { ifAbsent: true, signal }),
+    remove,
+  });
 
   return {
     url: where("").replace(/\/$/, ""),
@@ -181,19 +177,7 @@ export function s3Store(options: S3Options): ObjectStore {
         token = page.IsTruncated ? page.NextContinuationToken : undefined;
       } while (token !== undefined);
     },
-    async delete(name, signal) {
-      assertObjectName(name);
-      if (await locks.available(signal)) return deleteVersions(name, signal);
-      try {
-        await s3.send(new DeleteObjectCommand({ Bucket, Key: keyOf(name) }), abort(signal));
-      } catch (error) {
-        if (error instanceof Error && error.name === "NoSuchKey") return;
-        // Credentials that may not even look are told by the look itself.
-        if (error instanceof Error && error.name === "AccessDenied" && (await head(name, signal)) !== undefined)
-          throw objectRetained(where(name), "the server refuses to delete it: a policy denies it", error);
-        throw fromS3(error, "Cannot delete an object", where(name));
-      }
-    },
+    delete: remove,
     async now(signal) {
       let date: string | undefined;
       const command = new ListObjectsV2Command({ Bucket, Prefix: options.prefix, MaxKeys: 1 });

@@ -35,6 +35,28 @@ describe("S3 with object lock", () => {
 });
 
 describe("S3 without object lock", () => {
+  it("whose policy denies deletes can be written to all the same, and gets one probe and no more", async () => {
+    const objects = new Set<string>();
+    await using server = await standIn(({ method, path, headers }, response) => {
+      const [key = ""] = path.split("?");
+      const refuse = (status: number, code: string) =>
+        response.writeHead(status).end(`<Error><Code>${code}</Code></Error>`);
+      if (path.includes("object-lock")) refuse(404, "NotFound");
+      else if (method === "DELETE") refuse(403, "AccessDenied");
+      else if (method === "HEAD") response.writeHead(objects.has(key) ? 200 : 404).end();
+      else if (headers["if-none-match"] === "*" && objects.has(key)) refuse(412, "PreconditionFailed");
+      else response.end(String(objects.add(key).size));
+    });
+    const key = new Secret("key");
+    const access = { region: "us-east-1", endpoint: server.endpoint, accessKeyId: key, secretAccessKey: key };
+    for (const name of ["a", "b"]) {
+      await using store = s3Store({ bucket: "bucket", prefix: "", ...access });
+      await store.put(name, Buffer.from("x"), { ifAbsent: true });
+      expect(await codeOf(store.put(name, Buffer.from("y"), { ifAbsent: true }))).toBe("OBJECT_EXISTS");
+    }
+    expect([...objects]).toEqual(["/bucket/probe", "/bucket/a", "/bucket/b"]);
+  });
+
   it("tells a delete that a policy refuses from credentials that may not even look", async () => {
     let look = 200;
     const denied = "<Error><Code>AccessDenied</Code><Message>not you</Message></Error>";
