@@ -10,9 +10,6 @@ import type { Agents } from "./network.ts";
 
 export type AzureCredentials = { accountKey: Secret } | { sasToken: Secret };
 
-/** No call of ours takes so long: an object is at most some 64 MiB. */
-const CALL_MS = 300_000;
-
 function pipelineOver(agents: Agents, credential: StorageSharedKeyCredential | AnonymousCredential): Pipeline {
   // Retrying is the business of the retry wrapper, for every storage alike.
   const pipeline = newPipeline(credential, { retryOptions: { maxTries: 1 } });
@@ -20,7 +17,6 @@ function pipelineOver(agents: Agents, credential: StorageSharedKeyCredential | A
     create: (next) => ({
       sendRequest(request) {
         request.agent = request.url.startsWith("https:") ? agents.https : agents.http;
-        request.timeout = CALL_MS;
         return next.sendRequest(request);
       },
     }),

@@ -19,8 +19,6 @@ export type GcsOptions = {
   /** `none`: for emulators. A key file, or absent for what the machine is given. */
   credentials?: { keyFile: string } | "none" | undefined;
   network?: Network | undefined;
-  /** Names in one page of a listing. Default: as many as the server gives, 1 000. */
-  namesPerPage?: number;
 };
 
 const FIELDS = "name,size,timeCreated,storageClass";
@@ -129,7 +127,6 @@ export function gcsStore(options: GcsOptions): ObjectStore {
         const query = {
           prefix: prefix + under,
           fields: `nextPageToken,items(${FIELDS})`,
-          maxResults: options.namesPerPage === undefined ? undefined : String(options.namesPerPage),
           // It begins with the name itself, which is left out below.
           startOffset: after === undefined ? undefined : prefix + after,
           pageToken,

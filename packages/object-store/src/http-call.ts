@@ -14,9 +14,6 @@ export type HttpCall = {
 };
 export type HttpAnswer = { status: number; headers: IncomingHttpHeaders; body: Uint8Array };
 
-/** A connection over which nothing moved for so long is dead. */
-const SILENCE_MS = 60_000;
-
 /** One HTTP request whose answer is read whole. Only a connection that fails throws: every status is an answer. */
 export async function httpCall(agents: Agents, call: HttpCall): Promise<HttpAnswer> {
   const { method, url, headers = {}, body = [], signal } = call;
@@ -28,7 +25,6 @@ export async function httpCall(agents: Agents, call: HttpCall): Promise<HttpAnsw
     headers: { ...headers, ...(body.length === 0 ? {} : { "content-length": String(length) }) },
     ...(signal === undefined ? {} : { signal }),
   });
-  request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`silent for ${SILENCE_MS} ms`)));
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     // Stays on: a server may answer and close before it took the whole body, and the answer is what counts.
     request.on("response", resolve).on("error", reject);

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Duplex } from "node:stream";
 import { getCACertificates } from "node:tls";
 import type { Secret } from "@stillpoint/contracts/secret";
 
@@ -13,31 +14,55 @@ export type Network = {
   clientCertificate?: { certificate: string; key: Secret } | undefined;
   /** Connections at once. */
   connections?: number | undefined;
+  /** A connection over which nothing moved for so long is dead. */
+  silenceMs?: number | undefined;
 };
 
 export type Agents = { http: HttpAgent; https: HttpsAgent };
 
 const CONNECTIONS = 64;
+const SILENCE_MS = 60_000;
+
+/** An agent tells of silence, and leaves the connection as it is: whoever waits on it would wait for ever. */
+function endingSilence<A extends HttpAgent>(agent: A, silenceMs: number): A {
+  const end = (socket: Duplex | null | undefined) =>
+    socket?.on("timeout", () => socket.destroy(new Error(`nothing moved for ${silenceMs} ms`)));
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (options, callback) => {
+    // Through a proxy the socket comes by the callback, without one it is returned.
+    const socket = connect(options, (error, connected) => {
+      end(connected);
+      callback?.(error, connected);
+    });
+    end(socket);
+    return socket;
+  };
+  return agent;
+}
 
 /** Connections that are kept between calls. Node's own agents know proxies. */
 export function agentsFor(network: Network = {}): Agents {
-  const { proxy, ca, clientCertificate, connections = CONNECTIONS } = network;
+  const { proxy, ca, clientCertificate, connections = CONNECTIONS, silenceMs = SILENCE_MS } = network;
   const proxyUrl = proxy?.reveal();
   const options = {
     keepAlive: true,
     maxSockets: connections,
     maxFreeSockets: connections,
+    timeout: silenceMs,
     ...(proxyUrl === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl } }),
   };
   return {
-    http: new HttpAgent(options),
-    https: new HttpsAgent({
-      ...options,
-      ...(ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] }),
-      ...(clientCertificate === undefined
-        ? {}
-        : { cert: clientCertificate.certificate, key: clientCertificate.key.reveal() }),
-    }),
+    http: endingSilence(new HttpAgent(options), silenceMs),
+    https: endingSilence(
+      new HttpsAgent({
+        ...options,
+        ...(ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] }),
+        ...(clientCertificate === undefined
+          ? {}
+          : { cert: clientCertificate.certificate, key: clientCertificate.key.reveal() }),
+      }),
+      silenceMs,
+    ),
   };
 }
 

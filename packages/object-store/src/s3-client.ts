@@ -11,10 +11,6 @@ export type S3Access = {
   sessionToken?: Secret | undefined;
 };
 
-const CONNECT_MS = 10_000;
-/** A connection over which nothing moved for so long is dead. */
-const SILENCE_MS = 60_000;
-
 const silently = () => undefined;
 
 /** The client over this target's own connections. */
@@ -27,12 +23,7 @@ export function s3Client(access: S3Access, agents: Agents): S3Client {
       ...(access.sessionToken === undefined ? {} : { sessionToken: access.sessionToken.reveal() }),
     },
     ...(access.endpoint === undefined ? {} : { endpoint: access.endpoint, forcePathStyle: true }),
-    requestHandler: {
-      httpAgent: agents.http,
-      httpsAgent: agents.https,
-      connectionTimeout: CONNECT_MS,
-      socketTimeout: SILENCE_MS,
-    },
+    requestHandler: { httpAgent: agents.http, httpsAgent: agents.https },
     // Retrying is the business of the retry wrapper, for every storage alike.
     maxAttempts: 1,
     // Without one of its own the client warns on standard error of each put that failed; the error itself says it.

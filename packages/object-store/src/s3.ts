@@ -32,8 +32,6 @@ export type S3Options = S3Access & {
   prefix: string;
   network?: Network | undefined;
   lockMode?: S3LockMode | undefined;
-  /** Names in one page of a listing. Default: as many as the server gives, 1 000. */
-  keysPerPage?: number;
 };
 
 const LOCK_HINT = "make a bucket with object lock, and grant s3:GetBucketObjectLockConfiguration";
@@ -165,7 +163,6 @@ export function s3Store(options: S3Options): ObjectStore {
         const command = new ListObjectsV2Command({
           Bucket,
           Prefix: keyOf(prefix),
-          ...(options.keysPerPage === undefined ? {} : { MaxKeys: options.keysPerPage }),
           ...(token === undefined ? {} : { ContinuationToken: token }),
           ...(after === undefined ? {} : { StartAfter: keyOf(after) }),
         });
