@@ -67,7 +67,7 @@ export const FULL: Item[] = [
   directory("base"),
   directory("base/closed", 0o500),
   file("base/closed/inside", Buffer.from("written before its directory was closed\n"), { mode: 0o400 }),
-  file("base/table", pages(192), { hint: `page:${PAGE}` }),
+  file("base/table", pages(640), { hint: `page:${PAGE}` }),
   file("base/half-page", pages(3).subarray(0, 2 * PAGE + 100), { hint: `page:${PAGE}` }),
   file("base/odd-pages", noise("odd pages", 3_000), { hint: "page:1000" }),
   file("base/text", text("a log", 8_000)),
@@ -101,7 +101,7 @@ export const FULL: Item[] = [
 
 /** Laid over the full: changed pages, deletions, other types, a body that begins where the file ended. */
 export const INCREMENTAL: Item[] = [
-  file("base/table", pages(200, [0, 5, 6, 7, 90, 191]), { hint: `page:${PAGE}` }),
+  file("base/table", pages(650, [0, 5, 6, 7, 90, 191, 400, 639]), { hint: `page:${PAGE}` }),
   { entry: { type: "deleted", path: "gone" } },
   { entry: { type: "deleted", path: "never/was" } },
   directory("becomes-directory"),
@@ -119,7 +119,9 @@ export const LOG: Item[] = [
 ];
 
 /** The table as a later backup finds it: few pages of it are new, so that its blocks are made of several extents. */
-export const LATER: Item[] = [file("base/table", pages(200, [0, 5, 6, 7, 40, 90, 130, 191]), { hint: `page:${PAGE}` })];
+export const LATER: Item[] = [
+  file("base/table", pages(650, [0, 5, 6, 7, 40, 90, 130, 191, 400, 500, 639]), { hint: `page:${PAGE}` }),
+];
 
 export async function addAll(tree: TreeWriter, items: readonly Item[]): Promise<void> {
   for (const { entry, body } of items)

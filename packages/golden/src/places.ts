@@ -15,4 +15,6 @@ export const IN_GOLDEN = {
   /** One line each, in the clear: nothing but this fixture is sealed with them. */
   passphrase: "passphrase",
   secondPassphrase: "passphrase-second",
+  identity: "age-identity",
+  escrowIdentity: "age-identity-of-escrow",
 } as const;

@@ -9,6 +9,7 @@ import { passphraseOpener } from "@stillpoint/repository/keys/passphrase";
 import { openRepository, type Repository } from "@stillpoint/repository/repository";
 import { CRAFTED_XATTRS, FULL, INCREMENTAL, LATER, LOG } from "./crafted-trees.ts";
 import type { Expected } from "./expected.ts";
+import { addSlots, beginFurtherEpoch } from "./further-keys.ts";
 import { writeFurtherObjects } from "./further-objects.ts";
 import { captureSubject, craftedSource, GOLDEN_AT, goldenId, pointOf, type StoredSource } from "./golden-points.ts";
 import { IN_GOLDEN } from "./places.ts";
@@ -63,6 +64,16 @@ export async function writeGolden(to: string, directory: string, log: (line: str
     await seal(3, [chain]);
     await seal(4, [await craftedSource(captured, 4, [{ type: "incremental", items: LATER }], chain.backups)]);
     await furtherWords(repository);
+  }
+  const slots = await addSlots(store, to, passphrase);
+  for (const n of [5, 6]) {
+    await beginFurtherEpoch(store, passphrase, slots);
+    log(`epoch ${n - 3} begun`);
+    await using repository = await openRepository(store, { passphrase, now });
+    const trees = [{ type: "full" as const, items: n === 5 ? FULL : LATER }];
+    const source = await craftedSource({ repository, directory }, n, trees);
+    await repository.sealPoint(pointOf(n, [source]));
+    sealed.push({ pointId: goldenId(n), deleted: false, sources: [source] });
   }
   const { ring } = await openKeyRing(store, passphraseOpener(passphrase));
   await writeFurtherObjects(store, ring);

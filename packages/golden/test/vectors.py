@@ -64,6 +64,36 @@ def cuts(body, gear, chunking):
     return lengths
 
 
+def check_keys(keys):
+    """A slot of each method, opened with its secret; a chain of two epochs, opened from the newer repository key."""
+    key = bytes.fromhex(keys["repositoryKey"])
+    for vector in keys["slots"]:
+        line, slot, second = restore.two_lines(vector["name"], vector["object"].encode())
+        what, sealed, secret = f"a slot of {slot['method']} ({slot['type']})", base64.b64decode(second), bytes.fromhex(vector["secret"])
+        equal(f"{what}: its method", slot["method"], vector["method"])
+        slot_key = restore.derive(secret, bytes.fromhex(slot["slot"]), f"stillpoint/1/slot/{slot['method']}")
+        equal(f"{what}: its key", slot_key.hex(), vector["slotKey"])
+        equal(f"{what}: what is sealed", restore.open_seal(slot_key, 0, line, sealed[:48]), key)
+        mac_key = restore.derive(key, keys["repositoryId"].encode(), "stillpoint/1/mac")
+        mac = hmac.digest(mac_key, vector["name"].encode() + b"\n" + line + b"\n" + sealed[:48], "sha256")
+        equal(f"{what}: its MAC", mac, sealed[48:])
+    with tempfile.TemporaryDirectory() as root:
+        put(root, "config", keys["config"].encode())
+        for epoch in keys["epochs"]:
+            put(root, epoch["name"], epoch["object"].encode())
+        class Opened(restore.Repository):
+            def _open_slot(self, master, passphrase):
+                equal("the newest repository key's name", master, keys["next"]["master"])
+                return bytes.fromhex(keys["next"]["repositoryKey"])
+        repository = Opened(root, lambda: b"")
+        for number, epoch in enumerate(keys["epochs"], 1):
+            equal(f"the key of {epoch['name']}", repository.epoch_keys[number].hex(), epoch["key"])
+        older = keys["epochs"][0]
+        put(root, older["name"], older["object"].replace('"createdAt":"2', '"createdAt":"3').encode())
+        refused("an older epoch that was changed", lambda: Opened(root, lambda: b""))
+
+
+check_keys(vectors["keys"])
 with tempfile.TemporaryDirectory() as root:
     for name, text in vectors["objects"].items():
         put(root, name, base64.b64decode(text))
