@@ -1,6 +1,8 @@
-import { mkdir, readdir } from "node:fs/promises";
-import { resolve } from "node:path";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { IN_GOLDEN } from "./places.ts";
+import { sumsOf } from "./sums.ts";
 import { writeGolden } from "./write-golden.ts";
 
 const [given] = process.argv.slice(2);
@@ -16,3 +18,4 @@ if ((await readdir(to)).length > 0) {
 }
 await using temporary = await temporaryDirectory("golden");
 await writeGolden(to, temporary.path, (line) => console.error(line));
+await writeFile(join(to, IN_GOLDEN.sums), `${(await sumsOf(to)).join("\n")}\n`);
