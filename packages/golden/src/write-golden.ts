@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Secret } from "@stillpoint/contracts/secret";
 import { directoryStore } from "@stillpoint/object-store/directory";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { DEFAULT_CHUNKING } from "@stillpoint/repository/format/documents";
 import { initRepository } from "@stillpoint/repository/init-repository";
 import { openKeyRing } from "@stillpoint/repository/keys/key-ring";
@@ -10,7 +11,7 @@ import { openRepository, type Repository } from "@stillpoint/repository/reposito
 import { CRAFTED_XATTRS, FULL, INCREMENTAL, LATER, LOG } from "./crafted-trees.ts";
 import type { Expected } from "./expected.ts";
 import { addSlots, beginFurtherEpoch } from "./further-keys.ts";
-import { writeFurtherObjects } from "./further-objects.ts";
+import { namesIn, writeFurtherObjects } from "./further-objects.ts";
 import { captureSubject, craftedSource, GOLDEN_AT, goldenId, pointOf, type StoredSource } from "./golden-points.ts";
 import { IN_GOLDEN } from "./places.ts";
 import { SUBJECTS } from "./subjects.ts";
@@ -70,13 +71,13 @@ export async function writeGolden(to: string, directory: string, log: (line: str
     await beginFurtherEpoch(store, passphrase, slots);
     log(`epoch ${n - 3} begun`);
     await using repository = await openRepository(store, { passphrase, now });
-    const trees = [{ type: "full" as const, items: n === 5 ? FULL : LATER }];
+    const trees = [{ type: "full" as const, items: n === 5 ? FULL.slice(0, 12) : LATER }];
     const source = await craftedSource({ repository, directory }, n, trees);
     await repository.sealPoint(pointOf(n, [source]));
     sealed.push({ pointId: goldenId(n), deleted: false, sources: [source] });
   }
   const { ring } = await openKeyRing(store, passphraseOpener(passphrase));
-  await writeFurtherObjects(store, ring);
+  await writeFurtherObjects(store, ring, await orphanPacks({ store, passphrase, directory }));
   await rm(join(at, ".tmp"), { recursive: true, force: true });
   const expected = {
     points: sealed.map(({ pointId, deleted, sources }) => ({
@@ -92,6 +93,23 @@ export async function writeGolden(to: string, directory: string, log: (line: str
     },
   };
   await writeFile(join(to, IN_GOLDEN.expected), `${JSON.stringify(expected, undefined, 1)}\n`);
+}
+
+/** A backup that nothing stands on, whose manifest is gone: its packs are what a collector condemns. */
+async function orphanPacks({
+  store,
+  passphrase,
+  directory,
+}: {
+  store: ObjectStore;
+  passphrase: Secret;
+  directory: string;
+}) {
+  const before = new Set(await namesIn(store, "packs/"));
+  await using repository = await openRepository(store, { passphrase, now: () => Date.parse(GOLDEN_AT) });
+  const { source } = await craftedSource({ repository, directory }, 7, [{ type: "full", items: LOG.slice(2) }]);
+  for (const backup of source.backups) await store.delete(`backups/${backup}`);
+  return (await namesIn(store, "packs/")).filter((name) => !before.has(name));
 }
 
 /** Proofs, holds and changes, each in force and not. */
