@@ -8,7 +8,7 @@ import { initRepository } from "@stillpoint/repository/init-repository";
 import { openKeyRing } from "@stillpoint/repository/keys/key-ring";
 import { passphraseOpener } from "@stillpoint/repository/keys/passphrase";
 import { openRepository, type Repository } from "@stillpoint/repository/repository";
-import { CRAFTED_XATTRS, FULL, INCREMENTAL, LATER, LOG } from "./crafted-trees.ts";
+import { CRAFTED_XATTRS, FULL, INCREMENTAL, type Item, LATER, LOG } from "./crafted-trees.ts";
 import type { Expected } from "./expected.ts";
 import { addSlots, beginFurtherEpoch } from "./further-keys.ts";
 import { namesIn, writeFurtherObjects } from "./further-objects.ts";
@@ -17,6 +17,20 @@ import { IN_GOLDEN } from "./places.ts";
 import { SUBJECTS } from "./subjects.ts";
 
 const PASSPHRASE = "the golden repository of version 1";
+
+const README = `# The golden repository of format version 1
+
+Every later version of the product must restore it byte by byte. It is never changed: SHA256SUMS says what it is.
+
+- repository: it. Its keys lie beside it in the clear, for nothing else is sealed with them.
+- expected.json: what each point restores to, read from the captures before they were stored.
+
+Made once by \`node packages/golden/src/make-golden.ts <directory>\`; another run makes another one. Its sources:
+
+`;
+
+/** What is worth to be there in every epoch. */
+const isSmall = ({ body }: Item) => (body?.length ?? 0) < 100_000;
 
 /** Writes the golden repository and what it must restore to into `to`, which is empty. `directory` is for what is on the way. */
 export async function writeGolden(to: string, directory: string, log: (line: string) => void): Promise<void> {
@@ -71,7 +85,7 @@ export async function writeGolden(to: string, directory: string, log: (line: str
     await beginFurtherEpoch(store, passphrase, slots);
     log(`epoch ${n - 3} begun`);
     await using repository = await openRepository(store, { passphrase, now });
-    const trees = [{ type: "full" as const, items: n === 5 ? FULL.slice(0, 12) : LATER }];
+    const trees = [{ type: "full" as const, items: n === 5 ? FULL.filter(isSmall) : LOG.slice(2) }];
     const source = await craftedSource({ repository, directory }, n, trees);
     await repository.sealPoint(pointOf(n, [source]));
     sealed.push({ pointId: goldenId(n), deleted: false, sources: [source] });
@@ -93,6 +107,11 @@ export async function writeGolden(to: string, directory: string, log: (line: str
     },
   };
   await writeFile(join(to, IN_GOLDEN.expected), `${JSON.stringify(expected, undefined, 1)}\n`);
+  const [whole] = sealed;
+  const made = whole?.sources.map(
+    ({ source: { source, kind, runtime } }) => `- ${source}: ${kind}, ${runtime.id} ${runtime.version}\n`,
+  );
+  await writeFile(join(to, "README.md"), `${README}${made?.join("")}`);
 }
 
 /** A backup that nothing stands on, whose manifest is gone: its packs are what a collector condemns. */
