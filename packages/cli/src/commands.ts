@@ -4,6 +4,8 @@ import { Command } from "commander";
 import { backUp } from "./backup.ts";
 import { rebuildCatalog } from "./catalog.ts";
 import { examine } from "./doctor.ts";
+import { addKeyCommands } from "./key/key-commands.ts";
+import { several, withKey } from "./key/key-options.ts";
 import { listPoints, showPoint } from "./points.ts";
 import { checkRepository, initialiseRepository } from "./repo.ts";
 import { restore } from "./restore.ts";
@@ -60,8 +62,7 @@ export function program(world: World): Command {
     .option(...JSON_OPTION)
     .action((point: string, options) => validate(world, point, options));
 
-  command
-    .command("restore")
+  withKey(command.command("restore"))
     .argument("[point]", "id of a recovery point; the newest whole one of the plan where it is left out")
     .description("restore a point, one source or one path of it, into a directory")
     .requiredOption("--to <directory>", "where to; must be empty or absent")
@@ -69,7 +70,6 @@ export function program(world: World): Command {
     .option("--source <name>", "this source only")
     .option("--path <path>", "this file or subtree of the source only")
     .option("--repository <url>", "straight from a repository, with no service running: its URL or targets file")
-    .option("--key-file <file>", "file (0600) with the repository's passphrase; with --repository")
     .option("--dry-run", "say what would be restored, and write nothing", false)
     .option(...JSON_OPTION)
     .action((point: string | undefined, options) =>
@@ -89,21 +89,21 @@ export function program(world: World): Command {
     .action((options) => examine(world, options));
 
   const repo = command.command("repo").description("the repository itself; needs no service running");
-  repo
-    .command("init")
+  withKey(repo.command("init"))
     .description("make a repository: an explicit act, no service ever does it")
     .requiredOption("--repository <url>", "its URL (a directory, s3://, azure://, gs://) or targets file")
-    .requiredOption("--key-file <file>", "file (0600) with the passphrase; made with a random one if absent")
+    .option("--new-identity", "the key file, which is made if absent, gets an age identity, not a passphrase", false)
+    .option("--escrow-recipient <age1…>", "whose identity opens it too; may be repeated", several, [])
     .option(...JSON_OPTION)
     .action((options) => initialiseRepository(world, options));
-  repo
-    .command("check")
+  withKey(repo.command("check"))
     .description("check the repository's structure, or every byte")
     .requiredOption("--repository <url>", "its URL or targets file")
-    .requiredOption("--key-file <file>", "file (0600) with the passphrase")
     .option("--read-data", "read and authenticate every chunk", false)
     .option(...JSON_OPTION)
     .action((options) => checkRepository(world, options));
+
+  addKeyCommands(command, world);
 
   command
     .command("catalog")

@@ -4,8 +4,8 @@ import type { Point } from "@stillpoint/contracts/point";
 import { queryPoints } from "@stillpoint/contracts/queries";
 import { vaultPoint, vaultTicket } from "@stillpoint/contracts/vault";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
-import { readKeyFile } from "@stillpoint/repository/key-file";
 import { openRepository } from "@stillpoint/repository/repository";
+import { type KeyOptions, openerOf } from "./key/key-options.ts";
 import { reachBus } from "./reach.ts";
 import type { World } from "./world.ts";
 
@@ -16,10 +16,10 @@ export type PointReader = AsyncDisposable & {
   read: (point: Point, backupId: string, path: string | undefined) => AsyncIterable<Uint8Array>;
 };
 
-export async function repositoryReader(world: World, url: string, keyFile: string): Promise<PointReader> {
+export async function repositoryReader(world: World, url: string, key: KeyOptions): Promise<PointReader> {
   await using opening = new AsyncDisposableStack();
   const store = opening.use(await openObjectStore(url, { environment: world.environment }));
-  const repository = opening.use(await openRepository(store, { passphrase: await readKeyFile(keyFile) }));
+  const repository = opening.use(await openRepository(store, { opener: await openerOf(world, key) }));
   const opened = opening.move();
   return {
     async find(pointId, plan) {

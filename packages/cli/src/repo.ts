@@ -1,46 +1,39 @@
-import { randomBytes } from "node:crypto";
-import { access, writeFile } from "node:fs/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { initRepository } from "@stillpoint/repository/init-repository";
-import { readKeyFile } from "@stillpoint/repository/key-file";
+import { ageRecipient, newIdentity } from "@stillpoint/repository/keys/age";
+import { chosenKey } from "@stillpoint/repository/keys/configured-opener";
 import { openRepository } from "@stillpoint/repository/repository";
+import { openerOf, type RepositoryKeyOptions } from "./key/key-options.ts";
+import { makeKeyFile } from "./make-key-file.ts";
 import type { World } from "./world.ts";
 
-type RepositoryOptions = { repository: string; keyFile: string; json?: boolean };
+type InitOptions = RepositoryKeyOptions & { newIdentity: boolean; escrowRecipient: string[] };
 
-export async function initialiseRepository(world: World, options: RepositoryOptions): Promise<void> {
-  const made = await makeKeyFile(options.keyFile);
+export async function initialiseRepository(world: World, options: InitOptions): Promise<void> {
+  const { keyFile } = chosenKey(options, world.environment);
+  const made =
+    keyFile !== undefined && (await makeKeyFile(keyFile, options.newIdentity ? await newIdentity() : undefined));
+  const opener = await openerOf(world, options);
+  const further = await Promise.all(
+    options.escrowRecipient.map(async (each) => ({ sealer: await ageRecipient(each), type: "escrow" as const })),
+  );
   await using store = await openObjectStore(options.repository, { environment: world.environment, create: true });
-  await initRepository(store, {
-    passphrase: await readKeyFile(options.keyFile),
-    random: world.random,
-    now: world.clock.now,
-  });
-  if (options.json)
-    world.out(`${JSON.stringify({ repository: store.url, keyFile: options.keyFile, keyFileMade: made })}\n`);
+  await initRepository(store, { opener, further, random: world.random, now: world.clock.now });
+  if (options.json) world.out(`${JSON.stringify({ repository: store.url, keyFile, keyFileMade: made })}\n`);
   else world.out(`repository made at ${store.url}\n`);
   if (made)
     world.errorLine(
-      `a random passphrase was written to ${options.keyFile}: without a copy of it elsewhere, every backup is lost with this machine`,
+      `a random ${options.newIdentity ? "age identity" : "passphrase"} was written to ${keyFile}: without a copy of it elsewhere, every backup is lost with this machine (\`stillpoint key export\` prints a recovery sheet)`,
     );
 }
 
-/** A new file with 256 random bits, unless there is one already. */
-export async function makeKeyFile(path: string): Promise<boolean> {
-  try {
-    await writeFile(path, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
-    return true;
-  } catch (error) {
-    await access(path); // there is one: it is read, and judged, by whoever opens it
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    return false;
-  }
-}
-
-export async function checkRepository(world: World, options: RepositoryOptions & { readData: boolean }): Promise<void> {
+export async function checkRepository(
+  world: World,
+  options: RepositoryKeyOptions & { readData: boolean },
+): Promise<void> {
   await using store = await openObjectStore(options.repository, { environment: world.environment });
-  await using repository = await openRepository(store, { passphrase: await readKeyFile(options.keyFile) });
+  await using repository = await openRepository(store, { opener: await openerOf(world, options) });
   const report = await repository.check({ readData: options.readData });
   if (options.json) world.out(`${JSON.stringify(report, undefined, 2)}\n`);
   else {

@@ -6,16 +6,16 @@ import type { Point, PointSource } from "@stillpoint/contracts/point";
 import { extractTar } from "@stillpoint/driver/extract";
 import { layoutOf } from "./drivers.ts";
 import { bytes, rate, span } from "./figures.ts";
+import type { KeyOptions } from "./key/key-options.ts";
 import { type PointReader, repositoryReader, vaultReader } from "./point-reader.ts";
 import type { World } from "./world.ts";
 
-export type RestoreOptions = {
+export type RestoreOptions = KeyOptions & {
   to: string;
   plan?: string;
   source?: string;
   path?: string;
   repository?: string;
-  keyFile?: string;
   dryRun: boolean;
   json?: boolean;
 };
@@ -57,12 +57,7 @@ export async function restore(world: World, pointId: string | undefined, options
 
 function openReader(world: World, options: RestoreOptions): Promise<PointReader> {
   if (options.repository === undefined) return vaultReader(world);
-  if (options.keyFile !== undefined) return repositoryReader(world, options.repository, options.keyFile);
-  throw new StillpointError("INVALID_REQUEST", {
-    what: "A repository needs its key",
-    where: "--key-file",
-    why: "it is missing",
-  });
+  return repositoryReader(world, options.repository, options);
 }
 
 function chosen(point: Point, options: RestoreOptions): PointSource[] {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
+import { personAt } from "./ask.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -31,6 +32,7 @@ export async function runAsCommand(run: (world: World) => Promise<unknown>): Pro
     out: (text) => process.stdout.write(text),
     errorLine: (text) => process.stderr.write(`${text}\n`),
     error: (text) => process.stderr.write(text),
+    person: personAt(process.stdin, (text) => process.stderr.write(text)),
     signal: interrupted.signal,
   };
   const code = await outcome(world, run);

@@ -7,10 +7,10 @@ import { freePort } from "@stillpoint/parts/free-port";
 import { ensureNats } from "@stillpoint/parts/nats-part";
 import { type NatsServer, startNats } from "@stillpoint/parts/nats-server";
 import { initRepository } from "@stillpoint/repository/init-repository";
-import { readKeyFile } from "@stillpoint/repository/key-file";
+import { openerFromFile } from "@stillpoint/repository/keys/opener-file";
+import { makeKeyFile } from "./make-key-file.ts";
 import { processGroups, type RunningProcess, startProcess } from "./processes.ts";
 import { type Endpoints, endpointsFile } from "./reach.ts";
-import { makeKeyFile } from "./repo.ts";
 import { stillAlive } from "./still-alive.ts";
 import type { World } from "./world.ts";
 
@@ -118,7 +118,7 @@ async function ownRepository(
   await makeKeyFile(keyFile);
   await using store = await openObjectStore(repository, { environment: world.environment });
   try {
-    await initRepository(store, { passphrase: await readKeyFile(keyFile), random: world.random, now: world.clock.now });
+    await initRepository(store, { opener: await openerFromFile(keyFile), random: world.random, now: world.clock.now });
     say(`a new repository at ${repository}; its passphrase is in ${keyFile}: keep a copy elsewhere`);
   } catch (error) {
     if (!(error instanceof StillpointError && error.code === "REPOSITORY_EXISTS")) throw error;

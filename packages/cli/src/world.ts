@@ -1,4 +1,5 @@
 import type { Clock, RandomBytes } from "@stillpoint/contracts/clock";
+import type { Person } from "./ask.ts";
 
 /** What a command is given of the process around it. */
 export type World = {
@@ -15,6 +16,7 @@ export type World = {
   /** Progress and words that are not the result. */
   errorLine: (text: string) => void;
   error: (text: string) => void;
+  person: Person;
   /** Fires on the first Ctrl-C. */
   signal: AbortSignal;
 };

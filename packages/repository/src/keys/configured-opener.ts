@@ -25,7 +25,9 @@ export type KeyChoice = {
 const NAMES = { keyFile: "STILLPOINT_KEY_FILE", kmsKey: "STILLPOINT_KMS_KEY", transitKey: "STILLPOINT_TRANSIT_KEY" };
 
 /** Exactly one of them. */
-export function chosenKey({ escrow, ...named }: KeyChoice, environment: Environment): KeyChoice {
+export function chosenKey(choice: KeyChoice, environment: Environment): KeyChoice {
+  const { keyFile, kmsKey, transitKey, escrow } = choice;
+  const named = { keyFile, kmsKey, transitKey };
   const given = Object.values(named).filter((value) => value !== undefined).length;
   const chosen: KeyChoice =
     given > 0

@@ -1,0 +1,31 @@
+import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
+import type { Opener } from "@stillpoint/repository/keys/opener";
+import type { Command } from "commander";
+import type { World } from "../world.ts";
+
+/** How a command that opens a repository is told with what. */
+export type KeyOptions = { keyFile?: string; kmsKey?: string; transitKey?: string; escrow?: boolean };
+
+export type RepositoryKeyOptions = KeyOptions & { repository: string; json?: boolean };
+
+/** One of them; without any, STILLPOINT_KEY_FILE, STILLPOINT_KMS_KEY or STILLPOINT_TRANSIT_KEY says it. */
+export function withKey(command: Command): Command {
+  return command
+    .option("--key-file <file>", "file (0600) with the passphrase or an age identity")
+    .option("--kms-key <arn>", "key of AWS KMS; region and credentials as AWS programs take them")
+    .option("--transit-key <name>", "key of Vault's transit engine; STILLPOINT_TRANSIT_… say where it is")
+    .option("--escrow", "the key file has the identity of an escrow slot");
+}
+
+/** What the options name. An identity of escrow opens whatever somebody made for it: a person has to compare. */
+export async function openerOf(world: Pick<World, "environment" | "errorLine">, options: KeyOptions): Promise<Opener> {
+  const { keyFile, kmsKey, transitKey, escrow } = options;
+  if (escrow)
+    world.errorLine("opened by escrow: compare the signing key of `stillpoint key list` with the one you know");
+  return configuredOpener({ keyFile, kmsKey, transitKey, escrow }, world.environment);
+}
+
+/** For an option that may be given again and again. */
+export function several(value: string, before: string[]): string[] {
+  return [...before, value];
+}
