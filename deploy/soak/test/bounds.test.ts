@@ -73,6 +73,7 @@ function worldIn(directory: string): World {
     out: quiet,
     error: quiet,
     errorLine: quiet,
+    person: { isThere: false, line: async () => undefined, hiddenLine: async () => undefined },
     signal: new AbortController().signal,
   };
 }

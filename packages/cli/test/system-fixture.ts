@@ -145,6 +145,7 @@ export function testWorld(directory: string): World {
     out: () => undefined,
     error: () => undefined,
     errorLine: () => undefined,
+    person: { isThere: false, line: async () => undefined, hiddenLine: async () => undefined },
     signal: new AbortController().signal,
   };
 }

@@ -98,6 +98,28 @@ export const rehearsalFailed = defineEvent(
   z.object({ ...rehearsal, error: errorBody }),
 );
 
+/** A key of the repository is to be replaced, soon or now; `why` it is not replaced by itself. Told once a day until it is. */
+export const keyDue = defineEvent(
+  "evt.key.{slot}.due",
+  z.object({
+    repositoryId: z.string(),
+    slot: token,
+    method: z.string(),
+    /** What it opens with, in words; never a secret. */
+    target: z.string(),
+    label: z.string().optional(),
+    dueAt: instant,
+    state: z.enum(["soon", "due"]),
+    why: z.string(),
+    at: instant,
+  }),
+);
+/** A key was replaced by itself: `slot` is the new one, which has proved to open. */
+export const keyRotated = defineEvent(
+  "evt.key.{slot}.rotated",
+  z.object({ repositoryId: z.string(), slot: token, replaced: z.array(token), at: instant }),
+);
+
 /** How far a step is: for progress bars, lost without harm. */
 export const progress = defineSignal(
   "progress.{runId}.{source}",

@@ -15,6 +15,8 @@ export const MAINTENANCE_TASKS = {
   check: "daily",
   /** Reads a part of the data to the last byte. */
   scrub: "hourly",
+  /** Replaces keys of the repository that are due, or reminds of them. */
+  rotate: "daily",
 } as const satisfies Record<string, string>;
 
 export type MaintenanceTask = keyof typeof MAINTENANCE_TASKS;

@@ -71,6 +71,8 @@ export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Op
 export interface Repository extends AsyncDisposable {
   readonly id: string;
   readonly formatVersion: number;
+  /** The key epoch that it writes under: the newest when it was opened. */
+  readonly epoch: number;
   /** CPU time of the threads so far, by stage. */
   stageCpuMs(): StageCpu;
   /** The backup is there once this resolves, durable, and never in part. OBJECT_EXISTS where its id is taken. */
@@ -206,6 +208,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   return {
     id: ring.repositoryId,
     formatVersion: config.version,
+    epoch: ring.epochs.current,
     stageCpuMs: pool.cpuMs,
     writeFiles: (head, items, writeOptions) => guarded(() => writeItems(context, head, () => items, writeOptions)),
     writeBackup: (head, tar, writeOptions) => guarded(() => writeBackup(context, head, tar, writeOptions)),

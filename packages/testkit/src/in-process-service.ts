@@ -36,7 +36,12 @@ export function testBus(
   });
 }
 
-export type InProcessService = AsyncDisposable & { readonly bus: Bus; readonly lines: readonly LogLine[] };
+export type InProcessService = AsyncDisposable & {
+  readonly bus: Bus;
+  readonly lines: readonly LogLine[];
+  /** What /metrics answers. */
+  metrics: () => Promise<string>;
+};
 
 /**
  * A service inside of the test's own process, with a bus of its own, for tests that look at what it does; that it starts
@@ -57,6 +62,7 @@ export async function inProcessService(
   const leaseTtlMs = rest.leaseTtlMs ?? LEASE_TTL_MS;
   const bus = opened.use(await testBus(nats, { name: service.name, lines, leaseTtlMs }));
   const stopping = new AbortController();
+  const registry = new Registry();
   const context: ProcessContext = {
     bus,
     log,
@@ -67,7 +73,7 @@ export async function inProcessService(
     signal: stopping.signal,
     leaseTtlMs,
     ackWaitMs: leaseTtlMs,
-    registry: new Registry(),
+    registry,
     every: (ms, task) => every({ clock: rest.clock ?? clock, log, failed: () => {} }, ms, task),
     readyWhen: () => {},
   };
@@ -76,6 +82,7 @@ export async function inProcessService(
   return {
     bus,
     lines,
+    metrics: () => registry.metrics(),
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await resources.disposeAsync();

@@ -7,8 +7,15 @@ export const vaultConfig = z
     STILLPOINT_REPOSITORY: z.string().min(1).optional(),
     /** The repository's primary target and its replicas (docs/guide/targets.md). */
     STILLPOINT_TARGETS_FILE: z.string().min(1).optional(),
-    /** A file, mode 0600, that holds the passphrase. */
-    STILLPOINT_KEY_FILE: z.string().min(1),
+    /** What opens the repository, one of three: a file, mode 0600, with a passphrase or an age identity; */
+    STILLPOINT_KEY_FILE: z.string().min(1).optional(),
+    /** a key of AWS KMS, by ARN, id or alias; */
+    STILLPOINT_KMS_KEY: z.string().min(1).optional(),
+    /** a key of Vault's transit engine; STILLPOINT_TRANSIT_URL and its neighbours say where that is. */
+    STILLPOINT_TRANSIT_KEY: z.string().min(1).optional(),
+    /** `remind`: no key is replaced by itself. */
+    STILLPOINT_KEY_ROTATION: z.enum(["auto", "remind"]).default("auto"),
+    STILLPOINT_KEY_ROTATION_DAYS: z.coerce.number().int().min(1).max(3_650).default(90),
     STILLPOINT_VAULT_HOST: z.string().default("127.0.0.1"),
     STILLPOINT_VAULT_PORT: z.coerce.number().int().min(0).max(65_535).default(7410),
     /** What agents reach this vault by, where it differs from host and port. */
@@ -29,5 +36,13 @@ export const vaultConfig = z
   .refine((config) => (config.STILLPOINT_REPOSITORY === undefined) !== (config.STILLPOINT_TARGETS_FILE === undefined), {
     path: ["STILLPOINT_REPOSITORY"],
     message: "one of STILLPOINT_REPOSITORY and STILLPOINT_TARGETS_FILE, and not both",
-  });
+  })
+  .refine(
+    ({ STILLPOINT_KEY_FILE: file, STILLPOINT_KMS_KEY: kms, STILLPOINT_TRANSIT_KEY: transit }) =>
+      [file, kms, transit].filter((each) => each !== undefined).length === 1,
+    {
+      path: ["STILLPOINT_KEY_FILE"],
+      message: "one of STILLPOINT_KEY_FILE, STILLPOINT_KMS_KEY and STILLPOINT_TRANSIT_KEY, and no more",
+    },
+  );
 export type VaultConfig = z.infer<typeof vaultConfig>;

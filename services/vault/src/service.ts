@@ -15,16 +15,20 @@ import {
   vaultStatus,
   vaultTicket,
 } from "@stillpoint/contracts/vault";
-import { readKeyFile } from "@stillpoint/repository/key-file";
 import { openRepository } from "@stillpoint/repository/repository";
 import { defineService } from "@stillpoint/service/define-service";
 import { vaultConfig } from "./config.ts";
 import { createVaultServer } from "./http.ts";
+import { keyCare } from "./key-care.ts";
 import { listPage } from "./list-page.ts";
 import { takeTasks } from "./maintenance/take-tasks.ts";
 import { openVaultTargets } from "./open-targets.ts";
 import { resultStore } from "./results.ts";
 import { mintTicket } from "./tickets.ts";
+
+/** A key is due in days; a key epoch that somebody began is to be known within the hour. */
+const KEY_REVIEW_MS = 3_600_000;
+const STALE = "the repository has a newer key epoch: restart this vault, which still writes under the one before";
 
 const QUEUE = { queue: "vault" };
 
@@ -35,10 +39,10 @@ export const service = defineService({
   async start(context, resources) {
     const { bus, config, clock, log } = context;
     const { store, compression } = resources.use(await openVaultTargets(context)).primary;
-    const passphrase = await readKeyFile(config.STILLPOINT_KEY_FILE);
+    const keys = await keyCare(context, store);
     const repository = resources.use(
       await openRepository(store, {
-        passphrase,
+        opener: keys.opener,
         compression,
         random: context.random,
         now: clock.now,
@@ -48,6 +52,12 @@ export const service = defineService({
         },
       }),
     );
+    const lookAtKeys = async () => {
+      const { epoch } = await keys.review();
+      if (epoch > repository.epoch) log.error({ epoch, opened: repository.epoch }, STALE);
+    };
+    await lookAtKeys();
+    resources.use(context.every(KEY_REVIEW_MS, lookAtKeys));
     const results = resultStore(join(config.STILLPOINT_VAULT_DIRECTORY, "results"));
     const ticketKey = repository.deriveKey("ticket");
     const leases = await bus.bucket(BUCKETS.leases);
@@ -103,7 +113,10 @@ export const service = defineService({
       }),
     );
     const owner = `vault-${uuidv7(clock.now(), context.random(10))}`;
-    await takeTasks({ repository, store, bus, config, clock, log, ackWaitMs: context.ackWaitMs, owner }, resources);
+    await takeTasks(
+      { repository, store, bus, config, clock, log, keys, ackWaitMs: context.ackWaitMs, owner },
+      resources,
+    );
     resources.use(await bus.answer(vaultList, QUEUE, ({ body }) => listPage(repository, body)));
     resources.use(
       await bus.answer(vaultStatus, QUEUE, async () => ({

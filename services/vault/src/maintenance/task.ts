@@ -5,6 +5,7 @@ import type { MaintenanceProblem } from "@stillpoint/contracts/maintenance";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { Repository } from "@stillpoint/repository/repository";
 import type { VaultConfig } from "../config.ts";
+import type { KeyCare } from "../key-care.ts";
 
 /** What a task is given. */
 export type TaskContext = {
@@ -14,6 +15,7 @@ export type TaskContext = {
   config: Readonly<VaultConfig>;
   clock: Clock;
   log: Log;
+  keys: Pick<KeyCare, "rotate">;
 };
 
 /** What a task says when it is done. A task that cannot do its work throws; what it found wrong is no reason to. */

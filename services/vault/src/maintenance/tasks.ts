@@ -1,6 +1,7 @@
 import type { MaintenanceTask } from "@stillpoint/contracts/maintenance";
 import { checkTask } from "./check-task.ts";
 import { retainTask } from "./retain-task.ts";
+import { rotateTask } from "./rotate-task.ts";
 import { scrubTask } from "./scrub-task.ts";
 import type { Task } from "./task.ts";
 
@@ -14,4 +15,5 @@ export const TASKS: Readonly<Record<MaintenanceTask, Task>> = {
   retain: retainTask,
   check: checkTask,
   scrub: scrubTask,
+  rotate: rotateTask,
 };
