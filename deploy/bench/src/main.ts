@@ -2,12 +2,13 @@ import { parseArgs } from "node:util";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
 import type { Figure } from "@stillpoint/repository/bench/figure";
 import type { Area } from "./area.ts";
+import { index } from "./index-area.ts";
 import { thisMachine } from "./machine.ts";
 import { machineLine, table } from "./table.ts";
 import { vault } from "./vault.ts";
 
-const AREAS: Readonly<Record<string, Area>> = { vault };
-const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--small-files N]`;
+const AREAS: Readonly<Record<string, Area>> = { vault, index };
+const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--small-files N] [--chunks N]`;
 
 function positive(text: string, option: string): number {
   const value = Number(text);
@@ -30,11 +31,13 @@ async function main(): Promise<void> {
       json: { type: "boolean", default: false },
       megabytes: { type: "string", default: "1000" },
       "small-files": { type: "string", default: "100000" },
+      chunks: { type: "string", default: "10000000" },
     },
   });
   const options = {
     megabytes: positive(values.megabytes, "--megabytes"),
     smallFiles: positive(values["small-files"], "--small-files"),
+    chunks: positive(values.chunks, "--chunks"),
     log: (line: string) => process.stderr.write(`${line}\n`),
   };
   const areas = chosen(positionals);

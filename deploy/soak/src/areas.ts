@@ -1,8 +1,9 @@
 import type { World } from "@stillpoint/cli/world";
 import { soakFaults } from "./faults.ts";
+import { soakIndex } from "./large-index.ts";
 import { soakModel } from "./model.ts";
 
 /** What is soaked without services, servers and an application: each area reads its own arguments. Answers the violations. */
 export type Area = (world: World, args: readonly string[]) => Promise<string[]>;
 
-export const AREAS: Readonly<Record<string, Area>> = { faults: soakFaults, model: soakModel };
+export const AREAS: Readonly<Record<string, Area>> = { faults: soakFaults, index: soakIndex, model: soakModel };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { benchLargeIndex } from "../bench/large-index.ts";
 import { benchVaultPath } from "../bench/vault-path.ts";
 
 describe("the benchmark", () => {
@@ -20,5 +21,13 @@ describe("the benchmark", () => {
     }
     expect(figures.find(({ name }) => name === "unchanged second backup, stored")?.value).toBe(0);
     expect(steps.length).toBeGreaterThan(2);
+  });
+
+  it("measures a repository of many chunks, with all of them in its index", { timeout: 180_000 }, async () => {
+    const figures = await benchLargeIndex({ chunks: 200_000, kind: "small", log: () => undefined });
+    expect(figures.find(({ name }) => name.endsWith("index objects"))?.value).toBe(98);
+    // Sixty bytes for each chunk at least: it is on disk that they are.
+    expect(figures.find(({ name }) => name.endsWith("on disk"))?.value).toBeGreaterThan(8);
+    for (const { value, goal } of figures) expect(goal === null ? value : goal).toBeGreaterThan(0);
   });
 });
