@@ -27,6 +27,7 @@ import { deriveKey, LABELS } from "./keys/derive.ts";
 import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
 import type { Opener } from "./keys/opener.ts";
 import { confirmBackup } from "./leases/confirm-backup.ts";
+import { beginReading, underLease } from "./leases/reading.ts";
 import { LEASE_MS } from "./leases/renewed-lease.ts";
 import { sealPoint } from "./leases/seal-point.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealProof } from "./points.ts";
@@ -212,8 +213,12 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     stageCpuMs: pool.cpuMs,
     writeFiles: (head, items, writeOptions) => guarded(() => writeItems(context, head, () => items, writeOptions)),
     writeBackup: (head, tar, writeOptions) => guarded(() => writeBackup(context, head, tar, writeOptions)),
-    readBackup: (backupId, readOptions) => readBackup(reading, backupId, readOptions),
-    restoreFiles: (backupId, directory, restoreOptions) => restoreFiles(reading, backupId, directory, restoreOptions),
+    readBackup: (backupId, readOptions) =>
+      underLease(context, [backupId], () => readBackup(reading, backupId, readOptions)),
+    restoreFiles: async (backupId, directory, restoreOptions) => {
+      await using _lease = beginReading(context, [backupId]);
+      return await restoreFiles(reading, backupId, directory, restoreOptions);
+    },
     headBackup: async (backupId, signal) =>
       (await getDocument(context, "backups", backupId, manifest, signal))?.document.figures,
     confirmBackup: (backupId, signal) => confirmBackup(context, backupId, signal),

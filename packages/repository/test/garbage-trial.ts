@@ -14,6 +14,8 @@ type Held = { bytes: Uint8Array; modifiedMs: number };
 
 export type GarbageTrial = AsyncDisposable & {
   store: ObjectStore;
+  /** What the storage holds. */
+  objects: Map<string, Held>;
   repository: Repository;
   /** The storage's clock. */
   clock: { nowMs: number; pass(ms: number): void };
@@ -27,8 +29,8 @@ export type GarbageTrial = AsyncDisposable & {
 };
 
 /** A repository whose storage has a clock of its own, days away from ours. */
-export async function garbageTrial(): Promise<GarbageTrial> {
-  let nowMs = NOW + 1000 * DAY;
+export async function garbageTrial(from?: Pick<GarbageTrial, "objects" | "clock">): Promise<GarbageTrial> {
+  let nowMs = from?.clock.nowMs ?? NOW + 1000 * DAY;
   const clock = {
     get nowMs() {
       return nowMs;
@@ -37,9 +39,9 @@ export async function garbageTrial(): Promise<GarbageTrial> {
       nowMs += ms;
     },
   };
-  const objects = new Map<string, Held>();
+  const objects = new Map<string, Held>(from?.objects);
   const store = memoryStore(() => nowMs, objects);
-  await makeRepository(store);
+  if (from === undefined) await makeRepository(store);
   const opened = new AsyncDisposableStack();
   const open = async (on: ObjectStore = store) =>
     opened.use(await openRepository(on, { passphrase: PASSPHRASE, threads: 0, now: () => NOW, leaseMs: LEASE_MS }));
@@ -50,6 +52,7 @@ export async function garbageTrial(): Promise<GarbageTrial> {
   };
   return {
     store,
+    objects,
     repository,
     clock,
     point,

@@ -55,6 +55,42 @@ export async function locateChunk(
   return { name, location };
 }
 
+/**
+ * Where chunks lie now whose pack was swept since they were looked up: a reader's lease need not have come in time. Throws the
+ * failure where it is another, or the chunks lie nowhere else.
+ */
+export async function locateAgain<Chunk extends WantedChunk>(
+  { index, loader }: Pick<RepositoryContext, "index" | "loader">,
+  chunks: readonly Chunk[],
+  failure: unknown,
+  signal?: AbortSignal,
+): Promise<Chunk[]> {
+  const { cause } = failure instanceof StillpointError ? failure : {};
+  if (!(cause instanceof StillpointError) || cause.code !== "OBJECT_MISSING") throw failure;
+  await loader.load(signal);
+  return chunks.map((chunk) => {
+    const location = index.locate(chunk.name);
+    if (location === undefined || location.packId === chunk.location.packId) throw failure;
+    return { ...chunk, location };
+  });
+}
+
+/** As `readChunks`, and looks again for chunks whose pack is gone. */
+export async function readChunksAgain(
+  context: ChunkContext & Pick<RepositoryContext, "index" | "loader">,
+  read: Read,
+  signal?: AbortSignal,
+): Promise<Map<string, Uint8Array>> {
+  try {
+    return await readChunks(context, read, signal);
+  } catch (error) {
+    const opened = new Map<string, Uint8Array>();
+    for (const again of joinReads(await locateAgain(context, read.chunks, error, signal)))
+      for (const [name, chunk] of await readChunks(context, again, signal)) opened.set(name, chunk);
+    return opened;
+  }
+}
+
 type ChunkContext = Pick<RepositoryContext, "store" | "ring" | "pool">;
 
 /** Fetches and opens the chunks of one read. Rejects, naming the pack, if one of them is not what was stored in any copy. */

@@ -1,5 +1,5 @@
 import type { RepositoryContext } from "../repository-context.ts";
-import { joinReads, locateChunk, readChunks, type WantedChunk } from "./chunk-reader.ts";
+import { joinReads, locateChunk, readChunksAgain, type WantedChunk } from "./chunk-reader.ts";
 
 export type Request<T> = { chunk: Uint8Array; what: T } | { chunk?: undefined; what: T };
 
@@ -100,7 +100,7 @@ export async function* readAhead<T>(
     }
     for (const read of joinReads(wanted)) {
       const keys = read.chunks.map(({ name }) => Buffer.from(name).toString("hex"));
-      readChunks(context, read, ended).then(
+      readChunksAgain(context, read, ended).then(
         (opened) => {
           for (const [key, plain] of opened) slots.get(key)?.resolve(plain);
         },

@@ -8,7 +8,7 @@ import { readVerified } from "../replicas/other-copies.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import type { RestorePiece, RestoreResult, RestoreTask } from "../workers/tasks.ts";
 import type { uploadQueue } from "../write/upload-queue.ts";
-import { joinReads, locateChunk, type Read, type WantedChunk } from "./chunk-reader.ts";
+import { joinReads, locateAgain, locateChunk, type Read, type WantedChunk } from "./chunk-reader.ts";
 
 type Piece = RestorePiece & { done: () => Promise<void> };
 type Wanted = { name: Uint8Array; pieces: Piece[] };
@@ -130,6 +130,26 @@ async function restoreRead(
   });
 }
 
+async function restoreWhereverItLies(
+  context: RepositoryContext,
+  read: Read,
+  planned: readonly Planned[],
+  options: Options,
+): Promise<number> {
+  try {
+    return await restoreRead(context, read, planned, options);
+  } catch (error) {
+    const moved = await locateAgain(context, planned, error, options.signal);
+    const byChunk = new Map<WantedChunk, Planned>(moved.map((each) => [each, each]));
+    let writtenBytes = 0;
+    for (const again of joinReads(moved)) {
+      const chunks = again.chunks.flatMap((chunk) => byChunk.get(chunk) ?? []);
+      writtenBytes += await restoreRead(context, again, chunks, options);
+    }
+    return writtenBytes;
+  }
+}
+
 /** Bytes that were written. `where` names the object that asks, should a chunk not be in the index. */
 export async function restoreBatch(
   context: RepositoryContext,
@@ -148,8 +168,7 @@ export async function restoreBatch(
       options.reads.run(async () => {
         options.signal.throwIfAborted();
         const chunks = read.chunks.flatMap((chunk) => piecesOf.get(chunk) ?? []);
-        const written = await restoreRead(context, read, chunks, options);
-        writtenBytes += written;
+        writtenBytes += await restoreWhereverItLies(context, read, chunks, options);
         for (const { pieces } of chunks) for (const { done } of pieces) await done();
       }),
     ),
