@@ -1,35 +1,15 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { Repository } from "../src/repository.ts";
 import { pointOf } from "../test/point-trial.ts";
 import { head, tarOf } from "../test/trial.ts";
 import { difference } from "./exact.ts";
-import { makeSmall, openSmall, type SmallRepository } from "./small-repository.ts";
+import { makeSmall, openSmall } from "./small-repository.ts";
+import { SWEPT_CHANGES } from "./swept-changes.ts";
+import { type SweptOperation, withRepository, wrong } from "./swept-operation.ts";
+import { SWEPT_REPLICAS } from "./swept-replicas.ts";
 import { trialSet } from "./trial-set.ts";
 
-/** Where an operation works. The faulty one of the stores stands in its place here. */
-export type Site = { primary: ObjectStore; replica: ObjectStore; base: SmallRepository; seed: string };
-
-export type SweptOperation = {
-  title: string;
-  faultAt: "primary" | "replica";
-  /** What it finds, made on a sound store. */
-  prepare?: (site: Site) => Promise<void>;
-  /** Also run a second time, on a sound store, when it failed or succeeded: it must come out right then. */
-  run: (site: Site) => Promise<void>;
-  /** What must be true afterwards. */
-  verify: (repository: Repository, site: Site) => Promise<string | undefined>;
-};
-
 const NEW = trialSet(77);
-
-async function withRepository<Result>(
-  { primary, seed }: Site,
-  work: (repository: Repository) => Promise<Result>,
-): Promise<Result> {
-  await using repository = await openSmall(primary, seed);
-  return await work(repository);
-}
 
 /** Writes the backup, or finds that an attempt before did. */
 async function backUp(repository: Repository): Promise<void> {
@@ -39,10 +19,6 @@ async function backUp(repository: Repository): Promise<void> {
 }
 
 const verifyNew = (repository: Repository) => difference(repository, "new", NEW);
-
-function wrong(what: string): never {
-  throw new Error(what); // never of our own kind, so that the sweep tells it from a loud failure
-}
 
 export const SWEPT_OPERATIONS: readonly SweptOperation[] = [
   {
@@ -66,7 +42,7 @@ export const SWEPT_OPERATIONS: readonly SweptOperation[] = [
       withRepository(site, async (repository) => {
         for (const [id, items] of site.base.sealed) {
           const differs = await difference(repository, id, items);
-          if (differs !== undefined) wrong(differs);
+          if (differs !== undefined) throw wrong(differs);
         }
       }),
     verify: async () => undefined,
@@ -93,4 +69,6 @@ export const SWEPT_OPERATIONS: readonly SweptOperation[] = [
       return point === undefined ? "the point is not there" : await verifyNew(repository);
     },
   },
+  ...SWEPT_CHANGES,
+  ...SWEPT_REPLICAS,
 ];

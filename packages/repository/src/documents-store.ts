@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { readDocument } from "./format/documents.ts";
 import { objectName, type SealedKind } from "./format/kinds.ts";
 import { openObject, sealObject } from "./format/sealed-object.ts";
+import { putAndRead } from "./put-and-read.ts";
 import { readVerified, type Verified } from "./replicas/other-copies.ts";
 import type { RepositoryContext } from "./repository-context.ts";
 
@@ -18,8 +19,12 @@ export async function putDocument(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const plain = Buffer.from(JSON.stringify(document), "utf8");
+  const name = objectName(kind, id);
+  const bytes = sealObject(kind, id, plain, ring.epochs, random);
   try {
-    await store.put(objectName(kind, id), sealObject(kind, id, plain, ring.epochs, random), { ifAbsent: true, signal });
+    // A lease is put all the time, and whoever relies on it looks whether it is there.
+    if (kind === "leases") await store.put(name, bytes, { ifAbsent: true, signal });
+    else await putAndRead(store, name, bytes, { ifAbsent: true, signal });
     return true;
   } catch (error) {
     if (error instanceof StillpointError && error.code === "OBJECT_EXISTS") return false;

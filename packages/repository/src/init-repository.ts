@@ -10,6 +10,7 @@ import { encodeSlot, type MasterKey } from "./keys/key-slot.ts";
 import type { Opener, Sealer } from "./keys/opener.ts";
 import { passphraseOpener, type ScryptCost } from "./keys/passphrase.ts";
 import { openFirstSlot, readSlots } from "./keys/read-slots.ts";
+import { putAndRead } from "./put-and-read.ts";
 
 export type InitOptions = ({ passphrase: Secret; opener?: never } | { opener: Opener; passphrase?: never }) & {
   /** Further slots: `escrow` ones open it for their holder, and do not count as openers. */
@@ -36,7 +37,7 @@ function exists(store: ObjectStore, why: string): StillpointError {
 
 /** Puts an object that decides who won; another's that is there already ends this attempt. */
 async function claim(store: ObjectStore, name: string, bytes: Uint8Array, why: string): Promise<void> {
-  await store.put(name, bytes, { ifAbsent: true }).catch((error: unknown) => {
+  await putAndRead(store, name, bytes, { ifAbsent: true }).catch((error: unknown) => {
     throw error instanceof StillpointError && error.code === "OBJECT_EXISTS" ? exists(store, why) : error;
   });
 }
@@ -83,7 +84,7 @@ async function begin(store: ObjectStore, opener: Opener, options: InitOptions): 
       random,
       nowMs: options.now(),
     });
-    await store.put(slot.name, slot.bytes, { ifAbsent: true });
+    await putAndRead(store, slot.name, slot.bytes, { ifAbsent: true });
     made.push(slot.document);
     names.push(slot.name);
   }

@@ -3,8 +3,12 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { settled } from "../proof/settled.ts";
 import { type SmallRepository, smallRepository } from "../proof/small-repository.ts";
 import { sweep } from "../proof/sweep.ts";
-import { type Site, SWEPT_OPERATIONS } from "../proof/swept-operations.ts";
+import type { Site } from "../proof/swept-operation.ts";
+import { SWEPT_OPERATIONS } from "../proof/swept-operations.ts";
 import { namesIn } from "./trial.ts";
+
+/** `npm run soak -- faults` tries all of them at every call. */
+const FAULTS_AT_EACH_CALL = 3;
 
 let base: SmallRepository;
 beforeAll(async () => {
@@ -14,7 +18,7 @@ beforeAll(async () => {
 describe("with one fault at every call of the object store", () => {
   for (const operation of SWEPT_OPERATIONS)
     it(`${operation.title} fails loudly or succeeds, and comes out right when it is run again`, async () => {
-      const { trials, failed, findings } = await sweep(base, operation);
+      const { trials, failed, findings } = await sweep(base, operation, FAULTS_AT_EACH_CALL);
       expect(findings).toEqual([]);
       expect(failed).toBeGreaterThan(0);
       expect(trials).toBeGreaterThan(failed);
@@ -25,7 +29,7 @@ describe("with one fault at every call of the object store", () => {
     if (seal === undefined) throw new Error("no seal among the operations");
     const whenItFails = async (then: (site: Site) => Promise<unknown>) => {
       const run = (site: Site) => seal.run(site).catch(() => then(site).then(() => undefined));
-      return (await sweep(base, { ...seal, run })).findings.join("\n");
+      return (await sweep(base, { ...seal, run }, FAULTS_AT_EACH_CALL)).findings.join("\n");
     };
     const [pack = ""] = await namesIn(base.primary.store, "packs/");
     expect(await whenItFails(({ primary }) => primary.delete(pack))).toContain(`${pack}: the object is missing`);

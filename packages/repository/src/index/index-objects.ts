@@ -4,6 +4,7 @@ import { objectDamaged } from "../format/damage.ts";
 import { decodeIndex, encodeIndex, type IndexContent } from "../format/index-format.ts";
 import { objectName } from "../format/kinds.ts";
 import { type EpochKeys, openObject, sealObject } from "../format/sealed-object.ts";
+import { putAndRead } from "../put-and-read.ts";
 import { readVerified } from "../replicas/other-copies.ts";
 
 const nameOf = (bytes: Uint8Array) => objectName("index", createHash("sha256").update(bytes).digest("hex"));
@@ -18,7 +19,7 @@ export async function writeIndex(
 ): Promise<string> {
   const bytes = sealObject("index", "", encodeIndex(content), keys, random);
   const name = nameOf(bytes);
-  await store.put(name, bytes, { signal });
+  await putAndRead(store, name, bytes, { signal });
   return name;
 }
 

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { KeySlot } from "../format/documents.ts";
+import { putAndRead } from "../put-and-read.ts";
 import type { KeyContext } from "./key-context.ts";
 import { decodeSlot, encodeSlot, type MasterKey, openSlot } from "./key-slot.ts";
 import type { Opener, Sealer } from "./opener.ts";
@@ -59,7 +60,7 @@ export async function addSlot(context: KeyContext, sealer: Sealer, wish: SlotWis
     random,
     nowMs: now(),
   });
-  await store.put(name, bytes, { ifAbsent: true });
+  await putAndRead(store, name, bytes, { ifAbsent: true });
   if (canOpen(sealer)) await proveSlot(context, name, sealer, ring.master);
   return { slot: document.slot, name, proven: canOpen(sealer) };
 }

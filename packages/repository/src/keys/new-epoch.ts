@@ -2,6 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { KeySlot } from "../format/documents.ts";
 import { CONFIG_NAME } from "../format/kinds.ts";
+import { putAndRead } from "../put-and-read.ts";
 import { proveSlot } from "./add-slot.ts";
 import { ageRecipient } from "./age.ts";
 import { encodeEpoch, readEpochs } from "./epoch-chain.ts";
@@ -89,7 +90,7 @@ async function makeSlots(context: KeyContext, plan: EpochPlan, master: MasterKey
       random,
       nowMs: now(),
     });
-    await store.put(made.name, made.bytes, { ifAbsent: true });
+    await putAndRead(store, made.name, made.bytes, { ifAbsent: true });
     if (opener !== undefined) await proveSlot(context, made.name, opener, master);
     siblings.push(made.document);
     names.push(made.name);
@@ -114,7 +115,7 @@ export async function beginEpoch(context: KeyContext, plan: EpochPlan): Promise<
   const names = await makeSlots(context, plan, master);
   const config = await store.get(CONFIG_NAME);
   const object = encodeEpoch(master, ring.repositoryId, random, now(), { master: ring.master, epoch, config });
-  await store.put(object.name, object.bytes, { ifAbsent: true }).catch(async (error: unknown) => {
+  await putAndRead(store, object.name, object.bytes, { ifAbsent: true }).catch(async (error: unknown) => {
     if (!(error instanceof StillpointError) || error.code !== "OBJECT_EXISTS") throw error;
     // Surely another's: nothing will ever try these slots.
     for (const name of names) await store.delete(name);

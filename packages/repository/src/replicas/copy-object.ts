@@ -1,7 +1,11 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import { putAndLook, putAndRead } from "../put-and-read.ts";
 import { readVerified } from "./other-copies.ts";
 import { type VerifyContext, verifyObject } from "./verify-object.ts";
+
+/** Objects up to this length are read back. */
+const READ_BACK_BYTES = 65_536;
 
 /** Why an object was not copied; the others go on. */
 export type NotCopied = { object: string; why: string };
@@ -49,7 +53,9 @@ export async function copyObject(
       return { object, why: error.why ?? error.what };
     throw error;
   }
-  await target.put(object, bytes, { ifAbsent: true, signal }).catch((error: unknown) => {
+  // What needs it is copied after it: so it must be there, whatever the target says.
+  const put = bytes.length > READ_BACK_BYTES ? putAndLook : putAndRead;
+  await put(target, object, bytes, { ifAbsent: true, signal }).catch((error: unknown) => {
     // Another who replicates was quicker: it is the same object, for names are given out once.
     if (!(error instanceof StillpointError && error.code === "OBJECT_EXISTS")) throw error;
   });

@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
-import { assertMac, decodeTwoLines } from "../format/authenticated-text.ts";
+import { assertMac } from "../format/authenticated-text.ts";
 import { objectDamaged } from "../format/damage.ts";
 import {
   change,
   condemned,
   hold,
-  keySlot,
   lease,
   manifest,
   readDocument,
@@ -18,6 +17,7 @@ import { objectName, packIdOf, type SealedKind } from "../format/kinds.ts";
 import { openPackTrailer } from "../format/pack-format.ts";
 import { openObject } from "../format/sealed-object.ts";
 import { decodeTail } from "../format/tail-format.ts";
+import { decodeSlot, isGenuine } from "../keys/key-slot.ts";
 import { verifiedStatement } from "../keys/signing.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { kindOf } from "./kinds-replicated.ts";
@@ -81,8 +81,8 @@ function verifySealed({ ring }: VerifyContext, kind: SealedKind, object: string,
 }
 
 /**
- * Throws OBJECT_DAMAGED unless these are the bytes that were written under this name. Of a key slot only the form is looked
- * at: what it seals opens with its own secret alone.
+ * Throws OBJECT_DAMAGED unless these are the bytes that were written under this name. Of a key slot that an attempt left,
+ * for a key that this repository does not have, only the form is looked at.
  */
 export async function verifyObject(context: VerifyContext, object: string, bytes: Uint8Array): Promise<void> {
   const kind = kindOf(object);
@@ -94,7 +94,11 @@ export async function verifyObject(context: VerifyContext, object: string, bytes
   if (kind === "config" || kind === "epochs")
     return assertMac(context.ring.master.key, context.ring.repositoryId, object, bytes);
   if (kind === "keys") {
-    readDocument(keySlot, object, decodeTwoLines(object, bytes).line);
+    const slot = decodeSlot(object, bytes);
+    const { master, mastersBefore, repositoryId } = context.ring;
+    const key = [master, ...mastersBefore].find((each) => each.master === slot.document.master);
+    if (key !== undefined && !isGenuine(slot, key, repositoryId))
+      throw objectDamaged(object, "it was not written by who had the repository's key");
     return;
   }
   verifySealed(context, kind, object, bytes);
