@@ -28,7 +28,8 @@ async function readSource(soaked: SoakedSystem, source: PointSource): Promise<He
   await chmod(home.path, 0o711); // servers run as an account of their own, which passes through
   const tree = join(home.path, "tree");
   await restoreTree(tree, source.backups, source.mark, {
-    read: (backupId) => soaked.repository.readBackup(backupId, { signal: soaked.world.signal }),
+    extract: (backupId, into, { keepOwners }) =>
+      soaked.repository.restoreFiles(backupId, into, { keepOwners, signal: soaked.world.signal }),
     layout: await layoutOf(source.kind),
     keepOwners: false,
     progress: () => undefined,

@@ -7,7 +7,7 @@ import type { Query, QueryRow } from "@stillpoint/contracts/query";
 import type { Driver, DriverContext, Sandbox } from "@stillpoint/driver/driver";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { z } from "zod";
-import { restoreTree } from "./restore-tree.ts";
+import { extractTars, restoreTree } from "./restore-tree.ts";
 import { vaultClient } from "./vault-client.ts";
 
 export type Rehearsal = z.output<typeof rehearseSource.body>;
@@ -37,7 +37,7 @@ export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, oute
   await mkdir(own, { mode: 0o700 });
   let bytes = 0;
   await restoreTree(tree, rehearsal.backups, rehearsal.mark, {
-    read: (backupId) => vaultClient(rehearsal.vaultUrl, rehearsal.ticket, signal).getBackup(backupId),
+    extract: extractTars((backupId) => vaultClient(rehearsal.vaultUrl, rehearsal.ticket, signal).getBackup(backupId)),
     layout: ports.driver.layout,
     keepOwners: false,
     progress: (more) => {

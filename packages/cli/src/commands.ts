@@ -65,11 +65,16 @@ export function program(world: World): Command {
   withKey(command.command("restore"))
     .argument("[point]", "id of a recovery point; the newest whole one of the plan where it is left out")
     .description("restore a point, one source or one path of it, into a directory")
-    .requiredOption("--to <directory>", "where to; must be empty or absent")
+    .requiredOption("--to <directory>", "where to; must be empty or absent, unless --over is given")
     .option("--plan <name>", "whose newest point")
     .option("--source <name>", "this source only")
     .option("--path <path>", "this file or subtree of the source only")
     .option("--repository <url>", "straight from a repository, with no service running: its URL or targets file")
+    .option(
+      "--over",
+      "the directory may hold a part of the data: write what differs, take away what the point has not; with --repository",
+      false,
+    )
     .option("--dry-run", "say what would be restored, and write nothing", false)
     .option(...JSON_OPTION)
     .action((point: string | undefined, options) =>

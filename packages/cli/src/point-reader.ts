@@ -1,3 +1,4 @@
+import { type Extract, extractTars } from "@stillpoint/agent/restore-tree";
 import { vaultClient } from "@stillpoint/agent/vault-client";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point } from "@stillpoint/contracts/point";
@@ -13,7 +14,8 @@ import type { World } from "./world.ts";
 export type PointReader = AsyncDisposable & {
   /** By id, or the newest whole one; of a plan where one is named. */
   find: (pointId: string | undefined, plan: string | undefined) => Promise<Point>;
-  read: (point: Point, backupId: string, path: string | undefined) => AsyncIterable<Uint8Array>;
+  /** `over`: the directory may hold a part of it already, of which only what differs is written. */
+  extract: (point: Point, over: boolean) => Extract;
 };
 
 export async function repositoryReader(world: World, url: string, key: KeyOptions): Promise<PointReader> {
@@ -31,8 +33,17 @@ export async function repositoryReader(world: World, url: string, key: KeyOption
       }
       return newest ?? unknownPoint(plan ?? "any plan");
     },
-    read: (_, backupId, path) =>
-      repository.readBackup(backupId, { signal: world.signal, ...(path === undefined ? {} : { path }) }),
+    extract:
+      (_, over) =>
+      (backupId, directory, { path, keepOwners, progress, base }) =>
+        repository.restoreFiles(backupId, directory, {
+          path,
+          keepOwners,
+          signal: world.signal,
+          onProgress: progress,
+          compare: over,
+          exact: over && base,
+        }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
@@ -46,10 +57,19 @@ export async function vaultReader(world: World): Promise<PointReader> {
       const { points } = await bus.request(queryPoints, {}, plan === undefined ? {} : { plan }, patience);
       return points.find(({ point }) => !point.partial)?.point ?? unknownPoint(plan ?? "any plan");
     },
-    async *read(point, backupId, path) {
-      const claims = { purpose: "restore" as const, pointId: point.pointId, backups: [backupId] };
-      const { vaultUrl, ticket } = await bus.request(vaultTicket, {}, claims, patience);
-      yield* vaultClient(vaultUrl, ticket, world.signal).getBackup(backupId, path);
+    extract: (point, over) => {
+      if (over)
+        throw new StillpointError("INVALID_REQUEST", {
+          what: "Cannot write the difference only",
+          where: "--over",
+          why: "a running vault gives whole backups",
+          hint: "name the repository: --repository and --key-file",
+        });
+      return extractTars(async function* (backupId, path) {
+        const claims = { purpose: "restore" as const, pointId: point.pointId, backups: [backupId] };
+        const { vaultUrl, ticket } = await bus.request(vaultTicket, {}, claims, patience);
+        yield* vaultClient(vaultUrl, ticket, world.signal).getBackup(backupId, path);
+      });
     },
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };

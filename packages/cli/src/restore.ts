@@ -1,9 +1,8 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { restoreTree } from "@stillpoint/agent/restore-tree";
+import { type Extract, restoreTree } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
-import { extractTar } from "@stillpoint/driver/extract";
 import { layoutOf } from "./drivers.ts";
 import { bytes, rate, span } from "./figures.ts";
 import type { KeyOptions } from "./key/key-options.ts";
@@ -16,6 +15,7 @@ export type RestoreOptions = KeyOptions & {
   source?: string;
   path?: string;
   repository?: string;
+  over: boolean;
   dryRun: boolean;
   json?: boolean;
 };
@@ -28,7 +28,8 @@ export async function restore(world: World, pointId: string | undefined, options
   await using reader = await openReader(world, options);
   const point = await reader.find(pointId, options.plan);
   const sources = chosen(point, options);
-  await assertEmpty(to);
+  const extract = reader.extract(point, options.over);
+  if (!options.over) await assertEmpty(to);
   const total = sources.reduce((sum, each) => sum + each.bytes, 0);
   world.errorLine(
     `point ${point.pointId} of ${point.cut.at} (${point.cut.consistency}${point.partial ? ", PARTIAL" : ""})`,
@@ -39,14 +40,14 @@ export async function restore(world: World, pointId: string | undefined, options
     world.out(
       options.json
         ? `${JSON.stringify({ point: point.pointId, to, sources: sources.map(({ source }) => source), bytes: total })}\n`
-        : `would write up to ${bytes(total)}; nothing was written\n`,
+        : `would write up to ${bytes(total)}${options.over ? ", and take away what the point does not hold" : ""}; nothing was written\n`,
     );
     return;
   }
   await mkdir(to, { recursive: true, mode: 0o700 });
   await writeFile(join(to, INCOMPLETE), `The restore of point ${point.pointId} into this directory has not ended.\n`);
   const restored: { source: string; kind: string; directory: string; bytes: number; ms: number }[] = [];
-  for (const source of sources) restored.push(await restoreSource(world, reader, point, source, to, options));
+  for (const source of sources) restored.push(await restoreSource(world, extract, source, to, options));
   await rm(join(to, INCOMPLETE));
   if (options.json) {
     world.out(`${JSON.stringify({ point: point.pointId, to, sources: restored }, undefined, 2)}\n`);
@@ -96,14 +97,7 @@ async function assertEmpty(directory: string): Promise<void> {
   });
 }
 
-async function restoreSource(
-  world: World,
-  reader: PointReader,
-  point: Point,
-  source: PointSource,
-  to: string,
-  options: RestoreOptions,
-) {
+async function restoreSource(world: World, extract: Extract, source: PointSource, to: string, options: RestoreOptions) {
   const directory = join(to, source.source);
   const startedMs = world.clock.monotonicMs();
   let read = 0;
@@ -115,12 +109,12 @@ async function restoreSource(
     const count =
       options.path === undefined
         ? await restoreTree(directory, source.backups, source.mark, {
-            read: (backupId) => reader.read(point, backupId, undefined),
+            extract,
             layout: await layoutOf(source.kind),
             keepOwners: process.getuid?.() === 0,
             progress,
           })
-        : await restorePath(reader, point, source, directory, options.path, progress);
+        : await restorePath(extract, source, directory, options.path, progress);
     const ms = world.clock.monotonicMs() - startedMs;
     world.errorLine(
       `${world.isTerminal ? "\r" : ""}  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`,
@@ -133,8 +127,7 @@ async function restoreSource(
 
 /** A file or subtree as it lies in the backups, without the step that makes a startable directory of the whole. */
 async function restorePath(
-  reader: PointReader,
-  point: Point,
+  extract: Extract,
   source: PointSource,
   directory: string,
   path: string,
@@ -145,10 +138,11 @@ async function restorePath(
   let count = 0;
   for (const backupId of source.backups) {
     try {
-      const figures = await extractTar(reader.read(point, backupId, path), directory, { path });
+      const keepOwners = process.getuid?.() === 0;
+      // What else lies there is not this path's.
+      const figures = await extract(backupId, directory, { path, keepOwners, progress, base: false });
       files += figures.files + figures.directories + figures.symlinks;
       count += figures.bytes;
-      progress(figures.bytes);
     } catch (error) {
       // A later backup holds only what changed: most paths are in one of them.
       if (!(error instanceof StillpointError && error.code === "NOT_FOUND")) throw error;

@@ -56,6 +56,19 @@ describe("the command", () => {
     expect(await readFile(join(one, "uploads", "config", config))).toEqual(
       await readFile(join(to, "uploads", "config", config)),
     );
+    // A directory that holds some of it already is brought to what the point holds, and to nothing more.
+    const kept = await readFile(join(to, "uploads", "config", config));
+    await writeFile(join(to, "uploads", "config", config), "overwritten since");
+    await writeFile(join(to, "uploads", "stray"), "not of the point");
+    const again = ["restore", "--to", to, "--source", "uploads", ...from];
+    expect(await stillpoint(again, alone)).toMatchObject({ code: 4 });
+    expect(await stillpoint([...again, "--over"], alone)).toMatchObject({ code: 0 });
+    expect(await readFile(join(to, "uploads", "config", config))).toEqual(kept);
+    expect(await readdir(join(to, "uploads"))).not.toContain("stray");
+    expect(await stillpoint(["restore", "--to", to, "--over"])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/--repository/),
+    });
     const nowhere = await stillpoint(
       ["restore", "--to", join(test.directory, "none"), "--source", "uploads", "--path", "config/none", ...from],
       alone,

@@ -169,7 +169,7 @@ export async function restoredSequences(
   for (const source of point.sources) {
     const directory = join(to, point.pointId, source.source);
     await restoreTree(directory, source.backups, source.mark, {
-      read: (backupId) => repository.readBackup(backupId),
+      extract: (backupId, into, { keepOwners }) => repository.restoreFiles(backupId, into, { keepOwners }),
       layout: await layoutOf(source.kind),
       keepOwners: false,
       progress: () => undefined,

@@ -137,6 +137,11 @@ describe("a restore into a directory", () => {
     expect(await picture(directory)).toEqual(expected);
     expect(figures.writtenBytes).toBeGreaterThan(500_000);
     expect(figures.writtenBytes).toBeLessThan(650_000);
+
+    await mkdir(join(directory, "base/small/3/stray"));
+    await writeFile(join(directory, "base/small/3/stray/file"), "not of the backup");
+    await setup.repository.restoreFiles("one", directory, { compare: true, exact: true });
+    expect(await picture(directory)).toEqual(expected);
   });
 
   it("never follows a link out of its directory", async () => {

@@ -8,6 +8,7 @@ import type { RepositoryContext } from "../repository-context.ts";
 import { uploadQueue } from "../write/upload-queue.ts";
 import { normalPath, pathMissing, type ReadOptions } from "./read-backup.ts";
 import { openManifest, readTree } from "./read-tree.ts";
+import { removeOthers } from "./remove-others.ts";
 import { type Batch, emptyBatch, restoreBatch } from "./restore-batch.ts";
 
 export type RestoreOptions = ReadOptions & {
@@ -15,6 +16,8 @@ export type RestoreOptions = ReadOptions & {
   keepOwners?: boolean;
   /** Files that are there keep what is right already: only what differs is written. Else they are made anew. */
   compare?: boolean;
+  /** What the directory holds beside the backup is taken away at the end. */
+  exact?: boolean;
   /** Bytes of files that came to their place since the last call. */
   onProgress?: (bytes: number) => void;
 };
@@ -52,7 +55,7 @@ export async function restoreFiles(
   directory: string,
   options: RestoreOptions = {},
 ): Promise<RestoreFigures> {
-  const { compare = false, onProgress } = options;
+  const { compare = false, exact = false, onProgress } = options;
   const path = normalPath(options.path);
   const { document } = await openManifest(context, backupId, options.signal);
   const tree = directoryTree(directory, options.keepOwners === undefined ? {} : { keepOwners: options.keepOwners });
@@ -61,6 +64,8 @@ export async function restoreFiles(
   const ended = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
   const figures = { files: 0, directories: 0, symlinks: 0, deleted: 0, bytes: 0, writtenBytes: 0 };
   const torn = new Set<string>();
+  /** Every path that is there in the end; kept where it is asked for only, for there may be millions. */
+  const paths = new Set<string>();
   const reads = uploadQueue(context.pool.threads * 2 + READS_MORE);
   const running: Promise<void>[] = [];
   /** Files that lack bytes. */
@@ -126,6 +131,7 @@ export async function restoreFiles(
     const isPlain = entry.type !== "deleted" && (entry.type !== "file" || entry.offset === undefined);
     if (!isPlain || unfinished.has(entry.path)) await settle();
     torn.delete(entry.path);
+    if (exact && entry.type !== "deleted") paths.add(entry.path);
     if (entry.type === "deleted") figures.deleted++;
     else figures[entry.type === "directory" ? "directories" : entry.type === "file" ? "files" : "symlinks"]++;
     if (entry.type !== "file" || entry.size === 0) await tree.add(entry);
@@ -156,6 +162,7 @@ export async function restoreFiles(
     }
     if (!found && path !== undefined) throw pathMissing(path, backupId);
     await settle();
+    if (exact) await removeOthers(directory, paths);
     await tree.finish();
     return { ...figures, torn: [...torn] };
   } finally {
