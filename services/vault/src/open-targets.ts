@@ -8,10 +8,13 @@ import type { VaultConfig } from "./config.ts";
 import { storeMetrics } from "./store-metrics.ts";
 
 /** The primary and its replicas, by a targets file, or by the URL of the primary alone. */
-export async function openVaultTargets(context: ServiceContext<VaultConfig>): Promise<OpenTargets> {
+export async function openVaultTargets(
+  context: Pick<ServiceContext<VaultConfig>, "config" | "environment" | "clock" | "registry" | "log">,
+): Promise<OpenTargets> {
   const { config, environment, clock, registry, log } = context;
   const world = targetWorld(environment, {
     now: clock.now,
+    monotonicMs: clock.monotonicMs,
     observe: storeMetrics(registry),
     cacheFailed: (error) => log.warn({ error }, "a target's read cache cannot be used"),
   });
