@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { ContainerClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import { Secret } from "@stillpoint/contracts/secret";
 import { freePort } from "@stillpoint/parts/free-port";
-import { type SharedAzure, sharedAzure } from "@stillpoint/testkit/azure";
+import { ownContainer, sharedAzure } from "@stillpoint/testkit/azure";
 import { describe, expect, it } from "vitest";
 import { azureStore } from "../src/azure.ts";
 import { openObjectStore } from "../src/open-object-store.ts";
@@ -10,14 +9,8 @@ import { codeOf, conformsTo } from "./conformance.ts";
 import { calls } from "./every-call.ts";
 import { standIn } from "./stand-in.ts";
 
-type Place = SharedAzure & { container: string };
+type Place = Awaited<ReturnType<typeof ownContainer>>;
 
-async function ownContainer(): Promise<Place> {
-  const place = await sharedAzure();
-  const credential = new StorageSharedKeyCredential(place.account, place.accountKey);
-  await new ContainerClient(`${place.endpoint}/${place.container}`, credential).create();
-  return place;
-}
 function storeIn(place: Place, accountKey = place.accountKey) {
   const { account, container, endpoint } = place;
   const credentials = { accountKey: new Secret(accountKey) };
@@ -28,7 +21,7 @@ conformsTo("Azure Blob", async () => ({ store: storeIn(await ownContainer()), en
 
 describe("Azure Blob", () => {
   it("whose container does not exist says so, at every call", async () => {
-    await using store = storeIn(await sharedAzure());
+    await using store = storeIn({ ...(await sharedAzure()), container: "there-is-none" });
     for (const call of calls(store)) expect(await codeOf(call())).toBe("BUCKET_MISSING");
   });
 
@@ -43,7 +36,7 @@ describe("Azure Blob", () => {
 
   it("that cannot be reached says so, and that trying again may help", async () => {
     const endpoint = `http://127.0.0.1:${await freePort()}/stillpoint`;
-    await using store = storeIn({ ...(await sharedAzure()), endpoint });
+    await using store = storeIn({ ...(await sharedAzure()), container: "any", endpoint });
     for (const call of calls(store))
       await expect(call()).rejects.toMatchObject({ code: "STORE_UNREACHABLE", retry: "backoff" });
   });

@@ -1,6 +1,5 @@
-import { ContainerClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import { Secret } from "@stillpoint/contracts/secret";
-import { sharedAzure } from "@stillpoint/testkit/azure";
+import { ownContainer } from "@stillpoint/testkit/azure";
 import { ownGcsBucket } from "@stillpoint/testkit/gcs";
 import { ownBucket } from "@stillpoint/testkit/s3";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -26,8 +25,7 @@ const kinds: Record<string, () => Promise<Kind>> = {
     return { backend, open: (endpoint, network) => s3Store({ ...access, bucket, prefix: "", endpoint, network }) };
   },
   "Azure Blob": async () => {
-    const { endpoint: backend, account, accountKey, container } = await sharedAzure();
-    await new ContainerClient(`${backend}/${container}`, new StorageSharedKeyCredential(account, accountKey)).create();
+    const { endpoint: backend, account, accountKey, container } = await ownContainer();
     const place = { account, container, credentials: { accountKey: new Secret(accountKey) }, prefix: "" };
     return {
       backend,
