@@ -184,7 +184,8 @@ class Repository:
                         return key
             except (Problem, KeyError, TypeError, ValueError) as error:  # one bad slot keeps no other from opening
                 print(f"restore.py: passed over {name}: {error}", file=sys.stderr)
-        hint = f" It has slots that only the product opens: {', '.join(others)}." if others else ""
+        hint = (f" It has slots that only the product opens: {', '.join(others)}; with one of them, `stillpoint key export` "
+                "makes a passphrase." if others else "")
         raise Problem(f"this passphrase opens none of the key slots in {self.root}.{hint}")
 
     def _mac(self, key, name, line):
