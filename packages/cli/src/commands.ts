@@ -8,6 +8,9 @@ import { addKeyCommands } from "./key/key-commands.ts";
 import { several, withKey } from "./key/key-options.ts";
 import { listPoints, showPoint } from "./points.ts";
 import { checkRepository, initialiseRepository } from "./repo.ts";
+import { promoteReplica } from "./repo-promote.ts";
+import { replicateRepository } from "./repo-replicate.ts";
+import { showRepositoryStatus } from "./repo-status.ts";
 import { restore } from "./restore.ts";
 import { showStatus } from "./status.ts";
 import { bringUp } from "./up.ts";
@@ -76,6 +79,7 @@ export function program(world: World): Command {
       false,
     )
     .option("--dry-run", "say what would be restored, and write nothing", false)
+    .option("--thaw", "with --repository: ask for what lies in a cold storage class, and wait for it", false)
     .option(...JSON_OPTION)
     .action((point: string | undefined, options) =>
       restore(world, point === undefined ? undefined : pointId(point), options),
@@ -107,6 +111,30 @@ export function program(world: World): Command {
     .option("--read-data", "read and authenticate every chunk", false)
     .option(...JSON_OPTION)
     .action((options) => checkRepository(world, options));
+
+  withKey(repo.command("status"))
+    .description("every target: what lies there, how far it is behind, its locks and classes")
+    .requiredOption("--repository <url>", "its targets file, or the URL of its only target")
+    .option("--locks", "ask every object for its lock, a call for each", false)
+    .option(...JSON_OPTION)
+    .action((options) => showRepositoryStatus(world, options));
+  withKey(repo.command("replicate"))
+    .description("copy what the replicas lack, oldest first, until Ctrl-C; a running vault does this by itself")
+    .requiredOption("--repository <file>", "its targets file")
+    .option("--once", "one pass, and exit", false)
+    .option("--replica <name>", "this one only")
+    .option("--take-in <name>", "copy what only this target, an old primary, has into the present primary, and exit")
+    .option(...JSON_OPTION)
+    .action((options) => replicateRepository(world, options));
+  withKey(repo.command("promote"))
+    .argument("<target>", "name of a replica in the targets file; `primary` is the one that it calls so")
+    .description("make a replica the primary: says what that would mean, and does it with --yes")
+    .requiredOption("--repository <file>", "its targets file")
+    .option("--dry-run", "say what it would mean, whatever else is said", false)
+    .option("--yes", "do it", false)
+    .option("--accept-loss", "also where something cannot be copied, or the old primary is out of reach", false)
+    .option(...JSON_OPTION)
+    .action((target: string, options) => promoteReplica(world, target, options));
 
   addKeyCommands(command, world);
 

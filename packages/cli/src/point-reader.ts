@@ -1,12 +1,13 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Extract, extractTars } from "@stillpoint/agent/restore-tree";
 import { vaultClient } from "@stillpoint/agent/vault-client";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point } from "@stillpoint/contracts/point";
 import { queryPoints } from "@stillpoint/contracts/queries";
 import { vaultPoint, vaultTicket } from "@stillpoint/contracts/vault";
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
-import { openRepository } from "@stillpoint/repository/repository";
-import { type KeyOptions, openerOf } from "./key/key-options.ts";
+import type { ThawPlan, ThawProgress } from "@stillpoint/repository/replicas/thaw";
+import type { KeyOptions } from "./key/key-options.ts";
+import { openAllTargets, openForReading } from "./open-targets.ts";
 import { reachBus } from "./reach.ts";
 import type { World } from "./world.ts";
 
@@ -16,12 +17,19 @@ export type PointReader = AsyncDisposable & {
   find: (pointId: string | undefined, plan: string | undefined) => Promise<Point>;
   /** `over`: the directory may hold a part of it already, of which only what differs is written. */
   extract: (point: Point, over: boolean) => Extract;
+  /** What of these backups lies in cold storage classes, and must be thawed before it can be read; absent: not known here. */
+  cold?: (backups: readonly string[]) => Promise<ThawPlan>;
+  thaw?: (plan: ThawPlan, onProgress: (progress: ThawProgress) => void) => Promise<void>;
 };
+
+/** For so long thawed copies stay: a restore that breaks off can be done again. */
+const THAWED_DAYS = 7;
+const THAW_ASKED_EVERY_MS = 300_000;
 
 export async function repositoryReader(world: World, url: string, key: KeyOptions): Promise<PointReader> {
   await using opening = new AsyncDisposableStack();
-  const store = opening.use(await openObjectStore(url, { environment: world.environment }));
-  const repository = opening.use(await openRepository(store, { opener: await openerOf(world, key) }));
+  const targets = opening.use(await openAllTargets(world, url, key));
+  const repository = opening.use(await openForReading(world, targets));
   const opened = opening.move();
   return {
     async find(pointId, plan) {
@@ -44,6 +52,17 @@ export async function repositoryReader(world: World, url: string, key: KeyOption
           compare: over,
           exact: over && base,
         }),
+    cold: (backups) => repository.replicas.planThaw(backups, world.signal),
+    thaw: (plan, onProgress) =>
+      repository.replicas.thaw(plan, {
+        keepDays: THAWED_DAYS,
+        askEveryMs: THAW_ASKED_EVERY_MS,
+        sleep: async (ms, signal) => {
+          await delay(ms, undefined, signal === undefined ? {} : { signal });
+        },
+        onProgress,
+        signal: world.signal,
+      }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

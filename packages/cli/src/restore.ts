@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { type Extract, restoreTree } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
+import type { ThawPlan } from "@stillpoint/repository/replicas/thaw";
 import { layoutOf } from "./drivers.ts";
 import { bytes, rate, span } from "./figures.ts";
 import type { KeyOptions } from "./key/key-options.ts";
@@ -17,6 +18,7 @@ export type RestoreOptions = KeyOptions & {
   repository?: string;
   over: boolean;
   dryRun: boolean;
+  thaw: boolean;
   json?: boolean;
 };
 
@@ -36,14 +38,17 @@ export async function restore(world: World, pointId: string | undefined, options
   );
   for (const each of sources)
     world.errorLine(`  ${each.source} (${each.kind}, ${bytes(each.bytes)}) → ${join(to, each.source)}`);
+  const cold = await reader.cold?.(sources.flatMap(({ backups }) => backups));
+  if (cold !== undefined && cold.cold.length > 0) world.errorLine(`  ${coldShown(cold)}`);
   if (options.dryRun) {
     world.out(
       options.json
-        ? `${JSON.stringify({ point: point.pointId, to, sources: sources.map(({ source }) => source), bytes: total })}\n`
+        ? `${JSON.stringify({ point: point.pointId, to, sources: sources.map(({ source }) => source), bytes: total, ...(cold === undefined ? {} : { thaw: { objects: cold.cold.length, bytes: cold.bytes, takesMs: cold.takesMs } }) })}\n`
         : `would write up to ${bytes(total)}${options.over ? ", and take away what the point does not hold" : ""}; nothing was written\n`,
     );
     return;
   }
+  if (cold !== undefined && cold.cold.length > 0) await thawFirst(world, reader, cold, options.thaw);
   await mkdir(to, { recursive: true, mode: 0o700 });
   await writeFile(join(to, INCOMPLETE), `The restore of point ${point.pointId} into this directory has not ended.\n`);
   const restored: { source: string; kind: string; directory: string; bytes: number; ms: number }[] = [];
@@ -54,6 +59,25 @@ export async function restore(world: World, pointId: string | undefined, options
     return;
   }
   world.out(`restored ${bytes(restored.reduce((sum, each) => sum + each.bytes, 0))} into ${to}\n`);
+}
+
+function coldShown({ cold, bytes: size, byClass, takesMs, packs }: ThawPlan): string {
+  const classes = Object.entries(byClass).map(([name, figures]) => `${figures.objects} in ${name}`);
+  return `${cold.length} of ${packs} packs, ${bytes(size)}, must be thawed first (${classes.join(", ")}): up to ${span(takesMs)}`;
+}
+
+/** A thaw costs money: it is asked for when a person says so. Doing it again goes on waiting for the one that was asked for. */
+async function thawFirst(world: World, reader: PointReader, plan: ThawPlan, isWanted: boolean): Promise<void> {
+  if (!isWanted)
+    throw new StillpointError("OBJECT_COLD", {
+      what: "Nothing was restored",
+      why: coldShown(plan),
+      hint: "say --thaw to ask for it and wait; the storage bills it by its own prices",
+    });
+  const startedMs = world.clock.monotonicMs();
+  await reader.thaw?.(plan, ({ readable, of }) =>
+    world.errorLine(`  thawed ${readable} of ${of} packs after ${span(world.clock.monotonicMs() - startedMs)}`),
+  );
 }
 
 function openReader(world: World, options: RestoreOptions): Promise<PointReader> {

@@ -234,3 +234,15 @@ async function packsOf(
   }
   return found;
 }
+
+describe("another repository", () => {
+  it("is never mixed with this one", async () => {
+    const { repository } = await primaryWithPoints();
+    const other = memoryStore(() => 0);
+    await makeRepository(other, undefined, "another seed");
+    const before = await content(other);
+    await expect(repository.replicas.replicate(other)).rejects.toMatchObject({ code: "CONFLICT" });
+    expect(await content(other)).toEqual(before);
+    await repository[Symbol.asyncDispose]();
+  });
+});

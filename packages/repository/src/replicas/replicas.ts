@@ -11,6 +11,7 @@ import { type ReplicateOptions, type ReplicateReport, replicate } from "./replic
 import type { Lag } from "./survey.ts";
 import { type Survey, type SurveyOptions, surveyReplica } from "./survey.ts";
 import { type SweepOptions, type SweepReport, sweepReplica } from "./sweep-replica.ts";
+import { takeIn } from "./take-in.ts";
 import { planThaw, type ThawOptions, type ThawPlan, thaw } from "./thaw.ts";
 
 /** What an open repository, the primary, does with its replicas. */
@@ -21,6 +22,8 @@ export type Replicas = {
   replicate(replica: ObjectStore, options?: ReplicateOptions): Promise<ReplicateReport>;
   /** Puts a lost or damaged object of `store` back, from the first of the others that has it whole. */
   repair(store: ObjectStore, others: readonly ObjectStore[], object: string, signal?: AbortSignal): Promise<Repaired>;
+  /** Copies what only this store, an old primary, has into the present primary. */
+  takeIn(present: ObjectStore, options?: ReplicateOptions): Promise<ReplicateReport>;
   /** Deletes on a replica what the primary condemned and has deleted, by the replica's own clock. */
   sweep(replica: ObjectStore, options: SweepOptions): Promise<SweepReport>;
   /** Which target is the primary by the newest promotion; undefined where nobody ever promoted one. */
@@ -56,6 +59,7 @@ export function replicasOf(context: RepositoryContext): Replicas {
     survey: (replica, options) => surveyReplica(context.store, replica, options),
     replicate: (replica, options) => replicate(context, replica, options),
     repair: (store, others, object, signal) => repairObject(context, store, others, object, signal),
+    takeIn: (present, options) => takeIn(context, present, options),
     sweep: (replica, options) => sweepReplica(context, replica, options),
     promotion: (signal) => newestPromotion(context.changes, signal),
     planPromotion: (replica, signal) => planPromotion(context, replica, signal),

@@ -8,6 +8,7 @@ import { inParallel } from "./in-parallel.ts";
 import type { ReplicatedKind } from "./kinds-replicated.ts";
 import { missingBackup, packsOfBackup } from "./needs.ts";
 import { withCopies } from "./other-copies.ts";
+import { assertSameRepository } from "./same-repository.ts";
 import { type LackingObject, type Lag, lagOf, type Survey, surveyReplica } from "./survey.ts";
 
 export type ReplicateProgress = { objects: number; bytes: number; ofObjects: number; ofBytes: number };
@@ -16,6 +17,8 @@ export type ReplicateOptions = {
   others?: readonly ObjectStore[];
   /** Does not list the packs: what new index objects list is asked for one by one. For following a primary closely. */
   withoutPacks?: boolean;
+  /** Names of objects that are left out. */
+  except?: ReadonlySet<string>;
   /** Packs under way at once: each is in memory. */
   atOnce?: number;
   onProgress?: ((progress: ReplicateProgress) => void) | undefined;
@@ -63,11 +66,20 @@ function sorted(survey: Survey) {
 export async function replicate(
   context: RepositoryContext,
   target: ObjectStore,
-  { others = [], withoutPacks = false, atOnce = AT_ONCE, onProgress, signal }: ReplicateOptions = {},
+  {
+    others = [],
+    withoutPacks = false,
+    except = new Set(),
+    atOnce = AT_ONCE,
+    onProgress,
+    signal,
+  }: ReplicateOptions = {},
 ): Promise<ReplicateReport> {
   const source = withCopies(context.store, others, () => undefined);
   const from: RepositoryContext = { ...context, store: source };
+  await assertSameRepository(context.store, target, signal);
   const before = await surveyReplica(context.store, target, { withoutPacks, signal });
+  before.lacking = before.lacking.filter(({ name }) => !except.has(name));
   const todo = sorted(before);
   let { objects: ofObjects, bytes: ofBytes } = lagOf(before);
   const left = new Set(before.lacking);
