@@ -7,7 +7,7 @@ import { type HeldStore, heldStore } from "./held-store.ts";
 import { trialSet } from "./trial-set.ts";
 
 /** As cheap as a key slot may be: it is opened for each of many hundred trials. */
-const CHEAPEST = { n: 16, r: 8, p: 1 };
+export const CHEAPEST = { n: 16, r: 8, p: 1 };
 
 /** What was written to a repository, to compare with what it gives back. */
 export type SmallRepository = {

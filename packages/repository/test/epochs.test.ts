@@ -95,6 +95,24 @@ describe("a new key epoch", () => {
     await newEpoch(context, [], [slot]);
   });
 
+  it("gives no key up because its slot was read wrongly, or is damaged", async () => {
+    const { store, context } = await keyTrial();
+    const second = await addSlot(context, cheap("second"), { type: "opener" });
+    const bytes = await store.get(second.name);
+    const flipped = Buffer.from(bytes);
+    flipped[flipped.length - 4] = (flipped[flipped.length - 4] ?? 0) ^ 1;
+    for (const wrong of [flipped, Buffer.from("rubbish")]) {
+      await store.put(second.name, wrong);
+      await expect(newEpoch(context, [cheap("second")])).rejects.toMatchObject({
+        code: "OBJECT_DAMAGED",
+        where: second.name,
+      });
+    }
+    await store.put(second.name, bytes);
+    await newEpoch(context, [cheap("second")]);
+    await openKeyRing(store, cheap("second"));
+  });
+
   it("that breaks off at any call leaves a key that opens, and the next attempt comes out right", async () => {
     const { store } = await keyTrial();
     {

@@ -77,14 +77,14 @@ export async function addKey(world: World, method: KeyMethod, target: string | u
 export async function removeKey(world: World, slot: string, options: Deliberate): Promise<void> {
   await using opened = await openKeyWork(world, options);
   const plan = await planRemoval(opened.context, slot);
-  world.errorLine(`removes  ${slotLine({ slot: plan.slot, state: "active" })}`);
-  for (const left of plan.openersLeft) world.errorLine(`leaves   ${slotLine({ slot: left, state: "active" })}`);
+  world.errorLine(`removes  ${plan.slot === undefined ? `${slot}, which is damaged` : slotLine(plan.slot)}`);
+  for (const left of plan.openersLeft) world.errorLine(`leaves   ${slotLine(left)}`);
   if (options.dryRun) {
     world.out(options.json ? `${JSON.stringify({ slot, removed: false })}\n` : "nothing was removed\n");
     return;
   }
   await confirm(world.person, `Remove key slot ${slot}?`, options.yes);
-  const retired = await retireSlot(opened.context, plan.slot);
+  const retired = await retireSlot(opened.context, slot);
   world.out(options.json ? `${JSON.stringify(retired)}\n` : `${retiredLine(retired)}\n`);
 }
 
@@ -150,6 +150,7 @@ export async function newKeyEpoch(
   for (const { slot } of plan.kept) world.errorLine(`keeps    ${slotLine({ slot, state: "active" })}`);
   for (const slot of plan.dropped) world.errorLine(`gives up ${slotLine({ slot, state: "active" })}`);
   for (const slot of plan.unresolved) world.errorLine(`MISSING  ${slotLine({ slot, state: "active" })}`);
+  for (const name of plan.unreadable) world.errorLine(`DAMAGED  ${name}`);
   if (options.dryRun) {
     const missing = plan.unresolved.map(({ document }) => document.slot);
     world.out(

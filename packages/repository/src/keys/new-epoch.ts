@@ -1,7 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { KeySlot } from "../format/documents.ts";
-import { CONFIG_NAME } from "../format/kinds.ts";
+import { CONFIG_NAME, objectName } from "../format/kinds.ts";
 import { putAndRead } from "../put-and-read.ts";
 import { proveSlot } from "./add-slot.ts";
 import { ageRecipient } from "./age.ts";
@@ -11,6 +11,7 @@ import { encodeSlot, type MasterKey, openSlot, type ReadSlot } from "./key-slot.
 import type { Opener, Sealer } from "./opener.ts";
 import { type RetiredSlot, retireSlot } from "./retire-slot.ts";
 import { knownSlots } from "./slot-states.ts";
+import { verifyInClear } from "./verify-in-clear.ts";
 
 export type EpochPlan = {
   epoch: number;
@@ -20,6 +21,8 @@ export type EpochPlan = {
   dropped: ReadSlot[];
   /** Openers that nothing at hand opens: the epoch is not made while there is one. */
   unresolved: ReadSlot[];
+  /** Slots that are damaged, or were read wrongly: nor is it while there is one of these. */
+  unreadable: string[];
 };
 
 async function openerOf(context: KeyContext, slot: ReadSlot, openers: readonly Opener[]): Promise<Opener | undefined> {
@@ -36,8 +39,18 @@ export async function planEpoch(
   context: KeyContext,
   { openers, without }: { openers: readonly Opener[]; without: readonly string[] },
 ): Promise<EpochPlan> {
-  const plan: EpochPlan = { epoch: context.ring.epochs.current + 1, kept: [], dropped: [], unresolved: [] };
-  for (const { slot, state } of (await knownSlots(context)).slots) {
+  const plan: EpochPlan = {
+    epoch: context.ring.epochs.current + 1,
+    kept: [],
+    dropped: [],
+    unresolved: [],
+    unreadable: [],
+  };
+  const { slots, damaged } = await knownSlots(context);
+  const givenUp = (name: string) => without.some((id) => objectName("keys", id) === name);
+  plan.unreadable = damaged.filter((name) => !givenUp(name));
+  for (const { slot, state } of slots) {
+    if (state === "forged" && !givenUp(slot.name)) plan.unreadable.push(slot.name);
     if (state !== "active") continue;
     const { type, slot: id, age } = slot.document;
     if (without.includes(id)) plan.dropped.push(slot);
@@ -48,7 +61,8 @@ export async function planEpoch(
       else plan.kept.push({ slot, sealer: opener, opener });
     }
   }
-  const unknown = without.filter((id) => !plan.dropped.some(({ document }) => document.slot === id));
+  const names = new Set([...damaged, ...slots.map(({ slot }) => slot.name)]);
+  const unknown = without.filter((id) => !names.has(objectName("keys", id)));
   if (unknown.length > 0)
     throw new StillpointError("NOT_FOUND", {
       what: "There is no such key slot",
@@ -58,7 +72,14 @@ export async function planEpoch(
   return plan;
 }
 
-function assertComplete({ kept, unresolved }: EpochPlan): void {
+function assertComplete({ kept, unresolved, unreadable }: EpochPlan): void {
+  if (unreadable.length > 0)
+    throw new StillpointError("OBJECT_DAMAGED", {
+      what: "Did not begin a new key epoch",
+      where: unreadable.join(", "),
+      why: "these key slots are damaged, or not by who had the repository's key: who they are for cannot be known",
+      hint: "try again; if it stays so, remove them (`stillpoint key remove`) or give them up (--without <slot>)",
+    });
   if (unresolved.length > 0)
     throw new StillpointError("INVALID_REQUEST", {
       what: "Did not begin a new key epoch",
@@ -109,11 +130,14 @@ export async function beginEpoch(context: KeyContext, plan: EpochPlan): Promise<
   const { store, ring, random, now } = context;
   const epoch = (await readEpochs(store)).at(-1);
   if (epoch?.document.epoch !== plan.epoch - 1) throw overtaken(store, plan.epoch);
+  const config = await store.get(CONFIG_NAME);
+  // The new epoch holds their hashes for ever: of bytes that were read wrongly, they would never fit again.
+  verifyInClear(ring, epoch.name, epoch.bytes);
+  verifyInClear(ring, CONFIG_NAME, config);
   const id = Buffer.from(random(16));
   id.writeUIntBE(now(), 0, 6);
   const master: MasterKey = { master: id.toString("hex"), key: random(32) };
   const names = await makeSlots(context, plan, master);
-  const config = await store.get(CONFIG_NAME);
   const object = encodeEpoch(master, ring.repositoryId, random, now(), { master: ring.master, epoch, config });
   await putAndRead(store, object.name, object.bytes, { ifAbsent: true }).catch(async (error: unknown) => {
     if (!(error instanceof StillpointError) || error.code !== "OBJECT_EXISTS") throw error;
@@ -125,7 +149,7 @@ export async function beginEpoch(context: KeyContext, plan: EpochPlan): Promise<
   const retired: RetiredSlot[] = [];
   // Retired ones too: what an earlier attempt could not delete any more.
   for (const { slot, state } of (await knownSlots(renewed)).slots)
-    if (state === "earlier" || state === "retired") retired.push(await retireSlot(renewed, slot));
+    if (state === "earlier" || state === "retired") retired.push(await retireSlot(renewed, slot.document.slot));
   return { epoch: plan.epoch, slots: names, retired };
 }
 

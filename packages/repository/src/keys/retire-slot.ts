@@ -1,8 +1,8 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { changeLog } from "../changes/change-log.ts";
+import { objectName } from "../format/kinds.ts";
 import type { KeyContext } from "./key-context.ts";
-import type { ReadSlot } from "./key-slot.ts";
-import { knownSlots } from "./slot-states.ts";
+import { type KnownSlot, knownSlots } from "./slot-states.ts";
 
 /** `retained`: the target keeps the object (a lock, a policy, no permission): whoever has its secret and can read it can still open it. */
 export type RetiredSlot = { slot: string; outcome: "deleted" } | { slot: string; outcome: "retained"; why: string };
@@ -14,10 +14,11 @@ const KEPT = new Set(["OBJECT_RETAINED", "STORE_DENIED"]);
  * Says that the slot is not to be used any more, and then deletes its object where the store lets it. The deletion waits until another
  * opener was seen *after* that was said: of two who retire each other's last opener, neither then deletes.
  */
-export async function retireSlot(context: KeyContext, { name, document }: ReadSlot): Promise<RetiredSlot> {
+export async function retireSlot(context: KeyContext, slotId: string): Promise<RetiredSlot> {
+  const name = objectName("keys", slotId);
   const log = changeLog(context);
   if ((await log.newest()).of("slot", name)?.change !== "retire-slot")
-    await log.append({ change: "retire-slot", object: name, by: context.by, detail: { method: document.method } });
+    await log.append({ change: "retire-slot", object: name, by: context.by });
   const { slots } = await knownSlots(context);
   if (!slots.some(({ slot, state }) => state === "active" && slot.document.type === "opener"))
     throw new StillpointError("CONFLICT", {
@@ -28,23 +29,27 @@ export async function retireSlot(context: KeyContext, { name, document }: ReadSl
     });
   try {
     await context.store.delete(name);
-    return { slot: document.slot, outcome: "deleted" };
+    return { slot: slotId, outcome: "deleted" };
   } catch (error) {
     if (!(error instanceof StillpointError) || !KEPT.has(error.code)) throw error;
-    return { slot: document.slot, outcome: "retained", why: error.why ?? error.what };
+    return { slot: slotId, outcome: "retained", why: error.why ?? error.what };
   }
 }
 
-export type Removal = { slot: ReadSlot; state: string; openersLeft: ReadSlot[] };
+export type Removal = {
+  /** Undefined where it is damaged. */
+  slot: KnownSlot | undefined;
+  openersLeft: KnownSlot[];
+};
 
 /**
  * What removing a slot would come to. CONFLICT where nothing is known to open the repository afterwards: the one that opened it now
  * is, so it cannot remove itself.
  */
 export async function planRemoval(context: KeyContext, slotId: string): Promise<Removal> {
-  const { slots } = await knownSlots(context);
+  const { slots, damaged } = await knownSlots(context);
   const found = slots.find(({ slot }) => slot.document.slot === slotId);
-  if (found === undefined)
+  if (found === undefined && !damaged.includes(objectName("keys", slotId)))
     throw new StillpointError("NOT_FOUND", {
       what: "There is no such key slot",
       where: slotId,
@@ -61,8 +66,8 @@ export async function planRemoval(context: KeyContext, slotId: string): Promise<
           : "the repository was opened by an escrow slot, and no opener is known to open it",
       hint: "open with the key that is to remain: --key-file, --kms-key or --transit-key",
     });
-  const openersLeft = slots
-    .filter(({ slot, state }) => state === "active" && slot.document.type === "opener" && slot.document.slot !== slotId)
-    .map(({ slot }) => slot);
-  return { slot: found.slot, state: found.state, openersLeft };
+  const openersLeft = slots.filter(
+    ({ slot, state }) => state === "active" && slot.document.type === "opener" && slot.document.slot !== slotId,
+  );
+  return { slot: found, openersLeft };
 }

@@ -27,7 +27,7 @@ async function retireAll(context: KeyContext, ids: readonly string[]): Promise<R
   const retired: RetiredSlot[] = [];
   for (const { slot, state } of (await knownSlots(context)).slots)
     if ((state === "active" || state === "retired") && ids.includes(slot.document.slot))
-      if (slot.document.slot !== context.ring.slot.id) retired.push(await retireSlot(context, slot));
+      if (slot.document.slot !== context.ring.slot.id) retired.push(await retireSlot(context, slot.document.slot));
   return retired;
 }
 

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { assertMac } from "../format/authenticated-text.ts";
 import { objectDamaged } from "../format/damage.ts";
 import {
   change,
@@ -19,6 +18,7 @@ import { openObject } from "../format/sealed-object.ts";
 import { decodeTail } from "../format/tail-format.ts";
 import { decodeSlot, isGenuine } from "../keys/key-slot.ts";
 import { verifiedStatement } from "../keys/signing.ts";
+import { verifyInClear } from "../keys/verify-in-clear.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { kindOf } from "./kinds-replicated.ts";
 
@@ -91,8 +91,7 @@ export async function verifyObject(context: VerifyContext, object: string, bytes
     if (packIdOf(object).length !== 64) throw objectDamaged(object, "its name is not a pack's");
     return verifyPack(context, object, bytes);
   }
-  if (kind === "config" || kind === "epochs")
-    return assertMac(context.ring.master.key, context.ring.repositoryId, object, bytes);
+  if (kind === "config" || kind === "epochs") return verifyInClear(context.ring, object, bytes);
   if (kind === "keys") {
     const slot = decodeSlot(object, bytes);
     const { master, mastersBefore, repositoryId } = context.ring;
