@@ -1,13 +1,20 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmod, mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import type { IndexedPack } from "../src/format/index-format.ts";
 import { openChunkIndex } from "../src/index/open-chunk-index.ts";
+import { NODE_FLAGS } from "../src/node-flags.ts";
+import { numberedPack } from "./numbered-pack.ts";
 import { randomFrom } from "./trial.ts";
 
 const ID = "018f0000-0000-7000-8000-000000000009";
+const SCRIPT = fileURLToPath(new URL("./index-process.ts", import.meta.url));
 const roots: string[] = [];
 
 async function newDirectory(): Promise<string> {
@@ -131,5 +138,83 @@ describe("the chunk index on disk", () => {
     using three = openChunkIndex(ID, { directory });
     expect(three.chunks).toBe(6);
     expect((await published(directory)).length).toBe(1);
+  });
+
+  it("has all that was added before the process was killed, and each pack whole or not at all", async () => {
+    const directory = await newDirectory();
+    let next = 0;
+    for (const until of [3, 40, 90]) {
+      const child = spawn(process.execPath, [...NODE_FLAGS, SCRIPT, directory, ID, String(next)], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const ended = once(child, "exit");
+      for await (const line of createInterface(child.stdout)) {
+        next = Number(line) + 1;
+        if (next >= until) child.kill("SIGKILL");
+      }
+      await ended;
+      using index = openChunkIndex(ID, { directory });
+      for (let number = 0; number < next; number++)
+        for (const { name } of numberedPack(number).pack.entries) expect(index.locate(name)).toBeDefined();
+      // One more may have come before the kill: then all of it.
+      const more = numberedPack(next).pack.entries.filter(({ name }) => index.locate(name) !== undefined);
+      expect([0, 200]).toContain(more.length);
+      if (more.length > 0) next++;
+    }
+  });
+
+  it("leaves nothing behind of a process that was killed while it built", async () => {
+    const directory = await newDirectory();
+    const child = spawn(process.execPath, [...NODE_FLAGS, SCRIPT, directory, ID, "1"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    const first = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
+    expect(first.value).toBe("1");
+    {
+      // It is alive: what it builds is left alone.
+      using other = openChunkIndex(ID, { directory });
+      expect(other.chunks).toBe(0);
+      expect((await readdir(join(directory, ID))).filter((name) => name.endsWith(".chunks")).length).toBe(2);
+    }
+    child.kill("SIGKILL");
+    await ended;
+    expect((await readdir(join(directory, ID))).filter((name) => name.endsWith(".chunks")).length).toBe(1);
+    using index = openChunkIndex(ID, { directory });
+    expect(index.chunks).toBe(0);
+    index.add(nameOf("a"), list(pack(1)));
+    await index.settle();
+    expect((await readdir(join(directory, ID))).filter((name) => name.includes("building"))).toEqual([]);
+  });
+
+  it("finds every chunk among very many that were sorted before they were inserted", async () => {
+    const directory = await newDirectory();
+    using index = openChunkIndex(ID, { directory });
+    const all = Array.from({ length: 40 }, (_, number) => numberedPack(number));
+    index.prepare(100_000_000);
+    for (const { name, pack } of all) index.add(name, list(pack));
+    await index.settle();
+    expect(index.chunks).toBe(8_000);
+    for (const { pack } of all)
+      pack.entries.forEach(({ name, offset, length, type }, position) => {
+        expect(index.locate(name)).toEqual({ packId: pack.packId, epoch: 1, position, offset, length, type });
+      });
+    expect(index.locate(random(32))).toBeUndefined();
+  });
+
+  it("forgets what only an object that is gone listed, and its chunks leave the file", async () => {
+    const directory = await newDirectory();
+    using index = openChunkIndex(ID, { directory });
+    const [first, second] = [numberedPack(1), numberedPack(2)];
+    index.add(first.name, list(first.pack, second.pack));
+    index.add(second.name, list(second.pack));
+    await index.settle();
+    index.unlist(first.name);
+    expect(index.chunks).toBe(200);
+    expect(index.knows(first.name)).toBe(false);
+    for (const { name } of first.pack.entries) expect(index.locate(name)).toBeUndefined();
+    for (const { name } of second.pack.entries) expect(index.locate(name)?.packId).toBe(second.pack.packId);
+    index.add(first.name, list(first.pack));
+    for (const { name } of first.pack.entries) expect(index.locate(name)?.packId).toBe(first.pack.packId);
   });
 });
