@@ -8,6 +8,7 @@ import { mergeIndexes } from "../src/index/merge-indexes.ts";
 import { openChunkIndex } from "../src/index/open-chunk-index.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
 import type { RepositoryContext } from "../src/repository-context.ts";
+import { DAY, garbageTrial, SETTINGS } from "./garbage-trial.ts";
 import {
   digests,
   file,
@@ -144,5 +145,25 @@ describe("merging index objects", () => {
     for (let i = 0; i < BACKUPS; i++)
       expect(digests(await unpack(repository.readBackup(`backup-${i}`)))).toEqual(digests(itemsOf(i)));
     expect((await repository.check()).problems.map(({ object }) => object)).toEqual([merged]);
+  });
+
+  it("is done by the collector, which deletes what was replaced when its grace has passed", async () => {
+    await using trial = await garbageTrial();
+    for (let i = 1; i <= BACKUPS; i++) await trial.point(i, itemsOf(i));
+    await using other = await trial.open();
+    const before = await namesIn(trial.store, "index/");
+    trial.clock.pass(2 * DAY);
+    const settings = { ...SETTINGS, mergeFrom: 4 };
+    expect((await trial.repository.collectGarbage({ settings })).merged).toEqual({ replaced: BACKUPS, written: 1 });
+    expect(await namesIn(trial.store, "index/")).toEqual(expect.arrayContaining(before));
+    for (let run = 0; run < 2; run++) {
+      trial.clock.pass(2 * DAY);
+      expect((await trial.repository.collectGarbage({ settings })).merged.written).toBe(0);
+    }
+    expect((await namesIn(trial.store, "index/")).length).toBe(1);
+    // Who had read those that are gone goes on from the other.
+    await other.writeBackup(head("later"), tarOf(itemsOf(1)));
+    for (let i = 1; i <= BACKUPS; i++) expect(await trial.restores(i, itemsOf(i), other)).toBe(true);
+    expect((await other.check({ readData: true })).problems).toEqual([]);
   });
 });

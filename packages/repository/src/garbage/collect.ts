@@ -1,4 +1,5 @@
 import { packName } from "../format/kinds.ts";
+import { mergeIndexes } from "../index/merge-indexes.ts";
 import { stoppable } from "../leases/confirm-backup.ts";
 import { dropLease, liveLeases, readLeases } from "../leases/lease-log.ts";
 import type { RepositoryContext } from "../repository-context.ts";
@@ -24,6 +25,8 @@ export type GarbageReport = {
   condemned: { objects: number; bytes: number };
   /** Packs whose needed chunks were stored anew, and what that took. */
   rewritten: { packs: number; bytes: number };
+  /** Index objects that others replace now; they are condemned by the next run. */
+  merged: { replaced: number; written: number };
   /** What the storage did not let go. */
   retained: Retained[];
   /** Holders of leases that a sweep waits for. */
@@ -46,8 +49,8 @@ export async function planGarbage(context: RepositoryContext, options: CollectOp
 }
 
 /**
- * One run of the collector: sweeps what was condemned long enough ago, writes packs anew that are mostly waste, and condemns
- * what no root reaches now.
+ * One run of the collector: sweeps what was condemned long enough ago, writes packs anew that are mostly waste, condemns
+ * what no root reaches now, and merges index objects where there are many.
  *
  * Guaranteed, whoever else is at work, and wherever this breaks off: nothing is deleted that a point, a hold, a backup that may
  * still be sealed, a kept log or a live lease needs. Order of a sweep: it is announced (a further generation), the leases are
@@ -64,6 +67,7 @@ export async function collectGarbage(context: RepositoryContext, options: Collec
   const rewritten = await rewrite(context, found, settings, claim, signal);
   const condemned = await condemn(context, found, swept, rewritten.packs, claim, signal);
   await finish(context, found, names, swept, claim, signal);
+  const merged = await mergeIndexes(context, { before, signal, mergeFrom: settings.mergeFrom });
   for (const name of found.roots.deadLeases) await dropLease(context, name.slice("leases/".length));
   const floor = sweptUpTo(found.roots.leases);
   const late = dueGenerations(found.state, found.nowMs, settings.graceMs).some(
@@ -73,6 +77,7 @@ export async function collectGarbage(context: RepositoryContext, options: Collec
     freed: swept.freed,
     condemned,
     rewritten: { packs: rewritten.packs.length, bytes: rewritten.bytes },
+    merged,
     retained: swept.retained,
     waitsFor: late ? found.roots.leases.map(({ holder }) => holder) : [],
     plan: planOf(found, settings, swept.deleted),

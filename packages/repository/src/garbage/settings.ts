@@ -14,6 +14,8 @@ export type GarbageSettings = {
   waste: number;
   /** Bytes of packs that one run writes anew at most. */
   rewriteBytes: number;
+  /** So many small index objects are merged into large ones. */
+  mergeFrom: number;
 };
 
 export const GARBAGE_SETTINGS: GarbageSettings = {
@@ -23,4 +25,5 @@ export const GARBAGE_SETTINGS: GarbageSettings = {
   keepLogMs: 7 * DAY_MS,
   waste: 0.2,
   rewriteBytes: 10_737_418_240,
+  mergeFrom: 1_000,
 };

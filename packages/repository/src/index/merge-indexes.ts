@@ -5,14 +5,13 @@ import type { RepositoryContext } from "../repository-context.ts";
 import { readIndex, writeIndex } from "./index-objects.ts";
 
 /** Plain bytes at which a merged object is closed, about 200 000 chunks: who reads it holds it in memory. */
-export const MERGED_BYTES = 8 * 1024 * 1024;
-/** So many small index objects are worth being merged. */
-const MERGE_FROM = 1_000;
+const MERGED_BYTES = 8 * 1024 * 1024;
 
 export type MergeOptions = {
   /** Called before each write: whoever has the repository to itself makes sure that it still has. */
   before: () => Promise<void>;
-  mergeFrom?: number;
+  /** So many small ones are worth it. */
+  mergeFrom: number;
   mergedBytes?: number;
   signal?: AbortSignal | undefined;
 };
@@ -26,7 +25,7 @@ const idOf = (name: string) => name.slice(objectName("index", "").length);
  */
 export async function mergeIndexes(
   context: RepositoryContext,
-  { before, signal, mergeFrom = MERGE_FROM, mergedBytes = MERGED_BYTES }: MergeOptions,
+  { before, signal, mergeFrom, mergedBytes = MERGED_BYTES }: MergeOptions,
 ): Promise<{ replaced: number; written: number }> {
   const { store, ring, index, random } = context;
   const live = new Set(index.objects());
