@@ -4,11 +4,11 @@ import type { Figure } from "@stillpoint/repository/bench/figure";
 import type { Area } from "./area.ts";
 import { index } from "./index-area.ts";
 import { thisMachine } from "./machine.ts";
+import { repository } from "./repository-area.ts";
 import { machineLine, table } from "./table.ts";
-import { vault } from "./vault.ts";
 
-const AREAS: Readonly<Record<string, Area>> = { vault, index };
-const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--small-files N] [--chunks N]`;
+const AREAS: Readonly<Record<string, Area>> = { repository, index };
+const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--small-files N] [--chunks N] [--no-s3]`;
 
 function positive(text: string, option: string): number {
   const value = Number(text);
@@ -32,12 +32,16 @@ async function main(): Promise<void> {
       megabytes: { type: "string", default: "1000" },
       "small-files": { type: "string", default: "100000" },
       chunks: { type: "string", default: "10000000" },
+      rounds: { type: "string", default: "3" },
+      "no-s3": { type: "boolean", default: false },
     },
   });
   const options = {
     megabytes: positive(values.megabytes, "--megabytes"),
     smallFiles: positive(values["small-files"], "--small-files"),
     chunks: positive(values.chunks, "--chunks"),
+    rounds: positive(values.rounds, "--rounds"),
+    s3: !values["no-s3"],
     log: (line: string) => process.stderr.write(`${line}\n`),
   };
   const areas = chosen(positionals);

@@ -25,3 +25,8 @@ export function against(
   const ratio = own.value / peerValue;
   return { ...own, peer, peerValue, ratio, goal, met: goal === null ? null : ratio >= goal };
 }
+
+/** A value that is to stay below a goal. */
+export function atMost(name: string, value: number, unit: string, goal: number): Figure {
+  return { ...figure(name, value, unit), goal, met: value <= goal };
+}

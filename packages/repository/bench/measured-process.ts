@@ -1,12 +1,12 @@
 // One backup or restore in a process of its own, so that its memory and its CPU time are nobody else's. Prints JSON.
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { Secret } from "@stillpoint/contracts/secret";
 import { extractTar } from "@stillpoint/driver/extract";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { z } from "zod";
 import { initRepository } from "../src/init-repository.ts";
 import { openRepository } from "../src/repository.ts";
+import { BENCH_PASSPHRASE } from "./bench-passphrase.ts";
 import type { SetFile } from "./mixed-set.ts";
 import { itemsOf, tarOf } from "./set-tar.ts";
 
@@ -33,13 +33,12 @@ export type Measured = {
   peakRssMiB: number;
 };
 
-const PASSPHRASE = new Secret("a passphrase of the benchmark");
 const job = jobSchema.parse(JSON.parse(process.argv[2] ?? ""));
 await using store = await openObjectStore(job.url, { environment: process.env, create: job.action === "init" });
 
 async function init(): Promise<void> {
   await initRepository(store, {
-    passphrase: PASSPHRASE,
+    passphrase: BENCH_PASSPHRASE,
     random: (length) => new Uint8Array(randomBytes(length)),
     now: Date.now,
   });
@@ -50,7 +49,7 @@ async function measure(): Promise<Measured> {
   // Opening counts: the peers derive their key and read their index too.
   const before = process.cpuUsage();
   const begun = performance.now();
-  await using repository = await openRepository(store, { passphrase: PASSPHRASE, ...threads });
+  await using repository = await openRepository(store, { passphrase: BENCH_PASSPHRASE, ...threads });
   let bytes = 0;
   let storedBytes = 0;
   if (job.action === "backup") {

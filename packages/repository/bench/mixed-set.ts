@@ -18,42 +18,12 @@ export function randomOf(seed: number): () => number {
   };
 }
 
-const PAGE = 8192;
-
-/** A heap page as a database fills it: a header, line pointers, rows of short text, numbers and some free space. */
-export function databasePage(page: Buffer, number: number, random: () => number): void {
-  page.fill(0);
-  page.writeUInt32LE(number, 0);
-  page.writeUInt32LE(Math.floor(random() * 2 ** 32), 4);
-  const rows = 40 + Math.floor(random() * 25);
-  let upper = PAGE;
-  for (let row = 0; row < rows && upper > 600; row++) {
-    const name = WORDS[Math.floor(random() * WORDS.length)] ?? "";
-    const text = `${name} ${WORDS[Math.floor(random() * WORDS.length)]} ${Math.floor(random() * 1e9).toString(36)}`;
-    upper -= 40 + text.length;
-    page.writeUInt32LE(number * 64 + row, upper);
-    page.writeDoubleLE(random() * 1e6, upper + 8);
-    page.writeUInt32LE(Math.floor(random() * 2 ** 32), upper + 16);
-    page.write(text, upper + 24, "latin1");
-    page.writeUInt16LE(upper, 24 + row * 4);
-  }
-}
-
 const WORDS = Array.from({ length: 2000 }, (_, i) => {
   const random = randomOf(i + 1);
   return Array.from({ length: 3 + Math.floor(random() * 8) }, () =>
     String.fromCharCode(97 + Math.floor(random() ** 2 * 26)),
   ).join("");
 });
-
-function* pages(size: number, random: () => number): Generator<Buffer> {
-  for (let at = 0; at < size; at += PAGE * 128) {
-    const block = Buffer.alloc(Math.min(PAGE * 128, size - at));
-    for (let from = 0; from < block.length; from += PAGE)
-      databasePage(block.subarray(from, from + PAGE), (at + from) / PAGE, random);
-    yield block;
-  }
-}
 
 function* text(size: number, random: () => number): Generator<Buffer> {
   for (let at = 0; at < size; ) {
@@ -79,8 +49,8 @@ async function write(path: string, blocks: Iterable<Buffer>): Promise<void> {
   await pipeline(Readable.from(blocks), createWriteStream(path));
 }
 
-/** Half pages of a database, a quarter text in small and large files, a quarter float vectors. */
-export async function makeMixedSet(root: string, megabytes: number, seed = 1): Promise<SetFile[]> {
+/** As much text, in small and large files, as float vectors. */
+export async function makeTextAndVectors(root: string, megabytes: number, seed = 1): Promise<SetFile[]> {
   const files: SetFile[] = [];
   const add = async (path: string, size: number, hint: ChunkHint, blocks: Generator<Buffer>) => {
     await write(join(root, path), blocks);
@@ -88,40 +58,17 @@ export async function makeMixedSet(root: string, megabytes: number, seed = 1): P
   };
   const total = megabytes * 1_000_000;
   const random = randomOf(seed);
-  for (let left = total / 2, i = 0; left > PAGE; i++) {
-    const size = Math.floor(Math.min(left, 64_000_000) / PAGE) * PAGE;
-    await add(`database/base/5/${16384 + i}`, size, `page:${PAGE}`, pages(size, random));
-    left -= size;
-  }
-  for (let left = total / 4, i = 0; left > 0; i++) {
+  for (let left = total / 2, i = 0; left > 0; i++) {
     const size = Math.min(Math.ceil(left), i % 50 === 0 ? 20_000_000 : 200 + Math.floor(random() ** 4 * 400_000));
     await add(`text/${i % 40}/${i}.txt`, size, "content", text(size, random));
     left -= size;
   }
-  for (let left = total / 4, i = 0; left > 1024; i++) {
+  for (let left = total / 2, i = 0; left > 1024; i++) {
     const size = Math.floor(Math.min(left, 32_000_000) / 1024) * 1024;
     await add(`vectors/segment-${i}/matrix.dat`, size, "content", vectors(size, random));
     left -= size;
   }
   return files;
-}
-
-/** Rewrites a part of the database's pages in place. */
-export async function changePages(root: string, files: readonly SetFile[], part: number, seed = 2): Promise<number> {
-  const random = randomOf(seed);
-  let changed = 0;
-  for (const { path, size, hint } of files) {
-    if (!hint.startsWith("page:")) continue;
-    await using file = await open(join(root, path), "r+");
-    const page = Buffer.alloc(PAGE);
-    for (let at = 0; at < size; at += PAGE) {
-      if (random() >= part) continue;
-      databasePage(page, at / PAGE + 1_000_000, random);
-      await file.write(page, 0, PAGE, at);
-      changed += PAGE;
-    }
-  }
-  return changed;
 }
 
 export async function makeSmallFiles(root: string, count: number, seed = 3): Promise<SetFile[]> {

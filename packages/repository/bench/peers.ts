@@ -16,7 +16,15 @@ export type Peer = {
   /** Restores the newest backup into a directory. */
   restore: (at: PeerPlace, target: string) => Promise<Cpu>;
 };
-export type PeerPlace = { repository: string; cache: string };
+/** An S3 bucket for those that can use one. */
+export type PeerBucket = {
+  endpoint: string;
+  bucket: string;
+  region: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+};
+export type PeerPlace = { repository: string; cache: string; bucket?: PeerBucket };
 
 const SECRET = "a passphrase of the benchmark";
 
@@ -50,9 +58,19 @@ async function versionOf(command: string, args: string[]): Promise<string | unde
   }
 }
 
+const awsOf = (bucket: PeerBucket | undefined): Environment =>
+  bucket === undefined
+    ? {}
+    : {
+        AWS_ACCESS_KEY_ID: bucket.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: bucket.secretAccessKey,
+        AWS_REGION: bucket.region,
+      };
+
 function restic(version: string): Peer {
-  const env = ({ repository, cache }: PeerPlace) => ({
-    RESTIC_REPOSITORY: repository,
+  const env = ({ repository, cache, bucket }: PeerPlace): Environment => ({
+    ...awsOf(bucket),
+    RESTIC_REPOSITORY: bucket === undefined ? repository : `s3:${bucket.endpoint}/${bucket.bucket}/restic`,
     RESTIC_PASSWORD: SECRET,
     RESTIC_CACHE_DIR: cache,
   });
@@ -65,7 +83,8 @@ function restic(version: string): Peer {
 }
 
 function kopia(version: string): Peer {
-  const env = ({ cache }: PeerPlace) => ({
+  const env = ({ cache, bucket }: PeerPlace): Environment => ({
+    ...awsOf(bucket),
     KOPIA_PASSWORD: SECRET,
     KOPIA_CONFIG_PATH: join(cache, "kopia.config"),
     KOPIA_CACHE_DIRECTORY: cache,
@@ -75,7 +94,11 @@ function kopia(version: string): Peer {
   return {
     name: `kopia ${/\d[\d.]*/.exec(version)?.[0]}`,
     init: async (at) => {
-      await call("kopia", ["repository", "create", "filesystem", "--path", at.repository], env(at));
+      const s3 = at.bucket && ["s3", "--disable-tls", `--endpoint=${new URL(at.bucket.endpoint).host}`];
+      const where = s3
+        ? [...s3, `--bucket=${at.bucket?.bucket}`, "--prefix=kopia/"]
+        : ["filesystem", "--path", at.repository];
+      await call("kopia", ["repository", "create", ...where], env(at));
       await call("kopia", ["policy", "set", "--global", "--compression=zstd-fastest"], env(at));
     },
     backup: (at, root) => measuredCall("kopia", ["snapshot", "create", root, "--no-progress"], env(at)),
