@@ -34,6 +34,8 @@ import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealProo
 import { type ReadOptions, readBackup } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import { type RestoreFigures, type RestoreOptions, restoreFiles } from "./read/restore-files.ts";
+import { type RepairOptions, type RepairReport, repairRepository } from "./repair/repair.ts";
+import type { RepairPlan } from "./repair/repair-plan.ts";
 import { type Fallback, readVerified, withCopies } from "./replicas/other-copies.ts";
 import { primaryGuard } from "./replicas/primary.ts";
 import { readingContext } from "./replicas/reading-context.ts";
@@ -118,6 +120,8 @@ export interface Repository extends AsyncDisposable {
   check(options?: CheckOptions): Promise<CheckReport>;
   /** Reads a part of the data, from where the last one ended. */
   scrub(options: ScrubOptions): Promise<ScrubReport>;
+  /** Does what a plan says about damage, made by `planRepair` of what a check or scrub found. */
+  repair(plan: RepairPlan, options?: RepairOptions): Promise<RepairReport>;
   /** By the storage's own clock, in epoch milliseconds. */
   storageNow(signal?: AbortSignal): Promise<number>;
   /** A key of 32 bytes for a purpose outside of the repository, such as signing tickets. */
@@ -241,6 +245,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     collectGarbage: (collectOptions) => collectGarbage(context, collectOptions),
     check: (checkOptions) => checkRepository(context, checkOptions),
     scrub: (scrubOptions) => scrubRepository(context, scrubOptions),
+    repair: (plan, repairOptions) => guarded(() => repairRepository(context, plan, repairOptions)),
     storageNow: (signal) => store.now(signal),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
     replicas: replicasOf(context),

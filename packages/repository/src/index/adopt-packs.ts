@@ -20,10 +20,10 @@ export function isSurveyDue(packs: number, surveyedMs: number | undefined, nowMs
 }
 
 /** Packs that no index lists: those that a process was storing when it ended and, from time to time, all there are. */
-async function unlisted(context: RepositoryContext, signal?: AbortSignal): Promise<ObjectInfo[]> {
+async function unlisted(context: RepositoryContext, which: "due" | "all", signal?: AbortSignal): Promise<ObjectInfo[]> {
   const { store, index, now } = context;
   const found = new Map<string, ObjectInfo>();
-  if (isSurveyDue(index.packs, index.note(SURVEYED), now())) {
+  if (which === "all" || isSurveyDue(index.packs, index.note(SURVEYED), now())) {
     const begunMs = now();
     for await (const object of store.list("packs/", { signal }))
       if (index.packLength(packIdOf(object.name)) === undefined) found.set(packIdOf(object.name), object);
@@ -43,9 +43,14 @@ async function unlisted(context: RepositoryContext, signal?: AbortSignal): Promi
  * Lists packs that are there and that no index object names: what a backup stored before it broke off is not stored twice.
  * One that does not open is left to whoever collects and checks: nothing leans on it.
  */
-export async function adoptPacks(context: RepositoryContext, signal?: AbortSignal): Promise<void> {
+export async function adoptPacks(
+  context: RepositoryContext,
+  signal?: AbortSignal,
+  /** `all`: every pack there is, however long that takes. */
+  which: "due" | "all" = "due",
+): Promise<void> {
   const { store, ring, index, random } = context;
-  const objects = await unlisted(context, signal);
+  const objects = await unlisted(context, which, signal);
   for (let at = 0; at < objects.length; at += PACKS_PER_INDEX) {
     const packs: IndexedPack[] = [];
     await inParallel(objects.slice(at, at + PACKS_PER_INDEX), ASKED_AT_ONCE, async (object) => {

@@ -13,6 +13,24 @@ const OPEN_AT_ONCE = 16;
 export type CopyContext = Pick<RepositoryContext, "store" | "ring" | "pool" | "random" | "chunking" | "index">;
 export type Copied = { packs: IndexedPack[]; bytes: number };
 
+/** A pack to copy from: its bytes, and what says where in them its chunks are. */
+export type PackSource = {
+  object: string;
+  bytes: Uint8Array;
+  header: Uint8Array;
+  key: Uint8Array;
+  epoch: number;
+  entries: readonly PackEntry[];
+};
+
+async function readPack({ store, ring }: CopyContext, packId: string, signal: AbortSignal): Promise<PackSource> {
+  const object = packName(packId);
+  const bytes = await store.get(object, undefined, signal);
+  const { pack, entries } = openPackTrailer(object, bytes, ring.epochs);
+  const epoch = Buffer.from(pack.header.buffer, pack.header.byteOffset, pack.header.length).readUInt32BE(8);
+  return { object, bytes, header: pack.header, key: pack.key, epoch, entries };
+}
+
 type Placed = { entry: PackEntry; position: number };
 
 /** Groups of one type each, for chunks are delivered by type. */
@@ -35,6 +53,8 @@ export async function copyChunks(
   signal: AbortSignal,
   /** Called before each pack is read. */
   before: () => Promise<void> = () => Promise.resolve(),
+  /** Where else a pack comes from than from the store, with its own list. */
+  read: (context: CopyContext, packId: string, signal: AbortSignal) => Promise<PackSource> = readPack,
 ): Promise<Copied> {
   const { store, ring, pool } = context;
   const stored: IndexedPack[] = [];
@@ -64,10 +84,7 @@ export async function copyChunks(
     return writer;
   }
 
-  async function copyGroup(
-    from: { object: string; bytes: Uint8Array; header: Uint8Array; key: Uint8Array; epoch: number },
-    chunks: readonly Placed[],
-  ): Promise<void> {
+  async function copyGroup(from: PackSource, chunks: readonly Placed[]): Promise<void> {
     const { chunks: opened } = await pool.run({
       task: "open",
       bytes: from.bytes,
@@ -107,12 +124,8 @@ export async function copyChunks(
   for (const packId of packIds) {
     signal.throwIfAborted();
     await before();
-    const object = packName(packId);
-    const whole = await store.get(object, undefined, signal);
-    const { pack, entries } = openPackTrailer(object, whole, ring.epochs);
-    const epoch = Buffer.from(pack.header.buffer, pack.header.byteOffset, pack.header.length).readUInt32BE(8);
-    const from = { object, bytes: whole, header: pack.header, key: pack.key, epoch };
-    const chunks = entries
+    const from = await read(context, packId, signal);
+    const chunks = from.entries
       .map((entry, position) => ({ entry, position }))
       .filter(({ position }) => wanted(packId, position));
     for (const group of grouped(chunks)) await copyGroup(from, group);
