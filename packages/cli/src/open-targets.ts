@@ -9,6 +9,7 @@ import type { Opener } from "@stillpoint/repository/keys/opener";
 import { findPrimary, type Roles } from "@stillpoint/repository/replicas/find-primary";
 import { withObjectLock } from "@stillpoint/repository/replicas/object-lock";
 import { openRepository, type Repository } from "@stillpoint/repository/repository";
+import { indexCache } from "./index-cache.ts";
 import { type KeyOptions, openerOf } from "./key/key-options.ts";
 import type { World } from "./world.ts";
 
@@ -45,6 +46,7 @@ export function openOn(
   const others = [primary, ...replicas].filter((each) => each !== target);
   return openRepository(target.store, {
     opener,
+    index: indexCache(world),
     target: target.name,
     copies: others.map(({ store }) => store),
     fellBack: ({ object, from, error }) => world.errorLine(`${object} was read from ${from}: ${error.message}`),

@@ -4,6 +4,7 @@ import { initRepository } from "@stillpoint/repository/init-repository";
 import { ageRecipient, newIdentity } from "@stillpoint/repository/keys/age";
 import { chosenKey } from "@stillpoint/repository/keys/configured-opener";
 import { openRepository } from "@stillpoint/repository/repository";
+import { indexCache } from "./index-cache.ts";
 import { openerOf, type RepositoryKeyOptions } from "./key/key-options.ts";
 import { makeKeyFile } from "./make-key-file.ts";
 import type { World } from "./world.ts";
@@ -33,7 +34,10 @@ export async function checkRepository(
   options: RepositoryKeyOptions & { readData: boolean },
 ): Promise<void> {
   await using store = await openObjectStore(options.repository, { environment: world.environment });
-  await using repository = await openRepository(store, { opener: await openerOf(world, options) });
+  await using repository = await openRepository(store, {
+    opener: await openerOf(world, options),
+    index: indexCache(world),
+  });
   const report = await repository.check({ readData: options.readData });
   if (options.json) world.out(`${JSON.stringify(report, undefined, 2)}\n`);
   else {

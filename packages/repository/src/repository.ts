@@ -22,7 +22,7 @@ import { condemnedLog } from "./garbage/condemned-log.ts";
 import type { GarbagePlan } from "./garbage/plan.ts";
 import { undeletePoint } from "./garbage/undelete-point.ts";
 import { indexLoader } from "./index/index-loader.ts";
-import { type IndexOptions, openChunkIndex } from "./index/open-chunk-index.ts";
+import { type IndexOptions, indexId, openChunkIndex } from "./index/open-chunk-index.ts";
 import { deriveKey, LABELS } from "./keys/derive.ts";
 import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
 import type { Opener } from "./keys/opener.ts";
@@ -177,7 +177,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   const currentKey = ring.epochs.keyOf(ring.epochs.current) ?? new Uint8Array(0);
   const gear = gearTable(currentKey);
   await using opened = new AsyncDisposableStack();
-  const index = opened.use(openChunkIndex(ring.repositoryId, options.index));
+  const index = opened.use(openChunkIndex(indexId(ring.repositoryId, store.url), options.index));
   // What is read may come from a copy. What is there is decided by the primary alone: a copy may still have what was swept.
   const readable = withCopies(store, options.copies ?? [], options.fellBack ?? (() => undefined));
   const loader = indexLoader(readable, index, ring.epochs);

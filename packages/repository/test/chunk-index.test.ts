@@ -80,7 +80,7 @@ describe("the chunk index on disk", () => {
       (path) => truncate(path, 5_000),
       (path) => writeFile(path, Buffer.alloc(100_000, 7)),
       (path) => writeFile(path, ""),
-      (path) => new DatabaseSync(path).exec("update state set value = 'another' where key = 'repository'"),
+      (path) => new DatabaseSync(path).exec("update state set value = 'another' where key = 'id'"),
       (path) => new DatabaseSync(path).exec("pragma user_version = 999"),
     ];
     for (const each of spoil) {

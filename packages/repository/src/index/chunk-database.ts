@@ -48,17 +48,17 @@ export function openChunkDatabase(path: string, use: DatabaseUse, cacheBytes: nu
   }
 }
 
-export function createTables(database: DatabaseSync, repositoryId: string): void {
+export function createTables(database: DatabaseSync, id: string): void {
   database.exec(`begin exclusive; ${TABLES}; pragma application_id = ${APPLICATION}; pragma user_version = ${LAYOUT}`);
-  database.prepare("insert into state values ('repository', ?), ('chunks', 0), ('dead', 0)").run(repositoryId);
+  database.prepare("insert into state values ('id', ?), ('chunks', 0), ('dead', 0)").run(id);
   database.exec("commit");
 }
 
-/** Whether the file is one of this layout, for this repository. */
-export function isOurs(database: DatabaseSync, repositoryId: string): boolean {
+/** Whether the file is one of this layout, for this index. */
+export function isOurs(database: DatabaseSync, id: string): boolean {
   const number = (pragma: string) => Object.values(database.prepare(`pragma ${pragma}`).get() ?? {})[0];
   if (number("application_id") !== APPLICATION || number("user_version") !== LAYOUT) return false;
-  return database.prepare("select value from state where key = 'repository'").get()?.value === repositoryId;
+  return database.prepare("select value from state where key = 'id'").get()?.value === id;
 }
 
 /** Codes of SQLite that say that the file is none, or not whole: SQLITE_CORRUPT and SQLITE_NOTADB. */

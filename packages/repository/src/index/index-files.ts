@@ -48,8 +48,8 @@ function isAbandoned(path: string): boolean {
  * when it closes, so a name that comes again would lose another process its log. Files of a higher number count; two
  * processes that build at once make two, and the next one to open leaves one.
  */
-export function indexFiles(parent: string, repositoryId: string) {
-  const directory = join(parent, repositoryId);
+export function indexFiles(parent: string, id: string) {
+  const directory = join(parent, id);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const { uid, mode } = statSync(directory);
   // Who can write here can make this process believe that the repository has what it has not.

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +21,11 @@ const CACHE_BYTES = 64 * 1024 * 1024;
 /** So many bytes of index objects, about 100 000 chunks, are worth being sorted first. */
 const SORTED_BYTES = 4 * 1024 * 1024;
 
+/** The index of a repository on one target: a replica lists other objects than the primary. */
+export function indexId(repositoryId: string, url: string): string {
+  return `${repositoryId}-${createHash("sha256").update(url).digest("hex").slice(0, 16)}`;
+}
+
 export interface OpenChunkIndex extends StoredChunkIndex, Disposable {
   /** So many bytes of index objects are about to be added. */
   prepare(bytes: number): void;
@@ -39,9 +44,9 @@ function spoilt(where: string | undefined, cause: unknown): StillpointError {
 }
 
 /** Opens the index that a process before left, or an empty one. A file that is not whole, or another's, is dropped. */
-export function openChunkIndex(repositoryId: string, options: IndexOptions = {}): OpenChunkIndex {
+export function openChunkIndex(id: string, options: IndexOptions = {}): OpenChunkIndex {
   const { directory, cacheBytes = CACHE_BYTES } = options;
-  const files = directory === undefined ? undefined : indexFiles(directory, repositoryId);
+  const files = directory === undefined ? undefined : indexFiles(directory, id);
   let path: string | undefined;
   let building = false;
   let database: DatabaseSync;
@@ -62,7 +67,7 @@ export function openChunkIndex(repositoryId: string, options: IndexOptions = {})
     let opened: DatabaseSync | undefined;
     try {
       opened = openChunkDatabase(path, "shared", cacheBytes);
-      if (isOurs(opened, repositoryId)) {
+      if (isOurs(opened, id)) {
         use(opened);
         return true;
       }
@@ -78,7 +83,7 @@ export function openChunkIndex(repositoryId: string, options: IndexOptions = {})
     path = files?.building();
     building = true;
     const opened = openChunkDatabase(path ?? "", "building", cacheBytes);
-    createTables(opened, repositoryId);
+    createTables(opened, id);
     use(opened);
   }
 
