@@ -14,7 +14,7 @@ a key does not authenticate, writes nothing outside of DIRECTORY, and leaves not
 
 import argparse, base64, getpass, hashlib, hmac, json, os, re, shutil, sqlite3, stat, struct, sys, time
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -222,7 +222,11 @@ class Repository:
         return parse(name, self.open(kind, name))
 
     def documents(self, kind):
-        return ((name, self.document(kind, name)) for name in self.names(kind))
+        for name in self.names(kind):
+            try:
+                yield name, self.document(kind, name)
+            except Problem as problem:  # one that is damaged hides no other
+                print(f"restore.py: {problem}", file=sys.stderr)
 
     def verified(self, name):
         """A proof's statement, if a key of this repository signed it."""
@@ -709,7 +713,7 @@ def show(repository, args):
         repository.load_index()
         for source, backup in ((source, backup) for source, *_, backups in sources for backup in backups):
             for entry in (item for item in repository.tree(*backup) if isinstance(item, dict)):
-                print(source, backup[0], entry["type"], entry.get("size", "-"), entry["path"])
+                print(source, backup[0], entry["type"], entry.get("size", "-"), json.dumps(entry["path"]))
 
 
 def survey(repository, backup, expected, path):
@@ -747,7 +751,7 @@ def restore(repository, args):
     surveys = [survey(repository, *backup, path) for *_, backups in sources for backup in backups]
     if sum(count for _, count in surveys) == 0:
         raise Problem(f"nothing in it is {args.path}: see `show --files`")
-    progress, torn, words, made = Progress(sum(size for size, _ in surveys)), {}, [], not to.exists()
+    progress, torn, restored, made = Progress(sum(size for size, _ in surveys)), {}, [], not to.exists()
     to.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Everything is written beside its place, and moved there when all of it is right.
     making = to / ".restore-incomplete"
@@ -766,23 +770,26 @@ def restore(repository, args):
                 into.add(items(), lambda name: repository.chunk(f"backups/{backup}", name), progress)
             # A part of a tree, or one backup without its mark, is no server's directory.
             lay_out = LAYOUTS.get(kind) if mark is not None and path is None else None
-            words.append((source, lay_out(into, mark) if lay_out else "as it lies in the backup, not laid out"))
+            words = lay_out(into, mark) if lay_out else "as it lies in the backup, not laid out"
+            restored.append((source, into, words.replace(str(making), str(to))))
+        for _, into, _ in restored:  # last, for directories may be closed to us then
             into.finish()
-            if into.without_xattrs:
-                words.append((source, f"{into.without_xattrs} extended attributes could not be set"))
         for each in making.iterdir():
             each.rename(to / each.name)
         making.rmdir()
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
         if made:
-            to.rmdir()
+            with suppress(OSError):
+                to.rmdir()
         raise
     for name in (name for name, is_torn in torn.items() if is_torn):
-        print(f"{name} changed while it was backed up: it was padded or cut")
+        print(f"{json.dumps(name)} changed while it was backed up: it was padded or cut")
     print(f"restored {progress.done} bytes into {to}")
-    for source, word in words:
-        print(f"  {to / source} ({source}): {word.replace(str(making), str(to))}")
+    for source, into, words in restored:
+        print(f"  {to / source} ({source}): {words}")
+        if into.without_xattrs:
+            print(f"  {to / source} ({source}): {into.without_xattrs} extended attributes could not be set")
 
 
 def passphrase_of(args):
