@@ -16,15 +16,16 @@ export type Person = {
 export function personAt(stdin: NodeJS.ReadStream, say: (text: string) => void): Person {
   const isThere = stdin.isTTY === true;
   async function read(question: string, isHidden: boolean): Promise<string | undefined> {
-    if (isThere) say(question);
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     // As a terminal, readline turns the terminal's own echo off, and writes what is typed to where nobody sees it.
     const lines = createInterface({ input: stdin, output: nowhere, terminal: isThere && isHidden, historySize: 0 });
     try {
-      const { promise, resolve } = Promise.withResolvers<string | undefined>();
+      const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
       lines.once("line", resolve);
       lines.once("close", () => resolve(undefined));
-      lines.once("SIGINT", () => process.kill(process.pid, "SIGINT"));
+      lines.once("SIGINT", () => reject(new StillpointError("CANCELLED", { what: "Interrupted" })));
+      // Asked only now: what is typed before the echo is off would be shown.
+      if (isThere) say(question);
       return await promise;
     } finally {
       lines.close();

@@ -190,6 +190,30 @@ describe("stillpoint key", () => {
     expect(await setup.key("list", "--key-file", setup.at("known"))).toMatchObject({ code: 0 });
   });
 
+  it("asks a person at a terminal for a passphrase twice, and shows nothing of what is typed", async () => {
+    await using setup = await made();
+    const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+    const args = ["key", "add", "passphrase", "--repository", setup.repository, "--key-file", setup.at("first")];
+    const command = [process.execPath, main, ...args].map((each) => `'${each}'`).join(" ");
+    // util-linux: runs the command at a terminal of its own.
+    const child = spawn("script", ["-qec", command, "/dev/null"], {
+      env: { PATH: process.env.PATH, STILLPOINT_HOME: setup.at("home") },
+    });
+    const prompts = ["New passphrase: ", "The same again: "];
+    let seen = "";
+    for await (const piece of child.stdout) {
+      seen += String(piece);
+      const [prompt] = prompts;
+      if (prompt === undefined || !seen.includes(prompt)) continue;
+      prompts.shift();
+      child.stdin.write("typed and unseen\r");
+    }
+    expect(seen).toContain("and opens");
+    expect(seen).not.toContain("typed and unseen");
+    await writeFile(setup.at("typed"), "typed and unseen\n", { mode: 0o600 });
+    expect(await setup.key("list", "--key-file", setup.at("typed"))).toMatchObject({ code: 0 });
+  });
+
   it("makes a repository that a key service and an escrow recipient open, too", async () => {
     await using kms = await startKmsStandIn();
     await using directory = await temporaryDirectory("cli-keys");

@@ -53,6 +53,24 @@ describe("a new key epoch", () => {
     expect(await namesIn(store, "keys/")).toHaveLength(1);
   });
 
+  it("in the middle of a file's changes loses none of them", async () => {
+    const { store, reopen } = await keyTrial();
+    const body = noise(1, 2_000_000);
+    const items = () => [file("data", Buffer.from(body), "page:8192"), file("more", noise(9, 70_000))];
+    const expected: string[][] = [];
+    for (let n = 0; n < 4; n++) {
+      if (n === 2) await newEpoch(await reopen());
+      noise(50 + n, 8_192).copy(body, n * 5 * 8_192);
+      await using repository = await open(store, 0);
+      await repository.writeBackup(head(`n-${n}`), tarOf(items()));
+      expected.push(digests(items()));
+    }
+    await using repository = await open(store, 0);
+    for (const [n, each] of expected.entries())
+      expect(digests(await unpack(repository.readBackup(`n-${n}`)))).toEqual(each);
+    expect((await repository.check({ readData: true })).problems).toEqual([]);
+  });
+
   it("keeps every key but the leaked one, escrow for the same recipient too", async () => {
     await using kms = await startKmsStandIn();
     await using vault = await startTransitStandIn();
