@@ -4,8 +4,10 @@ import { Command } from "commander";
 import { backUp } from "./backup.ts";
 import { rebuildCatalog } from "./catalog.ts";
 import { examine } from "./doctor.ts";
+import { addGarbageCommands } from "./garbage.ts";
 import { addKeyCommands } from "./key/key-commands.ts";
 import { several, withKey } from "./key/key-options.ts";
+import { addPointCommands } from "./point-commands.ts";
 import { listPoints, showPoint } from "./points.ts";
 import { checkRepository, initialiseRepository } from "./repo.ts";
 import { promoteReplica } from "./repo-promote.ts";
@@ -136,6 +138,9 @@ export function program(world: World): Command {
     .option(...JSON_OPTION)
     .action((target: string, options) => promoteReplica(world, target, options));
 
+  addGarbageCommands(repo, world);
+
+  addPointCommands(command, world);
   addKeyCommands(command, world);
 
   command

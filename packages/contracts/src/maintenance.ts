@@ -11,6 +11,8 @@ import { scheduleEntry } from "./plan.ts";
 export const MAINTENANCE_TASKS = {
   /** Applies each plan's retention. */
   retain: "hourly",
+  /** Deletes what no point, hold, log or writer needs, after a grace. */
+  gc: "daily",
   /** Reads what every object says of the others. */
   check: "daily",
   /** Reads a part of the data to the last byte. */

@@ -95,6 +95,18 @@ test("a task is done once by one of two vaults, and its result is an event and c
   expect(told).toEqual([taskId]);
 });
 
+test("garbage is collected, and what a deleted point still pins is left", async () => {
+  await using setup = await installation();
+  await writeFileBackup(setup.repository, "one");
+  const pointId = await sealTrialPoint(setup.repository, "shop", "2026-01-01T12:00:00.000Z", "one");
+  await setup.repository.deletePoint(pointId, { by: "a test" });
+  await using _vault = await inProcessService(service, setup.nats, setup.settings);
+  const report = await reportOf(setup.bus, "gc", await ask(setup.bus, "gc"));
+  expect(report).toMatchObject({ outcome: "sound", figures: { freedObjects: 0, condemnedObjects: 0 } });
+  await setup.repository.undeletePoint(pointId, { by: "a test" });
+  expect((await setup.repository.check({ readData: true })).problems).toEqual([]);
+});
+
 test("damage is named, with what it hurts, and the task has not failed", async () => {
   await using setup = await installation();
   await writeFileBackup(setup.repository, "one");

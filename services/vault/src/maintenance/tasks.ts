@@ -1,5 +1,6 @@
 import type { MaintenanceTask } from "@stillpoint/contracts/maintenance";
 import { checkTask } from "./check-task.ts";
+import { gcTask } from "./gc-task.ts";
 import { retainTask } from "./retain-task.ts";
 import { rotateTask } from "./rotate-task.ts";
 import { scrubTask } from "./scrub-task.ts";
@@ -13,6 +14,7 @@ import type { Task } from "./task.ts";
  */
 export const TASKS: Readonly<Record<MaintenanceTask, Task>> = {
   retain: retainTask,
+  gc: gcTask,
   check: checkTask,
   scrub: scrubTask,
   rotate: rotateTask,
