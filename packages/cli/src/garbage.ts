@@ -1,10 +1,9 @@
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import type { GarbageReport } from "@stillpoint/repository/garbage/collect";
 import type { GarbagePlan } from "@stillpoint/repository/garbage/plan";
-import { openRepository } from "@stillpoint/repository/repository";
 import type { Command } from "commander";
 import { bytes, table } from "./figures.ts";
-import { openerOf, type RepositoryKeyOptions, withKey } from "./key/key-options.ts";
+import { type RepositoryKeyOptions, withKey } from "./key/key-options.ts";
+import { openAllTargets, openOn } from "./open-targets.ts";
 import { stillAlive } from "./still-alive.ts";
 import type { World } from "./world.ts";
 
@@ -60,8 +59,8 @@ function describeRun({ freed, condemned, rewritten, retained, waitsFor, plan }: 
 }
 
 async function collect(world: World, options: RepositoryKeyOptions & { dryRun?: boolean }): Promise<void> {
-  await using store = await openObjectStore(options.repository, { environment: world.environment });
-  await using repository = await openRepository(store, { opener: await openerOf(world, options) });
+  await using targets = await openAllTargets(world, options.repository, options);
+  await using repository = await openOn(world, targets, targets.primary);
   const { signal } = world;
   const print = (result: object, words: string) =>
     world.out(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : `${words}\n`);

@@ -1,9 +1,9 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { instant, uuid } from "@stillpoint/contracts/names";
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
-import { openRepository, type Repository } from "@stillpoint/repository/repository";
+import type { Repository } from "@stillpoint/repository/repository";
 import type { Command } from "commander";
-import { openerOf, type RepositoryKeyOptions, withKey } from "./key/key-options.ts";
+import { type RepositoryKeyOptions, withKey } from "./key/key-options.ts";
+import { openAllTargets, openOn } from "./open-targets.ts";
 import type { World } from "./world.ts";
 
 type Options = RepositoryKeyOptions & { reason?: string; by?: string };
@@ -23,8 +23,8 @@ async function within(
   options: Options,
   work: (repository: Repository, by: string) => Promise<{ result: object; words: string }>,
 ): Promise<void> {
-  await using store = await openObjectStore(options.repository, { environment: world.environment });
-  await using repository = await openRepository(store, { opener: await openerOf(world, options) });
+  await using targets = await openAllTargets(world, options.repository, options);
+  await using repository = await openOn(world, targets, targets.primary);
   const { result, words } = await work(
     repository,
     options.by ?? world.environment.USER ?? "a person at the command line",

@@ -148,7 +148,7 @@ async function condemn(
     ({ object, storedMs }) => storedMs < fenceMs && !isCondemned(object) && !swept.deleted.has(object),
   );
   const sizes = new Map(scan.partial.map(({ packId, size }) => [packId, size]));
-  const objects = [...fresh.map(({ object }) => object), ...rewritten.map(packName)];
+  const objects = [...new Set([...fresh.map(({ object }) => object), ...rewritten.map(packName), ...swept.replaced])];
   for (let at = 0; at < objects.length; at += MOST_OBJECTS) {
     await claim.hold();
     const now = await context.condemned.load(signal);

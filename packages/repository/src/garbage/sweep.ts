@@ -6,8 +6,13 @@ import { DELETED_IN_ORDER, type GarbageKind, type Unreached } from "./scan.ts";
 import type { Survey } from "./survey.ts";
 import { unlistPacks } from "./unlist-packs.ts";
 
-/** `freed`: of what was condemned, without index objects that others replaced. */
-export type Swept = { deleted: Set<string>; freed: { objects: number; bytes: number }; retained: Retained[] };
+export type Swept = {
+  deleted: Set<string>;
+  freed: { objects: number; bytes: number };
+  retained: Retained[];
+  /** Index objects that others took the place of. */
+  replaced: string[];
+};
 export type SweepOptions = { before: () => Promise<void>; signal: AbortSignal };
 
 const PACKS = "packs/";
@@ -36,7 +41,7 @@ export async function sweep(
   begun: ReadonlySet<string>,
   options: SweepOptions,
 ): Promise<Swept> {
-  const swept: Swept = { deleted: new Set(), freed: { objects: 0, bytes: 0 }, retained: [] };
+  const swept: Swept = { deleted: new Set(), freed: { objects: 0, bytes: 0 }, retained: [], replaced: [] };
   const byKind = new Map<GarbageKind, Unreached[]>();
   for (const each of survey.scan.unreached) {
     const by = survey.state.objects.get(each.object);
@@ -48,10 +53,8 @@ export async function sweep(
   const take = (done: { deleted: string[]; retained: Retained[] }, sizes: ReadonlyMap<string, number>) => {
     for (const object of done.deleted) {
       swept.deleted.add(object);
-      const size = sizes.get(object);
-      if (size === undefined) continue;
       swept.freed.objects++;
-      swept.freed.bytes += size;
+      swept.freed.bytes += sizes.get(object) ?? 0;
     }
     swept.retained.push(...done.retained);
   };
@@ -61,7 +64,7 @@ export async function sweep(
     if (kind === "packs") {
       for (const packId of copied) sizes.set(packName(packId), context.index.packLength(packId) ?? 0);
       const gone = new Set([...[...sizes.keys()].map(packIdOf), ...survey.scan.dangling]);
-      if (gone.size > 0) take(await unlistPacks(context, gone, options), new Map());
+      if (gone.size > 0) swept.replaced = await unlistPacks(context, gone, options);
     }
     if (sizes.size > 0) take(await deleteObjects(context.store, [...sizes.keys()], options), sizes);
   }

@@ -2,23 +2,22 @@ import type { IndexedPack } from "../format/index-format.ts";
 import { objectName } from "../format/kinds.ts";
 import { readIndex, writeIndex } from "../index/index-objects.ts";
 import type { RepositoryContext } from "../repository-context.ts";
-import { deleteObjects, type Retained } from "./delete-objects.ts";
 
 /** Entries in one index object that is written here. */
 const MOST_CHUNKS = 500_000;
 
 /**
  * Takes packs out of the index before they are deleted: every index object that lists one of them is replaced by another that
- * does not, and goes. The new one is durable before an old one goes, so that no chunk is ever without a place.
+ * does not. Answers with the names of those that were replaced. They are there still, so that no chunk is ever without a place
+ * and no target is asked to delete what no list names: they are garbage, and are to be condemned as such.
  */
 export async function unlistPacks(
   context: RepositoryContext,
   gone: ReadonlySet<string>,
   options: { before: () => Promise<void>; signal?: AbortSignal | undefined },
-): Promise<{ deleted: string[]; retained: Retained[] }> {
+): Promise<string[]> {
   const { store, ring, index, random } = context;
   const affected = new Set([...gone].flatMap((packId) => index.objectsOf(packId)));
-  const result: { deleted: string[]; retained: Retained[] } = { deleted: [], retained: [] };
   let replaced: string[] = [];
   let packs: IndexedPack[] = [];
   let chunks = 0;
@@ -29,9 +28,6 @@ export async function unlistPacks(
     const idOf = (name: string) => name.slice(objectName("index", "").length);
     const content = { supersedes: replaced.map(idOf), packs };
     index.add(await writeIndex(store, content, ring.epochs, random, options.signal), content);
-    const { deleted, retained } = await deleteObjects(store, replaced, options);
-    result.deleted.push(...deleted);
-    result.retained.push(...retained);
     [replaced, packs, chunks] = [[], [], 0];
   }
 
@@ -45,5 +41,5 @@ export async function unlistPacks(
   }
   await flush();
   index.forget(gone);
-  return result;
+  return [...affected];
 }
