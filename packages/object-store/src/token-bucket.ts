@@ -1,3 +1,5 @@
+import { addAbortListener } from "node:events";
+
 export type TokenBucketOptions = {
   /** At a moment; Infinity: no limit. */
   bytesPerSecondAt: (atMs: number) => number;
@@ -14,6 +16,14 @@ export type TokenBucket = {
 
 /** The rate may change while somebody waits: it is looked at again after so long. */
 const LOOK_AGAIN_MS = 30_000;
+
+/** Who gives up does not wait for those before. */
+async function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  using _listener = addAbortListener(signal, () => reject(signal.reason));
+  await Promise.race([promise, aborted]);
+}
 
 /** Bytes that may be moved gather at the rate in force, up to one second's worth. A body larger than that leaves a debt. */
 export function tokenBucket({ bytesPerSecondAt, now, sleep }: TokenBucketOptions): TokenBucket {
@@ -33,6 +43,7 @@ export function tokenBucket({ bytesPerSecondAt, now, sleep }: TokenBucketOptions
     return balance >= 0 ? 0 : (-balance / rate) * 1000;
   }
   async function paid(bytes: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     for (let ms = waitMs(); ms > 0; ms = waitMs()) await sleep(Math.min(Math.ceil(ms), LOOK_AGAIN_MS), signal);
     signal?.throwIfAborted();
     balance -= bytes;
@@ -43,7 +54,7 @@ export function tokenBucket({ bytesPerSecondAt, now, sleep }: TokenBucketOptions
       const taken = turn.then(() => paid(bytes, signal));
       // Whoever is next waits for the end of this one, not for its success.
       turn = taken.catch(() => undefined);
-      return taken;
+      return signal === undefined ? taken : orAborted(taken, signal);
     },
     settle(bytes) {
       balance -= bytes;

@@ -105,6 +105,18 @@ describe("a token bucket", () => {
     expect(clock.sleeps).toEqual([1_000]);
   });
 
+  it("lets who gives up go at once, however long those before have to wait", async () => {
+    const clock = { now: () => 0, sleep: () => new Promise<void>(() => undefined) };
+    const bucket = tokenBucket({ bytesPerSecondAt: () => 1, ...clock });
+    await bucket.take(1_000_000);
+    const waiting = bucket.take(1);
+    const stop = new AbortController();
+    const behind = bucket.take(1, stop.signal);
+    stop.abort(new Error("enough"));
+    await expect(behind).rejects.toThrow("enough");
+    await expect(Promise.race([waiting, Promise.resolve("still waiting")])).resolves.toBe("still waiting");
+  });
+
   it("survives a clock that is set back", async () => {
     const clock = sleeper();
     const bucket = tokenBucket({ bytesPerSecondAt: () => 1_000, ...clock });
