@@ -1,10 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { isTargetsFile } from "@stillpoint/object-store/open-object-store";
+import { namedTargets } from "@stillpoint/object-store/named-targets";
 import { type OpenTarget, openTargets } from "@stillpoint/object-store/open-target";
-import { parseStoreUrl } from "@stillpoint/object-store/store-url";
-import { targetSpec } from "@stillpoint/object-store/target-spec";
 import { targetWorld } from "@stillpoint/object-store/target-world";
-import { readTargetsFile } from "@stillpoint/object-store/targets-file";
 import type { Opener } from "@stillpoint/repository/keys/opener";
 import { findPrimary, type Roles } from "@stillpoint/repository/replicas/find-primary";
 import { withObjectLock } from "@stillpoint/repository/replicas/object-lock";
@@ -20,11 +17,7 @@ export async function openAllTargets(world: World, where: string, key: KeyOption
   await using opening = new AsyncDisposableStack();
   const opener = await openerOf(world, key);
   const machine = targetWorld(world.environment, { now: world.clock.now });
-  if (!isTargetsFile(where)) parseStoreUrl(where);
-  const spec = isTargetsFile(where)
-    ? readTargetsFile(where, machine.readFile)
-    : { primary: targetSpec.parse({ url: where }), replicas: {} };
-  const opened = opening.use(await openTargets(spec, machine));
+  const opened = opening.use(await openTargets(namedTargets(where, machine.readFile), machine));
   const lock = (target: OpenTarget): OpenTarget =>
     target.lockMs === undefined
       ? target

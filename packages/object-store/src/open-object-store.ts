@@ -1,12 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { fromErrno } from "./directory-errors.ts";
+import { namedTargets } from "./named-targets.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { openTarget } from "./open-target.ts";
 import type { Environment } from "./store-credentials.ts";
 import { parseStoreUrl } from "./store-url.ts";
-import { targetSpec } from "./target-spec.ts";
 import { targetWorld } from "./target-world.ts";
-import { readTargetsFile } from "./targets-file.ts";
 
 export type OpenObjectStoreOptions = {
   /** Credentials come from here alone; docs/guide/targets.md names the variables. */
@@ -16,18 +15,11 @@ export type OpenObjectStoreOptions = {
   random?: () => number;
 };
 
-/** A repository may be named by its targets file, which then says what its primary is. */
-export function isTargetsFile(where: string): boolean {
-  return /\.ya?ml$/.test(where) && !where.includes("://");
-}
-
 /** The storage that a URL names, or the primary of a targets file, behind its wrappers. Nothing is asked of it yet. */
 export async function openObjectStore(where: string, options: OpenObjectStoreOptions): Promise<ObjectStore> {
   const { environment, create = false, random } = options;
   const world = targetWorld(environment, random === undefined ? {} : { random });
-  // Parsed alone first: a URL that is none is named as itself, not as a field of a file.
-  if (!isTargetsFile(where)) parseStoreUrl(where);
-  const spec = isTargetsFile(where) ? readTargetsFile(where, world.readFile).primary : targetSpec.parse({ url: where });
+  const { primary: spec } = namedTargets(where, world.readFile);
   const place = parseStoreUrl(spec.url);
   if (place.kind === "directory" && create)
     await mkdir(place.directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {

@@ -1,6 +1,5 @@
+import { namedTargets } from "@stillpoint/object-store/named-targets";
 import { type OpenTargets, openTargets } from "@stillpoint/object-store/open-target";
-import { parseStoreUrl } from "@stillpoint/object-store/store-url";
-import { targetSpec } from "@stillpoint/object-store/target-spec";
 import { targetWorld } from "@stillpoint/object-store/target-world";
 import { readTargetsFile } from "@stillpoint/object-store/targets-file";
 import type { ServiceContext } from "@stillpoint/service/define-service";
@@ -19,8 +18,6 @@ export async function openVaultTargets(
     cacheFailed: (error) => log.warn({ error }, "a target's read cache cannot be used"),
   });
   const { STILLPOINT_TARGETS_FILE: file, STILLPOINT_REPOSITORY: url = "" } = config;
-  if (file !== undefined) return openTargets(readTargetsFile(file, world.readFile), world);
-  // Parsed alone first: a URL that is none is named as itself, not as a field of a file.
-  parseStoreUrl(url);
-  return openTargets({ primary: targetSpec.parse({ url }), replicas: {} }, world);
+  const { readFile } = world;
+  return openTargets(file === undefined ? namedTargets(url, readFile) : readTargetsFile(file, readFile), world);
 }
