@@ -1,5 +1,5 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { isTargetsFile } from "@stillpoint/object-store/open-object-store";
+import { isTargetsFile } from "@stillpoint/object-store/named-targets";
 import { addSlot } from "@stillpoint/repository/keys/add-slot";
 import { ageRecipient, newIdentity } from "@stillpoint/repository/keys/age";
 import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
