@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import type { IndexedPack } from "../src/format/index-format.ts";
+import { indexFailure } from "../src/index/chunk-database.ts";
 import { openChunkIndex } from "../src/index/open-chunk-index.ts";
 import { NODE_FLAGS } from "../src/node-flags.ts";
 import { numberedPack } from "./numbered-pack.ts";
@@ -216,5 +217,15 @@ describe("the chunk index on disk", () => {
     for (const { name } of second.pack.entries) expect(index.locate(name)?.packId).toBe(second.pack.packId);
     index.add(first.name, list(first.pack));
     for (const { name } of first.pack.entries) expect(index.locate(name)?.packId).toBe(first.pack.packId);
+  });
+
+  it("says what is wrong with its disk in the product's words, and passes on what is no failure of it", () => {
+    const failure = (errcode: number) => Object.assign(new Error("as SQLite says"), { errcode });
+    const codes = [13, 5, 11, 26, 8].map((code) => indexFailure(failure(code), "/a"));
+    expect(codes).toMatchObject(
+      ["DISK_FULL", "TIMEOUT", "INDEX_SPOILT", "INDEX_SPOILT", "INTERNAL"].map((code) => ({ code, where: "/a" })),
+    );
+    const other = new Error("no failure of SQLite");
+    expect(indexFailure(other, "/a")).toBe(other);
   });
 });

@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { StillpointError } from "@stillpoint/contracts/errors";
 
 /** Another number is another layout: the file is dropped then, and made anew. */
 const LAYOUT = 1;
@@ -61,10 +62,38 @@ export function isOurs(database: DatabaseSync, id: string): boolean {
   return database.prepare("select value from state where key = 'id'").get()?.value === id;
 }
 
-/** Codes of SQLite that say that the file is none, or not whole: SQLITE_CORRUPT and SQLITE_NOTADB. */
-const SPOILT = [11, 26];
+/** Primary result codes of SQLite. */
+const BUSY = 5;
+const CORRUPT = 11;
+const FULL = 13;
+const NOT_A_DATABASE = 26;
 
+function resultCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined;
+  return error.errcode & 0xff;
+}
+
+/** Whether the file is none of SQLite's, or not whole. */
 export function isSpoilt(error: unknown): boolean {
-  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return false;
-  return SPOILT.includes(error.errcode & 0xff);
+  const code = resultCode(error);
+  return code === CORRUPT || code === NOT_A_DATABASE;
+}
+
+/** What SQLite says, as everybody understands it; other errors stay what they are. */
+export function indexFailure(error: unknown, path: string | undefined): unknown {
+  const code = resultCode(error);
+  if (code === undefined) return error;
+  const what = "Cannot use the chunk index";
+  if (isSpoilt(error))
+    return new StillpointError("INDEX_SPOILT", {
+      what,
+      where: path,
+      why: "its file is not whole",
+      hint: "it was dropped, and is made anew from the repository at the next try",
+      cause: error,
+    });
+  const why = error instanceof Error ? error.message : String(error);
+  if (code === FULL) return new StillpointError("DISK_FULL", { what, where: path, why, cause: error });
+  if (code === BUSY) return new StillpointError("TIMEOUT", { what, where: path, why, cause: error });
+  return new StillpointError("INTERNAL", { what, where: path, why, cause: error });
 }

@@ -6,7 +6,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { bulkInsert } from "./bulk-insert.ts";
-import { createTables, isOurs, isSpoilt, openChunkDatabase } from "./chunk-database.ts";
+import { createTables, indexFailure, isOurs, isSpoilt, openChunkDatabase } from "./chunk-database.ts";
 import { indexFiles } from "./index-files.ts";
 import { type StoredChunkIndex, storedChunkIndex } from "./stored-chunk-index.ts";
 
@@ -33,16 +33,6 @@ export interface OpenChunkIndex extends StoredChunkIndex, Disposable {
   settle(): Promise<void>;
 }
 
-function spoilt(where: string | undefined, cause: unknown): StillpointError {
-  return new StillpointError("INDEX_SPOILT", {
-    what: "Cannot use the chunk index",
-    where,
-    why: "its file is not whole",
-    hint: "it was dropped, and is made anew from the repository at the next try",
-    cause,
-  });
-}
-
 /** Opens the index that a process before left, or an empty one. A file that is not whole, or another's, is dropped. */
 export function openChunkIndex(id: string, options: IndexOptions = {}): OpenChunkIndex {
   const { directory, cacheBytes = CACHE_BYTES } = options;
@@ -52,7 +42,8 @@ export function openChunkIndex(id: string, options: IndexOptions = {}): OpenChun
   let database: DatabaseSync;
   let stored: StoredChunkIndex;
   let bulk: ReturnType<typeof bulkInsert> | undefined;
-  let dropped = false;
+  /** Why there is none. */
+  let dropped: unknown;
   let condemned: ReadonlySet<string> = new Set();
 
   function use(opened: DatabaseSync): void {
@@ -87,32 +78,49 @@ export function openChunkIndex(id: string, options: IndexOptions = {}): OpenChun
     use(opened);
   }
 
-  function drop(): void {
-    if (dropped) return;
-    dropped = true;
-    database.close();
+  function drop(because: unknown): void {
+    if (dropped !== undefined) return;
+    dropped = because;
+    if (database.isOpen) database.close();
     bulk?.[Symbol.dispose]();
     bulk = undefined;
     if (path !== undefined) files?.remove(path);
   }
 
   function start(): void {
-    dropped = false;
+    dropped = undefined;
     building = false;
     files?.sweep();
     if (!reopen()) begin();
   }
 
   /** A file that turns out to be damaged goes at once: nothing that is read from it may count. */
+  function failed(error: unknown): unknown {
+    const failure = indexFailure(error, path);
+    if (isSpoilt(error)) drop(failure);
+    return failure;
+  }
+
   function guarded<T>(work: (index: StoredChunkIndex) => T): T {
-    if (dropped) throw spoilt(path, undefined);
+    if (dropped !== undefined) throw dropped;
     try {
       return work(stored);
     } catch (error) {
-      if (!isSpoilt(error)) throw error;
-      drop();
-      throw spoilt(path, error);
+      throw failed(error);
     }
+  }
+
+  async function settle(): Promise<void> {
+    await bulk?.finish();
+    bulk?.[Symbol.dispose]();
+    bulk = undefined;
+    if (building && files !== undefined && path !== undefined) {
+      database.close();
+      path = files.publish(path);
+      use(openChunkDatabase(path, "shared", cacheBytes));
+      building = false;
+    } else if (building) use(database);
+    for (const _ of stored.sweep()) await nextTurn();
   }
 
   start();
@@ -147,27 +155,19 @@ export function openChunkIndex(id: string, options: IndexOptions = {}): OpenChun
     sweep: () => guarded((index) => index.sweep()),
     note: (key, value) => guarded((index) => index.note(key, value)),
     prepare(bytes) {
-      if (dropped) start();
+      if (dropped !== undefined) start();
       if (!building || bulk !== undefined || bytes < SORTED_BYTES || stored.packs > 0) return;
       const spill = `stillpoint-${randomBytes(8).toString("hex")}.spill`;
       bulk = bulkInsert(database, join(files?.directory ?? tmpdir(), spill));
       use(database);
     },
-    async settle() {
-      await bulk?.finish();
-      bulk?.[Symbol.dispose]();
-      bulk = undefined;
-      if (building && files !== undefined && path !== undefined) {
-        database.close();
-        path = files.publish(path);
-        use(openChunkDatabase(path, "shared", cacheBytes));
-        building = false;
-      } else if (building) use(database);
-      for (const _ of stored.sweep()) await nextTurn();
-    },
+    settle: () =>
+      settle().catch((error: unknown) => {
+        throw failed(error);
+      }),
     [Symbol.dispose]() {
-      if (dropped) return;
-      if (building) drop();
+      if (dropped !== undefined) return;
+      if (building) drop(new StillpointError("CANCELLED", { what: "The repository was closed" }));
       else database.close();
     },
   };
