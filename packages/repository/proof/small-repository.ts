@@ -1,5 +1,8 @@
+import { scryptSync } from "node:crypto";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { initRepository } from "../src/init-repository.ts";
+import type { Opener } from "../src/keys/opener.ts";
+import { passphraseOpener, type Stretch } from "../src/keys/passphrase.ts";
 import { type OpenOptions, openRepository, type Repository } from "../src/repository.ts";
 import { pointOf } from "../test/point-trial.ts";
 import { head, type Item, NOW, PASSPHRASE, randomFrom, SMALL, tarOf } from "../test/trial.ts";
@@ -8,6 +11,13 @@ import { trialSet } from "./trial-set.ts";
 
 /** As cheap as a key slot may be: it is opened for each of many hundred trials. */
 export const CHEAPEST = { n: 16, r: 8, p: 1 };
+
+/** Stretches in this thread, so that the order of things is ours. */
+export function cheapOpener(): Opener {
+  const stretch: Stretch = async (passphrase, { n, r, p, salt }) =>
+    scryptSync(passphrase, Buffer.from(salt, "hex"), 32, { N: n, r, p });
+  return passphraseOpener(PASSPHRASE, { cost: CHEAPEST, stretch });
+}
 
 /** What was written to a repository, to compare with what it gives back. */
 export type SmallRepository = {
@@ -19,22 +29,16 @@ export type SmallRepository = {
 
 export async function makeSmall(store: ObjectStore, seed: string): Promise<void> {
   const random = randomFrom(seed);
-  await initRepository(store, {
-    passphrase: PASSPHRASE,
-    random,
-    now: () => NOW,
-    chunking: SMALL,
-    scryptCost: CHEAPEST,
-  });
+  await initRepository(store, { opener: cheapOpener(), random, now: () => NOW, chunking: SMALL });
 }
 
 /** All work in this thread and all randomness from the seed, so that the calls of the store follow from it. */
 export function openSmall(
   store: ObjectStore,
   seed: string,
-  more: Pick<OpenOptions, "now" | "index" | "leaseMs"> = {},
+  more: Pick<OpenOptions, "now" | "monotonicMs" | "index" | "leaseMs"> = {},
 ): Promise<Repository> {
-  const own = { passphrase: PASSPHRASE, threads: 0, random: randomFrom(seed), now: () => NOW };
+  const own = { opener: cheapOpener(), threads: 0, random: randomFrom(seed), now: () => NOW };
   return openRepository(store, { ...own, ...more });
 }
 

@@ -34,4 +34,6 @@ export type RepositoryContext = {
   leaseMs: number;
   random: (length: number) => Uint8Array;
   now: () => number;
+  /** Milliseconds that only go forward, for durations. */
+  monotonicMs: () => number;
 };

@@ -60,6 +60,8 @@ export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Op
   random?: (length: number) => Uint8Array;
   /** Milliseconds since the epoch. */
   now?: () => number;
+  /** Milliseconds that only go forward. */
+  monotonicMs?: () => number;
   /** Replicas that reads fall back to, in this order, where the primary's copy is damaged or out of reach. */
   copies?: readonly ObjectStore[];
   /** This store's name among the targets, which a promotion speaks of; its URL where there is none. */
@@ -205,6 +207,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     changes: changeLog({ store, ring, random, now }),
     random,
     now,
+    monotonicMs: options.monotonicMs ?? (() => performance.now()),
   };
   opened.use(pool);
   const close = opened.move();

@@ -22,9 +22,24 @@ export function told(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-function judged<Result>(work: Work<Result>, task: Task, error: unknown): string | undefined {
+function newestEpoch({ primary }: World): number {
+  return [...primary.objects.keys()].filter((name) => name.startsWith("epochs/")).length;
+}
+
+function judged<Result>(
+  world: World,
+  process: ModelProcess,
+  work: Work<Result>,
+  task: Task,
+  error: unknown,
+): string | undefined {
   work.failed?.(error instanceof StillpointError ? error.code : "");
   if (!(error instanceof StillpointError) || error.code === "INTERNAL") return `${task.title}: ${told(error)}`;
+  // Of a newer epoch than it knows: it has to be started anew, and says so.
+  if (error.code === "CONFLICT" && process.repository.epoch < newestEpoch(world)) {
+    process.isStale = true;
+    return undefined;
+  }
   if (work.mustSucceed?.() === true) return `${task.title}, which had to succeed: ${told(error)}`;
   if (task.disturbed || work.mayFail?.includes(error.code)) return undefined;
   return `${task.title}, undisturbed: ${told(error)}`;
@@ -49,6 +64,6 @@ export function beginTask<Result>(world: World, process: ModelProcess, work: Wor
   };
   work.run(process).then(
     (result) => end(work.done(result), "is done"),
-    (error: unknown) => end(judged(work, task, error), `failed: ${told(error)}`),
+    (error: unknown) => end(judged(world, process, work, task, error), `failed: ${told(error)}`),
   );
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { Repository } from "../../src/repository.ts";
+import { randomFrom } from "../../test/trial.ts";
 import { openSmall } from "../small-repository.ts";
 import { steppedStore } from "./stepped-store.ts";
 import type { World } from "./world.ts";
@@ -27,7 +28,10 @@ export type ModelProcess = {
   replica: ObjectStore;
   /** Our clock is ahead of the storage's by so much. */
   skew: { ms: number };
+  random: (length: number) => Uint8Array;
   tasks: Task[];
+  /** It said that it must be started anew. */
+  isStale?: boolean;
 };
 
 /** Two processes share a machine. */
@@ -41,8 +45,19 @@ export async function startProcess(world: World, id: number, machine: number): P
   const repository = await scheduler.freely(id, () =>
     openSmall(store, `${world.seed} ${id}`, {
       now: () => primary.clock.nowMs + skew.ms,
+      // Neither set nor wrong; the storage's clock runs as fast.
+      monotonicMs: () => primary.clock.nowMs,
       index: { directory: join(world.directory, String(machine)) },
     }),
   );
-  return { id, machine, repository, store, replica: steppedStore(world.replica.store, scheduler, id), skew, tasks: [] };
+  return {
+    id,
+    machine,
+    repository,
+    store,
+    replica: steppedStore(world.replica.store, scheduler, id),
+    skew,
+    random: randomFrom(`${world.seed} ${id} keys`),
+    tasks: [],
+  };
 }

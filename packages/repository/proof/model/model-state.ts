@@ -18,6 +18,8 @@ export type ModelPoint = {
   /** Its seal was answered: before that it may stand on what is gone, and nobody was told otherwise. */
   sealed: boolean;
   existence: Existence;
+  /** When it was ordered to go, by the storage's clock. */
+  deletedAtMs?: number;
   /** Ids of holds that were answered and not released since. */
   holds: Set<string>;
 };

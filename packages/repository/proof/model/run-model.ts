@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { leftovers } from "./aftermath.ts";
 import { violations } from "./invariants.ts";
 import { MACHINES, startProcess } from "./model-process.ts";
 import { finishAll, type Step, takeStep, taskViolations } from "./steps.ts";
@@ -39,6 +40,7 @@ export async function runModel(
     wrong = [...taskViolations(world), ...(await violations(world))];
     const hangs = world.processes.flatMap(({ tasks }) => tasks).filter(({ ended }) => !ended);
     wrong.push(...hangs.map(({ title }) => `${title} never ends`));
+    if (wrong.length === 0) wrong.push(...(await leftovers(world)), ...(await violations(world)));
     if (wrong.length > 0) failedAt = steps.at(-1)?.number ?? 0;
   }
   const points = [...world.state.points.values()];

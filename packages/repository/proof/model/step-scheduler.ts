@@ -4,9 +4,9 @@ import { setImmediate } from "node:timers/promises";
 export type WaitingCall = { process: number; call: string; go: () => void };
 
 /** Turns of the event loop in which nothing happened: all work is in this thread, so nothing will before a call is let go. */
-const QUIET_TURNS = 3;
-/** Stretching a passphrase is done by another thread: who waits for that waits longer. */
-const STRETCHING_TURNS = 20_000;
+const QUIET_TURNS = 6;
+/** Work that gives others their turn now and then may take so many. */
+const LONG_TURNS = 500;
 
 /**
  * Lets one call of a store go at a time, so that every order of the calls of several processes can be had, and the same one
@@ -24,11 +24,9 @@ export function stepScheduler() {
     let seen = events;
     for (let idle = 0; idle < turns; idle++) {
       await setImmediate();
-      if (events !== seen) {
-        seen = events;
-        idle = -1;
-        turns = QUIET_TURNS;
-      }
+      if (events === seen) continue;
+      seen = events;
+      idle = -1;
     }
   }
 
@@ -72,9 +70,12 @@ export function stepScheduler() {
       dead.add(process);
       for (let at = waiting.length - 1; at >= 0; at--) if (waiting[at]?.process === process) waiting.splice(at, 1);
     },
-    quiet,
-    /** For work that stretches a passphrase between two calls. */
-    stretched: () => quiet(STRETCHING_TURNS),
+    /** Waits until a call waits again, or something else happened; or surely nothing will. */
+    async moved(): Promise<void> {
+      const seen = events;
+      for (let turn = 0; turn < LONG_TURNS && events === seen; turn++) await setImmediate();
+      await quiet();
+    },
   };
 }
 export type StepScheduler = ReturnType<typeof stepScheduler>;

@@ -55,9 +55,13 @@ function disturb(world: World): void {
   for (const task of under) task.disturbed = true;
 }
 
-function begin(world: World, process: ModelProcess, choose: Choose): string {
+async function begin(world: World, process: ModelProcess, choose: Choose): Promise<string> {
   const under = world.processes.flatMap(({ tasks }) => tasks).filter(({ ended }) => !ended);
   process.tasks = process.tasks.filter(({ ended }) => !ended);
+  if (process.isStale && process.tasks.length === 0) {
+    await replace(world, process);
+    return `process ${process.id} is started anew`;
+  }
   if (process.tasks.length >= TASKS_AT_ONCE) return "too much is under way there";
   const kinds = world.kinds.flatMap((kind) => Array.from({ length: kind.weight }, () => kind));
   const work = choose(kinds)?.make(world, choose);
@@ -71,11 +75,9 @@ function begin(world: World, process: ModelProcess, choose: Choose): string {
 async function run(world: World, process: ModelProcess, calls: number, choose: Choose): Promise<string> {
   let made = 0;
   for (; made < calls; made++) {
-    let call = choose(world.scheduler.waitingOf(process.id));
-    if (call === undefined && process.tasks.some(({ ended }) => !ended)) {
-      await world.scheduler.stretched();
-      call = choose(world.scheduler.waitingOf(process.id));
-    }
+    if (world.scheduler.waitingOf(process.id).length === 0 && process.tasks.some(({ ended }) => !ended))
+      await world.scheduler.moved();
+    const call = choose(world.scheduler.waitingOf(process.id));
     if (call === undefined) break;
     world.trace.push(`  ${process.id}: ${call.call}`);
     world.primary.clock.nowMs++;
@@ -128,7 +130,7 @@ export async function takeStep(world: World, step: Step): Promise<string> {
   const choose = chooser(step.draws);
   const process = choose(world.processes);
   if (process === undefined) throw new TypeError("unreachable: a world has processes");
-  if (step.kind === "begin") return begin(world, process, choose);
+  if (step.kind === "begin") return await begin(world, process, choose);
   if (step.kind === "run") return await run(world, process, choose(CALLS) ?? 1, choose);
   if (step.kind === "finish") return await run(world, process, ENOUGH_CALLS, choose);
   if (step.kind === "crash") return await crash(world, process);

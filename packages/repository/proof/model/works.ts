@@ -1,6 +1,11 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { GARBAGE_SETTINGS } from "../../src/garbage/settings.ts";
+import { openKeys } from "../../src/keys/key-context.ts";
+import { beginEpoch, planEpoch } from "../../src/keys/new-epoch.ts";
 import { pointOf } from "../../test/point-trial.ts";
 import { head, tarOf } from "../../test/trial.ts";
 import { difference } from "../exact.ts";
+import { cheapOpener } from "../small-repository.ts";
 import { trialSet } from "../trial-set.ts";
 import type { Work } from "./begin-task.ts";
 import { type ModelBackup, type ModelPoint, mustRestore } from "./model-state.ts";
@@ -23,19 +28,23 @@ const MANY_POINTS = 8;
 const points = (world: World, wanted: (point: ModelPoint) => boolean) =>
   [...world.state.points.values()].filter(wanted);
 
-function write(made: ModelBackup): Work<unknown> {
+function write(world: World, made: ModelBackup): Work<unknown> {
   return {
     title: `backup ${made.id}`,
-    run: ({ repository }) => repository.writeBackup(head(made.id), tarOf(made.items)),
+    run: async ({ repository }) => {
+      try {
+        return await repository.writeBackup(head(made.id), tarOf(made.items));
+      } catch (error) {
+        if (!(error instanceof StillpointError) || error.code !== "OBJECT_EXISTS") throw error;
+        // An attempt before was further than its writer knew: what it left is looked at.
+        return await repository.confirmBackup(made.id);
+      }
+    },
     done: () => {
       made.complete = true;
       return undefined;
     },
-    mayFail: ["OBJECT_EXISTS"],
-    // An attempt before was further than its writer knew, and this one has looked at what it left.
-    failed: (code) => {
-      if (code === "OBJECT_EXISTS") made.complete = true;
-    },
+    mayFail: isOld(world, made.id) ? TOO_OLD : [],
   };
 }
 
@@ -44,12 +53,12 @@ function backup(world: World, choose: Choose): Work<unknown> {
   const items = trialSet(choose(Array.from({ length: SETS }, (_, i) => i)) ?? 0, BYTES);
   const made = { id, items, complete: false, atMs: world.primary.clock.nowMs };
   world.state.backups.set(id, made);
-  return write(made);
+  return write(world, made);
 }
 
 function backupAgain(world: World, choose: Choose): Work<unknown> | undefined {
   const made = choose([...world.state.backups.values()].filter(({ complete }) => !complete));
-  return made && write(made);
+  return made && write(world, made);
 }
 
 function sealing(world: World, made: ModelPoint): Work<unknown> {
@@ -61,10 +70,11 @@ function sealing(world: World, made: ModelPoint): Work<unknown> {
       if (made.existence === "unsure") made.existence = "kept";
       return undefined;
     },
-    mayFail: made.backups.some((id) => isOld(world, id)) ? ["CONFLICT", "BACKUP_UNKNOWN", "BACKUP_TOO_OLD"] : [],
+    mayFail: made.backups.some((id) => isOld(world, id)) ? TOO_OLD : [],
   };
 }
 
+const TOO_OLD = ["BASE_GONE", "BACKUP_UNKNOWN", "OBJECT_DAMAGED"];
 const numberOf = (pointId: string) => Number(pointId.slice(-12));
 /** By then it may be refused a seal. */
 const SEALED_WITHIN_MS = 3 * 86_400_000;
@@ -115,6 +125,7 @@ function remove(world: World, choose: Choose): Work<void> | undefined {
   if (point === undefined) return undefined;
   const before = point.existence;
   point.existence = "unsure";
+  point.deletedAtMs = world.primary.clock.nowMs;
   return {
     title: `delete ${point.pointId}`,
     run: ({ repository }) => repository.deletePoint(point.pointId, BY),
@@ -143,7 +154,8 @@ function undelete(world: World, choose: Choose): Work<void> | undefined {
       point.existence = "kept";
       return undefined;
     },
-    // Too late, or it was never sealed.
+    // For so long it can be undeleted with certainty.
+    mustSucceed: () => world.primary.clock.nowMs - (point.deletedAtMs ?? 0) < GARBAGE_SETTINGS.undeleteMs,
     mayFail: ["POINT_UNKNOWN", "OBJECT_MISSING", "OBJECT_DAMAGED", "CONFLICT"],
     failed: () => {
       point.existence = before;
@@ -186,6 +198,35 @@ function replicate(): Work<unknown> {
   };
 }
 
+function collect(): Work<unknown> {
+  return {
+    title: "collect garbage",
+    run: ({ repository }) => repository.collectGarbage(),
+    done: () => undefined,
+    mayFail: ["ALREADY_RUNNING"],
+  };
+}
+
+function sweepReplica(): Work<unknown> {
+  return {
+    title: "sweep the replica",
+    run: ({ repository, replica }) => repository.replicas.sweep(replica, { graceMs: GARBAGE_SETTINGS.graceMs }),
+    done: () => undefined,
+  };
+}
+
+function newEpoch(world: World): Work<unknown> {
+  return {
+    title: "begin a new key epoch",
+    run: async ({ store, random }) => {
+      const opener = cheapOpener();
+      const keys = await openKeys(store, opener, { random, now: () => world.primary.clock.nowMs, ...BY });
+      return await beginEpoch(keys, await planEpoch(keys, { openers: [opener], without: [] }));
+    },
+    done: () => undefined,
+  };
+}
+
 export const WORK_KINDS: readonly WorkKind[] = [
   { kind: "backup", weight: 10, make: backup },
   { kind: "backup again", weight: 2, make: backupAgain },
@@ -205,4 +246,7 @@ export const WORK_KINDS: readonly WorkKind[] = [
   { kind: "hold", weight: 2, make: placeHold },
   { kind: "release", weight: 2, make: releaseHold },
   { kind: "replicate", weight: 5, make: replicate },
+  { kind: "collect", weight: 10, make: collect },
+  { kind: "sweep the replica", weight: 3, make: sweepReplica },
+  { kind: "new epoch", weight: 1, make: newEpoch },
 ];

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { packName } from "../format/kinds.ts";
 import { assertPacksThere } from "../garbage/chunks-there.ts";
 import type { CondemnedState } from "../garbage/condemned-state.ts";
@@ -55,10 +54,10 @@ export async function beginWriting(context: RepositoryContext, options: WritingO
     return result;
   }
 
-  let renewedAt = performance.now();
+  let renewedAt = context.monotonicMs();
   const renew = () =>
     inTurn(async () => {
-      const startedAt = performance.now();
+      const startedAt = context.monotonicMs();
       if (options.pins === undefined) await copyCondemned(await context.condemned.load(signal));
       await lease.renew(generation);
       renewedAt = startedAt;
@@ -67,7 +66,7 @@ export async function beginWriting(context: RepositoryContext, options: WritingO
   // Our clock only says when to try; whether it was in time the storage's clock decides.
   let failure: unknown;
   const timer = setInterval(() => {
-    if (performance.now() - renewedAt >= lease.stopMs)
+    if (context.monotonicMs() - renewedAt >= lease.stopMs)
       options.fail(failure ?? leaseLost("leases/", "it could not be renewed in time"));
     renew().catch((error: unknown) => {
       failure = error;
@@ -82,7 +81,7 @@ export async function beginWriting(context: RepositoryContext, options: WritingO
     owns: (packId: string) => void own.add(packId),
     /** At a flush: the lease is renewed where it is time. */
     async flushed(): Promise<void> {
-      if (performance.now() - renewedAt >= lease.renewMs) await renew();
+      if (context.monotonicMs() - renewedAt >= lease.renewMs) await renew();
     },
     renew,
     /** The newest generation there was when it began. */
