@@ -10,7 +10,7 @@ const SEED = 4;
 /** A collector that looks at nothing. */
 const careless: WorkKind = {
   kind: "careless",
-  weight: 3,
+  weight: 30,
   make: () => ({
     title: "delete any pack",
     run: async ({ store }) => {
