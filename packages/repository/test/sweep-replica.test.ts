@@ -1,12 +1,28 @@
+import { Secret } from "@stillpoint/contracts/secret";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { describe, expect, it } from "vitest";
 import { condemnedLog } from "../src/garbage/condemned-log.ts";
 import { openChunkIndex } from "../src/index/open-chunk-index.ts";
+import { addSlot } from "../src/keys/add-slot.ts";
+import { openKeys } from "../src/keys/key-context.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
+import { passphraseOpener } from "../src/keys/passphrase.ts";
+import { retireSlot } from "../src/keys/retire-slot.ts";
 import { openRepository } from "../src/repository.ts";
 import { pointOf, proofOf, trialId } from "./point-trial.ts";
-import { file, head, makeRepository, NOW, namesIn, noise, PASSPHRASE, randomFrom, tarOf } from "./trial.ts";
+import {
+  file,
+  head,
+  makeRepository,
+  NOW,
+  namesIn,
+  noise,
+  PASSPHRASE,
+  randomFrom,
+  SCRYPT_COST,
+  tarOf,
+} from "./trial.ts";
 
 const HOUR = 3_600_000;
 const GRACE = 24 * HOUR;
@@ -183,6 +199,29 @@ describe("the sweep of a replica", () => {
     await third.replicas.promoteAlone({ name: "third", by: "tests" });
     const [first = ""] = await namesIn(alone, "condemned/");
     expect(Number(first.slice("condemned/".length).split("-")[0])).toBeGreaterThan(5_000);
+    await repository[Symbol.asyncDispose]();
+  });
+
+  it("takes a key slot that was retired, at once; an earlier primary does not bring it back", async () => {
+    const { store, replica, repository } = await setup();
+    const second = passphraseOpener(new Secret("second"), { cost: SCRYPT_COST });
+    const first = passphraseOpener(PASSPHRASE, { cost: SCRYPT_COST });
+    const work = { random: randomFrom("slots"), now: () => NOW, by: "tests" };
+    const context = await openKeys(store, first, work);
+    const added = await addSlot(context, second, { type: "opener" });
+    await repository.replicas.replicate(replica);
+    const earlier = memoryStore(() => NOW);
+    await repository.replicas.replicate(earlier);
+    await retireSlot(context, added.slot);
+    await repository.replicas.replicate(replica);
+    await openKeyRing(replica, second);
+    const report = await repository.replicas.sweep(replica, { graceMs: GRACE });
+    expect(report).toMatchObject({ deleted: { objects: 1 }, unexplained: [] });
+    await expect(openKeyRing(replica, second)).rejects.toMatchObject({ code: "KEY_WRONG" });
+    await using cutOff = await openRepository(earlier, { passphrase: PASSPHRASE, threads: 0, now: () => NOW });
+    await cutOff.replicas.takeIn(store);
+    await expect(openKeyRing(store, second)).rejects.toMatchObject({ code: "KEY_WRONG" });
+    await openKeyRing(store, first);
     await repository[Symbol.asyncDispose]();
   });
 });

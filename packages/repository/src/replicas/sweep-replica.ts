@@ -6,6 +6,7 @@ import { objectName, packIdOf } from "../format/kinds.ts";
 import type { ChunkIndex } from "../index/chunk-index.ts";
 import { readIndex } from "../index/index-objects.ts";
 import { openChunkIndex } from "../index/open-chunk-index.ts";
+import { retiredSlots } from "../keys/retired-slots.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { ReplicatedKind } from "./kinds-replicated.ts";
@@ -53,7 +54,9 @@ export async function sweepReplica(
   await context.loader.load(signal);
   const newest = await context.changes.newest(signal);
 
-  report.unexplained = survey.strays.map(({ name }) => name).filter((name) => !marks.objects.has(name));
+  const retired = retiredSlots(newest);
+  const isExplained = (name: string) => marks.objects.has(name) || retired.has(name);
+  report.unexplained = survey.strays.map(({ name }) => name).filter((name) => !isExplained(name));
   const isBehind = survey.lacking.some(({ kind }) => kind === "index");
   // An index object that takes the place of those that go must be there before they go.
   if (isBehind || context.loader.damaged.size > 0) {
@@ -62,6 +65,8 @@ export async function sweepReplica(
   }
 
   const isDue = ({ name, kind }: LackingObject) => {
+    // At once: nobody undeletes a key slot, and while it is there its old secret opens the copy.
+    if (retired.has(name)) return true;
     const mark = marks.objects.get(name);
     if (mark === undefined || marks.void.has(mark.name) || mark.storedMs + graceMs > nowMs) return false;
     // Undeleted since, and lost by the primary: it is what the primary is repaired from.
