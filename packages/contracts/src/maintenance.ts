@@ -19,6 +19,12 @@ export const MAINTENANCE_TASKS = {
   scrub: "hourly",
   /** Replaces keys of the repository that are due, or reminds of them. */
   rotate: "daily",
+  /** Looks how far each replica is behind. */
+  replicas: "every 15m",
+  /** Extends object locks of what lives on; legal holds of held points. */
+  lock: "daily",
+  /** Moves packs to the storage class that their age asks for. */
+  tier: "daily",
 } as const satisfies Record<string, string>;
 
 export type MaintenanceTask = keyof typeof MAINTENANCE_TASKS;

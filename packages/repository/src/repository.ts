@@ -245,7 +245,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     proofsOf: (pointId) =>
       readVerified(readable, `proofs/${pointId}/`, (from) => proofsOf({ ...reading, store: from }, pointId)),
     planGarbage: (collectOptions) => planGarbage(context, collectOptions),
-    collectGarbage: (collectOptions) => collectGarbage(context, collectOptions),
+    collectGarbage: (collectOptions) => guarded(() => collectGarbage(context, collectOptions)),
     check: (checkOptions) => checkRepository(context, checkOptions),
     scrub: (scrubOptions) => scrubRepository(context, scrubOptions),
     repair: (plan, repairOptions) => guarded(() => repairRepository(context, plan, repairOptions)),

@@ -26,6 +26,10 @@ export const vaultConfig = z
     STILLPOINT_INDEX_CACHE_MIB: z.coerce.number().int().min(1).max(4_096).default(64),
     /** A ticket is asked for anew by each step, and only its begin is checked. */
     STILLPOINT_TICKET_MS: z.coerce.number().int().positive().default(3_600_000),
+    /** Between two looks at what a replica lacks; what this vault writes itself is copied at once. */
+    STILLPOINT_REPLICATE_EVERY_MS: integerSetting({ min: 100 }).default(30_000),
+    /** A replica that lacks something for longer is told of. */
+    STILLPOINT_REPLICA_LAG_LIMIT_MS: integerSetting({ min: 1_000 }).default(3_600_000),
     /** What one scrub may read; an hour's of these goes through 10 TB in some hundred days. */
     STILLPOINT_SCRUB_BYTES: integerSetting({ min: 1 }).default(4_294_967_296),
     /** And how long it may take. */

@@ -15,6 +15,7 @@ import {
   vaultStatus,
   vaultTicket,
 } from "@stillpoint/contracts/vault";
+import { GARBAGE_SETTINGS } from "@stillpoint/repository/garbage/settings";
 import { openRepository } from "@stillpoint/repository/repository";
 import { defineService } from "@stillpoint/service/define-service";
 import { vaultConfig } from "./config.ts";
@@ -22,7 +23,8 @@ import { createVaultServer } from "./http.ts";
 import { keyCare } from "./key-care.ts";
 import { listPage } from "./list-page.ts";
 import { takeTasks } from "./maintenance/take-tasks.ts";
-import { openVaultTargets } from "./open-targets.ts";
+import { startReplication } from "./replication/replication.ts";
+import { vaultRoles } from "./replication/vault-roles.ts";
 import { resultStore } from "./results.ts";
 import { mintTicket } from "./tickets.ts";
 
@@ -38,12 +40,27 @@ export const service = defineService({
   config: vaultConfig,
   async start(context, resources) {
     const { bus, config, clock, log } = context;
-    const { store, compression } = resources.use(await openVaultTargets(context)).primary;
+    const roles = await vaultRoles(context, resources);
+    const { name: target, store, compression } = roles.primary;
     const keys = await keyCare(context, store);
+    const owner = `vault-${uuidv7(clock.now(), context.random(10))}`;
+    const replication = startReplication({
+      roles,
+      bus,
+      clock,
+      log,
+      owner,
+      registry: context.registry,
+      everyMs: config.STILLPOINT_REPLICATE_EVERY_MS,
+      graceMs: GARBAGE_SETTINGS.graceMs,
+    });
     const repository = resources.use(
       await openRepository(store, {
         opener: keys.opener,
         compression,
+        target,
+        copies: roles.replicas.map((replica) => replica.store),
+        fellBack: replication.fellBack,
         random: context.random,
         now: clock.now,
         index: {
@@ -52,6 +69,7 @@ export const service = defineService({
         },
       }),
     );
+    replication.start(repository, resources);
     const lookAtKeys = async () => {
       const { epoch } = await keys.review();
       if (epoch > repository.epoch) log.error({ epoch, opened: repository.epoch }, STALE);
@@ -69,6 +87,7 @@ export const service = defineService({
       now: clock.now,
       stored: async (figures) => {
         await bus.publishEvent(backupStored, { backupId: figures.backupId }, { figures });
+        replication.wake();
       },
       log: (message, fields) => log.warn(fields, message),
     });
@@ -93,6 +112,7 @@ export const service = defineService({
         const point = await repository.sealPoint({ ...body.point, sealedAt: toInstant(clock.now()) });
         // Told on every seal of it: the event of the first may have been lost with the process that was to send it.
         await bus.publishEvent(pointSealed, { pointId: point.pointId }, { point }, { key: point.pointId });
+        replication.wake();
         return { point };
       }),
     );
@@ -112,9 +132,8 @@ export const service = defineService({
         return { point, proofs: await repository.proofsOf(pointId) };
       }),
     );
-    const owner = `vault-${uuidv7(clock.now(), context.random(10))}`;
     await takeTasks(
-      { repository, store, bus, config, clock, log, keys, ackWaitMs: context.ackWaitMs, owner },
+      { repository, store, targets: roles, bus, config, clock, log, keys, ackWaitMs: context.ackWaitMs, owner },
       resources,
     );
     resources.use(await bus.answer(vaultList, QUEUE, ({ body }) => listPage(repository, body)));

@@ -19,22 +19,7 @@ export function withCopies(
   fellBack: (fallback: Fallback) => void,
 ): ObjectStore | StoreWithCopies {
   if (copies.length === 0) return primary;
-  return {
-    url: primary.url,
-    put: (name, body, options) => primary.put(name, body, options),
-    get: (name, range, signal) => primary.get(name, range, signal),
-    list: (prefix, options) => primary.list(prefix, options),
-    head: (name, signal) => primary.head(name, signal),
-    delete: (name, signal) => primary.delete(name, signal),
-    now: (signal) => primary.now(signal),
-    createsAtomically: (signal) => primary.createsAtomically(signal),
-    ...(primary.fileOf === undefined ? {} : { fileOf: primary.fileOf }),
-    ...(primary.locks === undefined ? {} : { locks: primary.locks }),
-    ...(primary.classes === undefined ? {} : { classes: primary.classes }),
-    [Symbol.asyncDispose]: () => primary[Symbol.asyncDispose](),
-    copies,
-    fellBack,
-  };
+  return { ...primary, copies, fellBack };
 }
 
 export function otherCopies(store: ObjectStore): StoreWithCopies | undefined {

@@ -43,6 +43,8 @@ export type Replicas = {
   planThaw(backupIds: readonly string[], signal?: AbortSignal): Promise<ThawPlan>;
   /** Asks for it, and resolves when all can be read. */
   thaw(plan: ThawPlan, options: ThawOptions): Promise<void>;
+  /** Names of what the collector means to delete. */
+  condemned(signal?: AbortSignal): Promise<ReadonlySet<string>>;
   /** To be called more often than every half of `lockMs`. */
   extendLocks(
     store: ObjectStore,
@@ -68,6 +70,7 @@ export function replicasOf(context: RepositoryContext): Replicas {
     moveClasses: (store, rules, options) => moveClasses(context, store, rules, options),
     planThaw: (backupIds, signal) => planThaw(context, backupIds, signal),
     thaw: (plan, options) => thaw(context.store, plan, options),
+    condemned: async (signal) => new Set((await context.condemned.load(signal)).objects.keys()),
     extendLocks: (store, lockMs, condemned, signal) => extendLocks(store, { lockMs, condemned, signal }),
     applyLegalHolds: (store, signal) => applyLegalHolds(context, store, signal),
   };

@@ -3,6 +3,8 @@ import type { Log } from "@stillpoint/bus/log";
 import type { Clock } from "@stillpoint/contracts/clock";
 import type { MaintenanceProblem } from "@stillpoint/contracts/maintenance";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { OpenTarget } from "@stillpoint/object-store/open-target";
+import type { Roles } from "@stillpoint/repository/replicas/find-primary";
 import type { Repository } from "@stillpoint/repository/repository";
 import type { VaultConfig } from "../config.ts";
 import type { KeyCare } from "../key-care.ts";
@@ -11,6 +13,8 @@ import type { KeyCare } from "../key-care.ts";
 export type TaskContext = {
   repository: Repository;
   store: ObjectStore;
+  /** Primary and replicas; `store` is the primary's. */
+  targets: Roles<OpenTarget>;
   bus: Bus;
   config: Readonly<VaultConfig>;
   clock: Clock;

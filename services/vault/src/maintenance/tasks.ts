@@ -1,10 +1,13 @@
 import type { MaintenanceTask } from "@stillpoint/contracts/maintenance";
 import { checkTask } from "./check-task.ts";
 import { gcTask } from "./gc-task.ts";
+import { lockTask } from "./lock-task.ts";
+import { replicasTask } from "./replicas-task.ts";
 import { retainTask } from "./retain-task.ts";
 import { rotateTask } from "./rotate-task.ts";
 import { scrubTask } from "./scrub-task.ts";
 import type { Task } from "./task.ts";
+import { tierTask } from "./tier-task.ts";
 
 /**
  * What the vault does for the repository as a whole. To add a task: its name and schedule in
@@ -18,4 +21,7 @@ export const TASKS: Readonly<Record<MaintenanceTask, Task>> = {
   check: checkTask,
   scrub: scrubTask,
   rotate: rotateTask,
+  replicas: replicasTask,
+  lock: lockTask,
+  tier: tierTask,
 };
