@@ -174,6 +174,27 @@ describe("the sweep of a replica", () => {
     }
   });
 
+  it("takes the word that a point is deleted only after the point: one that a lock keeps is not there again", async () => {
+    const all = await setup();
+    const { clock, store, replica, repository, garbage } = all;
+    const words = await namesIn(store, "changes/");
+    expect(words).toHaveLength(1);
+    await replica.locks?.extend(`points/${trialId(2)}`, clock.replica + 9 * GRACE);
+    await condemn(store, [...garbage, ...words]);
+    await repository.replicas.sweep(replica, { graceMs: GRACE });
+    await collect(all);
+    for (const name of words) await store.delete(name);
+    clock.replica += 2 * GRACE;
+    await repository.replicas.sweep(replica, { graceMs: GRACE });
+    expect(await namesIn(replica, "changes/")).toEqual(words);
+    await using there = await openRepository(replica, { passphrase: PASSPHRASE, threads: 0, now: () => NOW });
+    expect((await Array.fromAsync(there.points())).map(({ pointId }) => pointId)).toEqual([trialId(1)]);
+    clock.replica += 9 * GRACE;
+    await repository.replicas.sweep(replica, { graceMs: GRACE });
+    expect(await namesIn(replica, "changes/")).toEqual([]);
+    await repository[Symbol.asyncDispose]();
+  });
+
   it("waits while the replica is behind: what takes the place of something may not be there yet", async () => {
     const all = await setup();
     const { clock, store, replica, repository, garbage } = all;

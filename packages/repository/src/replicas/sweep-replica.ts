@@ -1,7 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { getDocument } from "../documents-store.ts";
-import { sealedPoint } from "../format/documents.ts";
+import { change, sealedPoint } from "../format/documents.ts";
 import { objectName, packIdOf } from "../format/kinds.ts";
 import type { ChunkIndex } from "../index/chunk-index.ts";
 import { readIndex } from "../index/index-objects.ts";
@@ -9,7 +9,7 @@ import { openChunkIndex } from "../index/open-chunk-index.ts";
 import { retiredSlots } from "../keys/retired-slots.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { inParallel } from "./in-parallel.ts";
-import type { ReplicatedKind } from "./kinds-replicated.ts";
+import { kindOf, type ReplicatedKind } from "./kinds-replicated.ts";
 import { packsOfBackup } from "./needs.ts";
 import { withCopies } from "./other-copies.ts";
 import { type LackingObject, surveyReplica } from "./survey.ts";
@@ -100,6 +100,8 @@ export async function sweepReplica(
     return true;
   }
 
+  const isThere = async (object: string) =>
+    kindOf(object) !== undefined && !object.endsWith("/") && (await target.head(object, signal)) !== undefined;
   await using closing = new AsyncDisposableStack();
   // What only the target still lists, beside what the primary does: by both a tree that stays can be followed.
   const spare = closing.use(openChunkIndex(context.ring.repositoryId));
@@ -116,7 +118,7 @@ export async function sweepReplica(
     store: withCopies(context.store, [target], () => undefined),
     index: Object.assign(Object.create(context.index), { locate }),
   };
-  for (const kind of ["proofs", "holds", "records", "tails", "changes", "points"] as const) await deleteAll(kind);
+  for (const kind of ["proofs", "holds", "records", "tails", "points"] as const) await deleteAll(kind);
   const neededBackups = new Set<string>();
   for (const { name } of stays.get("points") ?? []) {
     const found = await getDocument({ ...context, store: target }, "points", idOf(name), sealedPoint, signal);
@@ -136,6 +138,13 @@ export async function sweepReplica(
   for (const { name } of stays.get("index") ?? []) for (const packId of listed.get(name) ?? []) neededPacks.add(packId);
   await deleteAll("packs", (name) => neededPacks.has(packIdOf(name)));
   for (const kind of ["keys", "epochs"] as const) await deleteAll(kind);
+  // Last, and only where what it is about is gone: a point that a lock keeps would else be there again.
+  const spoken = new Set<string>();
+  for (const each of strays("changes").filter(isDue)) {
+    const found = await getDocument({ ...context, store: target }, "changes", idOf(each.name), change, signal);
+    if (found !== undefined && (await isThere(found.document.object))) spoken.add(each.name);
+  }
+  await deleteAll("changes", (name) => spoken.has(name));
 
   // A list goes when the primary's is gone and nothing of it is left; never the newest, whose number must be known.
   const left = new Set([...stays.values()].flat().map(({ name }) => marks.objects.get(name)?.name));
