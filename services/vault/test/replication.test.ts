@@ -137,7 +137,9 @@ test("what a reader finds damaged on the primary is served by a replica, and rep
   );
   const kept = (await names(primary)).find((name) => name.startsWith("quarantine/") && name.endsWith(pack)) ?? "";
   expect((await readFile(join(primary, kept))).equals(damaged)).toBe(true);
-  expect(await vault.metrics()).toMatch(/stillpoint_replica_repaired_objects_total\{target="primary"\} 1/);
+  await waitFor("the repair counts", async () =>
+    /stillpoint_replica_repaired_objects_total\{target="primary"\} 1/.test(await vault.metrics()) ? true : undefined,
+  );
 });
 
 test("a replica that is behind for longer than it may be is a problem that people are told of", async () => {
