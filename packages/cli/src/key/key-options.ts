@@ -13,7 +13,7 @@ export function withKey(command: Command): Command {
   return command
     .option("--key-file <file>", "file (0600) with the passphrase or an age identity")
     .option("--kms-key <arn>", "key of AWS KMS; region and credentials as AWS programs take them")
-    .option("--transit-key <name>", "key of Vault's transit engine; STILLPOINT_TRANSIT_… say where it is")
+    .option("--transit-key <name>", "key of Vault's transit engine; the environment says where that is")
     .option("--escrow", "the key file has the identity of an escrow slot");
 }
 
