@@ -8,9 +8,6 @@ import { openManifest } from "../read/read-tree.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { packUse } from "./pack-use.ts";
 
-/** Chunks of a pack that are needed. */
-export type Live = { chunks: number; bytes: number };
-
 /**
  * What is reached so far: a bit for each chunk, and a number for each pack. A piece of a tree that backups share is read once,
  * so that a thousand points cost little more than what differs between them.
@@ -19,19 +16,12 @@ export function reached(context: RepositoryContext) {
   const use = packUse();
   /** Pieces of trees whose chunks are all marked. */
   const read = packUse();
-  const live = new Map<string, Live>();
 
   function mark(name: Uint8Array, where: string): { location: ChunkLocation; isNew: boolean } {
     const location = context.index.locate(name);
     if (location === undefined)
       throw objectDamaged(where, `its chunk ${Buffer.from(name).toString("hex")} is in no index`);
     const isNew = use.add(location);
-    if (isNew) {
-      const sum = live.get(location.packId) ?? { chunks: 0, bytes: 0 };
-      sum.chunks++;
-      sum.bytes += location.length;
-      live.set(location.packId, sum);
-    }
     return { location, isNew };
   }
 
@@ -76,7 +66,7 @@ export function reached(context: RepositoryContext) {
         return undefined;
       }
     },
-    live: (packId: string): Live => live.get(packId) ?? { chunks: 0, bytes: 0 },
+    live: use.live,
     uses: use.uses,
     has: use.has,
   };

@@ -1,32 +1,87 @@
-/** Which chunks of which packs are used: a bit for each position. Bounded by the packs, not by the chunks' names. */
+/** Chunks of a pack that are in use, and their bytes. */
+export type Live = { chunks: number; bytes: number };
+
+/** Positions whose bits lie in one array for all packs; most packs have no more. */
+const INLINE = 32;
+
+function longer<Numbers extends Uint32Array | Float64Array>(
+  numbers: Numbers,
+  make: (length: number) => Numbers,
+): Numbers {
+  const more = make(2 * numbers.length);
+  more.set(numbers);
+  return more;
+}
+
+/**
+ * Which chunks of which packs are used: a bit for each position. Takes some 150 bytes for each pack and none for a chunk's
+ * name: ten million chunks in six hundred thousand packs are a hundred megabytes.
+ */
 export function packUse() {
-  const packs = new Map<string, Uint8Array>();
+  const numbers = new Map<string, number>();
+  let count = 0;
+  let inline = new Uint32Array(64);
+  let chunks = new Uint32Array(64);
+  let bytes = new Float64Array(64);
+  /** Bits of the positions from `INLINE` on, by the pack's number. */
+  const further = new Map<number, Uint8Array>();
+
+  function numberOf(packId: string): number {
+    const known = numbers.get(packId);
+    if (known !== undefined) return known;
+    if (count === inline.length) {
+      inline = longer(inline, (length) => new Uint32Array(length));
+      chunks = longer(chunks, (length) => new Uint32Array(length));
+      bytes = longer(bytes, (length) => new Float64Array(length));
+    }
+    numbers.set(packId, count);
+    return count++;
+  }
+
+  function isSet(number: number, position: number): boolean {
+    if (position < INLINE) return (((inline[number] ?? 0) >>> position) & 1) === 1;
+    const at = position - INLINE;
+    return (((further.get(number)?.[at >>> 3] ?? 0) >>> (at & 7)) & 1) === 1;
+  }
+
+  function set(number: number, position: number): void {
+    if (position < INLINE) {
+      inline[number] = ((inline[number] ?? 0) | (1 << position)) >>> 0;
+      return;
+    }
+    const at = position - INLINE;
+    let bits = further.get(number) ?? new Uint8Array(8);
+    if (bits.length <= at >>> 3) {
+      const more = new Uint8Array(Math.max(2 * bits.length, (at >>> 3) + 1));
+      more.set(bits);
+      bits = more;
+    }
+    bits[at >>> 3] = (bits[at >>> 3] ?? 0) | (1 << (at & 7));
+    further.set(number, bits);
+  }
 
   return {
     /** True where this chunk was not in use before. */
-    add({ packId, position }: { packId: string; position: number }): boolean {
-      const at = position >>> 3;
-      const bit = 1 << (position & 7);
-      let bits = packs.get(packId) ?? new Uint8Array(0);
-      if (bits.length <= at) {
-        const longer = new Uint8Array(Math.max(8, 2 * at + 1));
-        longer.set(bits);
-        bits = longer;
-        packs.set(packId, bits);
-      }
-      const before = bits[at] ?? 0;
-      bits[at] = before | bit;
-      return (before & bit) === 0;
+    add({ packId, position, length = 0 }: { packId: string; position: number; length?: number }): boolean {
+      const number = numberOf(packId);
+      if (isSet(number, position)) return false;
+      set(number, position);
+      chunks[number] = (chunks[number] ?? 0) + 1;
+      bytes[number] = (bytes[number] ?? 0) + length;
+      return true;
     },
-    has: (packId: string) => packs.has(packId),
+    has: (packId: string) => numbers.has(packId),
     uses(packId: string, position: number): boolean {
-      return (((packs.get(packId)?.[position >>> 3] ?? 0) >>> (position & 7)) & 1) === 1;
+      const number = numbers.get(packId);
+      return number !== undefined && isSet(number, position);
     },
-    packIds: () => packs.keys(),
-    get size() {
-      return packs.size;
+    live(packId: string): Live {
+      const number = numbers.get(packId) ?? -1;
+      return { chunks: chunks[number] ?? 0, bytes: bytes[number] ?? 0 };
     },
-    drop: (packId: string) => packs.delete(packId),
+    packIds: () => numbers.keys(),
+    /** Forgets a pack: used again, it begins with nothing. */
+    drop: (packId: string) => numbers.delete(packId),
   };
 }
 export type PackUse = ReturnType<typeof packUse>;
