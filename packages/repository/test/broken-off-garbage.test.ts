@@ -1,9 +1,14 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { describe, expect, it } from "vitest";
+import { claimExclusive } from "../src/garbage/claim.ts";
+import { openKeys } from "../src/keys/key-context.ts";
+import { openKeyRing } from "../src/keys/key-ring.ts";
+import { beginEpoch, planEpoch } from "../src/keys/new-epoch.ts";
+import { passphraseOpener } from "../src/keys/passphrase.ts";
 import { BY, DAY, files, type GarbageTrial, garbageTrial, LEASE_MS, SETTINGS, trialId } from "./garbage-trial.ts";
 import { pointOf } from "./point-trial.ts";
-import { head, namesIn, tarOf } from "./trial.ts";
+import { head, NOW, namesIn, PASSPHRASE, randomFrom, tarOf } from "./trial.ts";
 
 const settings = { settings: SETTINGS };
 
@@ -214,5 +219,41 @@ describe("a refused deletion", () => {
     expect((await locked.collectGarbage(settings)).retained).toEqual([]);
     expect((await namesIn(trial.store, "packs/")).filter((name) => packs.includes(name))).toEqual([]);
     expect(await trial.restores(2, files(1))).toBe(true);
+  });
+});
+
+describe("a claim", () => {
+  it("whose answer was lost, or whose release failed once, keeps nobody out", async () => {
+    await using trial = await garbageTrial();
+    for (const method of ["put", "delete"] as const) {
+      let failed = false;
+      const fail = async (work: () => Promise<void>, name: string) => {
+        await work();
+        if (failed || !name.startsWith("leases/collector")) return;
+        failed = true;
+        throw new StillpointError("STORE_UNREACHABLE", { what: "Lost the answer" });
+      };
+      const store: ObjectStore = { ...trial.store };
+      if (method === "put") store.put = (name, ...rest) => fail(() => trial.store.put(name, ...rest), name);
+      else store.delete = (name, ...rest) => fail(() => trial.store.delete(name, ...rest), name);
+      const other = await trial.open(store);
+      await other.collectGarbage(settings).catch(() => undefined);
+      expect(failed).toBe(true);
+      await trial.repository.collectGarbage(settings);
+    }
+  });
+
+  it("of a collector keeps a new key epoch waiting, and the other way round", async () => {
+    await using trial = await garbageTrial();
+    const context = { store: trial.store, ring: (await openKeyRing(trial.store, PASSPHRASE)).ring, leaseMs: LEASE_MS };
+    const random = randomFrom("claims");
+    {
+      await using _claim = await claimExclusive({ ...context, random }, "a test");
+      await expect(trial.repository.collectGarbage(settings)).rejects.toMatchObject({ code: "ALREADY_RUNNING" });
+      const keys = await openKeys(trial.store, passphraseOpener(PASSPHRASE), { random, now: () => NOW, by: "a test" });
+      const plan = await planEpoch(keys, { openers: [], without: [] });
+      await expect(beginEpoch(keys, plan)).rejects.toMatchObject({ code: "ALREADY_RUNNING" });
+    }
+    await trial.repository.collectGarbage(settings);
   });
 });

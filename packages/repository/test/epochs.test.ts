@@ -152,7 +152,9 @@ describe("a new key epoch", () => {
             break;
           }
           cuts++;
-          expect(outcome).toMatchObject({ code: "STORE_UNREACHABLE" });
+          // Giving the claim back is tried again, and is no failure of what was done.
+          if (outcome instanceof StillpointError) expect(outcome.code).toBe("STORE_UNREACHABLE");
+          else expect([method, outcome]).toMatchObject(["delete", { epoch: 2 }]);
           const again = await openKeys(copy, cheap(FIRST), work());
           await newEpoch(again);
           await using repository = await open(copy, 0);
@@ -172,7 +174,9 @@ describe("a new key epoch", () => {
     const contexts = await Promise.all(openers.map((opener) => openKeys(store, opener, work())));
     const outcomes = await Promise.allSettled(contexts.map((each) => newEpoch(each, openers)));
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
-    expect(outcomes.find(({ status }) => status === "rejected")).toMatchObject({ reason: { code: "CONFLICT" } });
+    expect(outcomes.find(({ status }) => status === "rejected")).toMatchObject({
+      reason: { code: expect.stringMatching(/^(ALREADY_RUNNING|CONFLICT)$/) },
+    });
     for (const opener of openers) expect((await openKeyRing(store, opener)).ring.epochs.current).toBe(2);
     expect(await namesIn(store, "keys/")).toHaveLength(2);
   });

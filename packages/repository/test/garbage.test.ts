@@ -142,3 +142,26 @@ describe("garbage", () => {
     expect(await namesIn(trial.store, "leases/")).toEqual([]);
   });
 });
+
+describe("what is condemned", () => {
+  it("is not believed to be less than was seen before: a listing that lacks the newest generation is a failure", async () => {
+    await using trial = await garbageTrial();
+    await trial.point(1, files(1));
+    trial.clock.pass(2 * DAY);
+    await trial.repository.deletePoint(trialId(1), BY);
+    trial.clock.pass(DAY);
+    let loses = false;
+    const other = await trial.open({
+      ...trial.store,
+      async *list(prefix, options) {
+        if (!(loses && prefix.startsWith("condemned/"))) yield* trial.store.list(prefix, options);
+      },
+    });
+    await other.collectGarbage(settings);
+    await other.writeBackup(head("b2"), tarOf(files(2)));
+    loses = true;
+    await expect(other.writeBackup(head("b3"), tarOf(files(1)))).rejects.toMatchObject({ code: "STORE_UNREACHABLE" });
+    loses = false;
+    await other.writeBackup(head("b3"), tarOf(files(1)));
+  });
+});

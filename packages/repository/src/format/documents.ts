@@ -172,6 +172,8 @@ export const lease = z.object({
   lengthMs: count,
   /** When the holder began, by the storage's clock: of the objects stored since none is condemned. Absent: with this object. */
   sinceMs: count.optional(),
+  /** Of a claim: tells it from another's of the same name. */
+  token: hex16.optional(),
 });
 export type Lease = z.infer<typeof lease>;
 export const condemned = z.object({

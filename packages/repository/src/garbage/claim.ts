@@ -1,11 +1,15 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import type { Lease } from "../format/documents.ts";
+import { getDocument } from "../documents-store.ts";
+import { type Lease, lease } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
+import { OBJECT_IDS } from "../format/object-ids.ts";
 import { dropLease, isAlive, putLease, readLeases } from "../leases/lease-log.ts";
 import { leaseLost } from "../leases/renewed-lease.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 
 const HOLDER = "collector";
+/** Tries to take a claim back. */
+const RELEASES = 3;
 
 /**
  * The one claim that excludes others: the collector's, and re-keying's. Of several who ask at once, one gets it, by creating an
@@ -17,6 +21,7 @@ export async function claimExclusive(
   signal?: AbortSignal,
 ) {
   const lengthMs = context.leaseMs;
+  const token = Buffer.from(context.random(16)).toString("hex");
   const document = (sequence: number): Lease => ({
     holder: HOLDER,
     sequence,
@@ -24,6 +29,7 @@ export async function claimExclusive(
     generation: 0,
     backups: [],
     lengthMs,
+    token,
   });
   const taken = (cause?: unknown) =>
     new StillpointError("ALREADY_RUNNING", {
@@ -37,8 +43,13 @@ export async function claimExclusive(
   const nowMs = await context.store.now(signal);
   if (earlier.some((each) => isAlive(each, nowMs))) throw taken();
   const highest = Math.max(0, ...earlier.map(({ sequence }) => sequence));
-  let last = await putLease(context, document(highest + 1), signal).catch((error: unknown) => {
-    throw error instanceof StillpointError && error.code === "CONFLICT" ? taken(error) : error;
+  let last = await putLease(context, document(highest + 1), signal).catch(async (error: unknown) => {
+    if (!(error instanceof StillpointError)) throw error;
+    // The answer may have been lost, and the claim be there: then nobody else would get it for its whole length.
+    const id = OBJECT_IDS.lease(HOLDER, highest + 1);
+    const there = await getDocument(context, "leases", id, lease, signal);
+    if (there?.document.token === token) await dropLease(context, id);
+    throw error.code === "CONFLICT" ? taken(error) : error;
   });
   for (const { id } of earlier) await dropLease(context, id);
 
@@ -60,8 +71,16 @@ export async function claimExclusive(
       }
     },
     async [Symbol.asyncDispose](): Promise<void> {
-      const found = await context.store.head(objectName("leases", last.id));
-      if (found?.modifiedMs === last.storedMs) await dropLease(context, last.id);
+      const name = objectName("leases", last.id);
+      for (let tries = 0; tries < RELEASES; tries++)
+        try {
+          const found = await context.store.head(name);
+          if (found?.modifiedMs === last.storedMs) await context.store.delete(name);
+          return;
+        } catch (error) {
+          // What was to be done is done. A claim that cannot be taken back ends by itself.
+          if (!(error instanceof StillpointError)) throw error;
+        }
     },
   };
 }

@@ -33,18 +33,21 @@ export function condemnedLog({ store, ring, random, index }: LogContext) {
 
   /** What is condemned now. From here on the index takes no condemned pack for a writer. */
   async function load(signal?: AbortSignal): Promise<CondemnedState> {
+    const least = highest;
     const listed = new Map<string, number>();
     for await (const { name, modifiedMs } of store.list(FOLDER, { signal })) listed.set(name, modifiedMs);
     for (const name of read.keys()) if (!listed.has(name)) read.delete(name);
     for (const [name, storedMs] of listed) if (!read.has(name)) await readOne(name, storedMs, signal);
     const state = condemnedState([...read.values()]);
     // The newest is never deleted, so that its number is never given out twice.
-    if (state.newest < highest)
+    if (state.newest < least)
       throw new StillpointError("STORE_UNREACHABLE", {
         what: "Cannot tell what is condemned",
         where: store.url,
-        why: `generation ${highest} was there before, and the listing of ${FOLDER} lacks it`,
+        why: `generation ${least} was there before, and the listing of ${FOLDER} lacks it`,
       });
+    // Of several who look at once, the one that saw most counts.
+    if (state.newest < highest) return state;
     highest = state.newest;
     const packs = [...state.objects.keys()].filter((name) => name.startsWith(PACKS));
     index.condemn(new Set(packs.map(packIdOf)));

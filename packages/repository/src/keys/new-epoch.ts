@@ -2,6 +2,8 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { KeySlot } from "../format/documents.ts";
 import { CONFIG_NAME, objectName } from "../format/kinds.ts";
+import { claimExclusive } from "../garbage/claim.ts";
+import { LEASE_MS } from "../leases/renewed-lease.ts";
 import { putAndRead } from "../put-and-read.ts";
 import { proveSlot } from "./add-slot.ts";
 import { ageRecipient } from "./age.ts";
@@ -128,6 +130,7 @@ export type BegunEpoch = { epoch: number; slots: string[]; retired: RetiredSlot[
 export async function beginEpoch(context: KeyContext, plan: EpochPlan): Promise<BegunEpoch> {
   assertComplete(plan);
   const { store, ring, random, now } = context;
+  await using _claim = await claimExclusive({ ...context, leaseMs: LEASE_MS }, "Did not begin a new key epoch");
   const epoch = (await readEpochs(store)).at(-1);
   if (epoch?.document.epoch !== plan.epoch - 1) throw overtaken(store, plan.epoch);
   const config = await store.get(CONFIG_NAME);
