@@ -4,10 +4,11 @@ import type { Figure } from "@stillpoint/repository/bench/figure";
 import type { Area } from "./area.ts";
 import { index } from "./index-area.ts";
 import { thisMachine } from "./machine.ts";
+import { pages } from "./pages-area.ts";
 import { repository } from "./repository-area.ts";
 import { machineLine, table } from "./table.ts";
 
-const AREAS: Readonly<Record<string, Area>> = { repository, index };
+const AREAS: Readonly<Record<string, Area>> = { repository, pages, index };
 const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--small-files N] [--chunks N] [--no-s3]`;
 
 function positive(text: string, option: string): number {

@@ -20,6 +20,8 @@ const run = promisify(execFile);
 export type PostgresSet = {
   fill(bytes: number): Promise<void>;
   change(transactions: number): Promise<void>;
+  /** Reads every row, which notes in the pages which transactions ended. */
+  scan(): Promise<void>;
   /** Brings the copy up to the cluster: all but the log, which changes with everything. */
   copyTo(root: string): Promise<SetFile[]>;
 };
@@ -51,6 +53,10 @@ export function postgresSet(part: PostgresPart, dir: string): PostgresSet {
     change: (transactions) =>
       withServer(async (call) => {
         await call("pgbench", ["-n", "-c", "2", "-t", String(Math.ceil(transactions / 2)), "postgres"]);
+      }),
+    scan: () =>
+      withServer(async (call) => {
+        await call("psql", ["-q", "-c", "select count(*) from pgbench_accounts", "postgres"]);
       }),
     async copyTo(root) {
       await rm(root, { recursive: true, force: true });
