@@ -164,17 +164,17 @@ async function smallFigures(bench: Bench): Promise<Figure[]> {
   log(`${smallFiles} files of 1 KiB`);
   const data = await listed(base, "small", root, await makeSmallFiles(root, smallFiles));
   const peers: Run[] = [];
-  for (const peer of bench.peers) peers.push(await runPeer(peer, join(base, "peer"), root, log));
+  const restic = bench.peers.filter(({ name }) => name.startsWith("restic"));
+  for (const peer of restic) peers.push(await runPeer(peer, join(base, "peer"), root, log));
   const own = await runOurs(
     { url: join(base, "small-local"), root, filesJson: data.filesJson },
     {},
     join(base, "restored"),
   );
   const perSecond = (ms: number) => smallFiles / (ms / 1000);
-  const restic = peers.filter(({ name }) => name.startsWith("restic"));
   const row = (name: string, ms: number) => ({ name: `small files: ${name}`, value: perSecond(ms), unit: "files/s" });
   return (["backup", "restore"] as const).flatMap((step) =>
-    compared(row(step, own[step].ms), restic, (peer) => perSecond(peer[step].ms), restic.length > 0 ? 1 : null),
+    compared(row(step, own[step].ms), peers, (peer) => perSecond(peer[step].ms), peers.length > 0 ? 1 : null),
   );
 }
 
