@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { chmod, type FileHandle, lchown, lstat, lutimes, mkdir, open, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { writeExactly } from "./body.ts";
+import { gathered, writeExactly } from "./body.ts";
 import { codeOf, diskError } from "./disk-error.ts";
 import type { TreeEntry, TreeWriter } from "./tree.ts";
 import { checkTreePath, isWithin } from "./tree-path.ts";
@@ -101,7 +101,7 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
     const file = await openFor(entry, false);
     try {
       let at = entry.offset ?? 0;
-      const result = await writeExactly(entry.size, body, async (bytes) => {
+      const result = await writeExactly(entry.size, body && gathered(body, entry.size), async (bytes) => {
         for (let from = 0; from < bytes.byteLength; ) {
           const { bytesWritten } = await file.write(bytes, from, bytes.byteLength - from, at);
           from += bytesWritten;
