@@ -2,6 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { uuid } from "@stillpoint/contracts/names";
 import { Command } from "commander";
 import { backUp } from "./backup.ts";
+import { addCareCommands } from "./care/care-commands.ts";
 import { rebuildCatalog } from "./catalog.ts";
 import { examine } from "./doctor.ts";
 import { addGarbageCommands } from "./garbage.ts";
@@ -9,7 +10,7 @@ import { addKeyCommands } from "./key/key-commands.ts";
 import { several, withKey } from "./key/key-options.ts";
 import { addPointCommands } from "./point-commands.ts";
 import { listPoints, showPoint } from "./points.ts";
-import { checkRepository, initialiseRepository } from "./repo.ts";
+import { initialiseRepository } from "./repo.ts";
 import { promoteReplica } from "./repo-promote.ts";
 import { replicateRepository } from "./repo-replicate.ts";
 import { showRepositoryStatus } from "./repo-status.ts";
@@ -107,12 +108,7 @@ export function program(world: World): Command {
     .option("--escrow-recipient <age1…>", "whose identity opens it too; may be repeated", several, [])
     .option(...JSON_OPTION)
     .action((options) => initialiseRepository(world, options));
-  withKey(repo.command("check"))
-    .description("check the repository's structure, or every byte")
-    .requiredOption("--repository <url>", "its URL or targets file")
-    .option("--read-data", "read and authenticate every chunk", false)
-    .option(...JSON_OPTION)
-    .action((options) => checkRepository(world, options));
+  addCareCommands(repo, world);
 
   withKey(repo.command("status"))
     .description("every target: what lies there, how far it is behind, its locks and classes")

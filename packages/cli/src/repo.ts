@@ -1,10 +1,7 @@
-import { StillpointError } from "@stillpoint/contracts/errors";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { initRepository } from "@stillpoint/repository/init-repository";
 import { ageRecipient, newIdentity } from "@stillpoint/repository/keys/age";
 import { chosenKey } from "@stillpoint/repository/keys/configured-opener";
-import { openRepository } from "@stillpoint/repository/repository";
-import { indexCache } from "./index-cache.ts";
 import { openerOf, type RepositoryKeyOptions } from "./key/key-options.ts";
 import { makeKeyFile } from "./make-key-file.ts";
 import type { World } from "./world.ts";
@@ -27,35 +24,4 @@ export async function initialiseRepository(world: World, options: InitOptions): 
     world.errorLine(
       `a random ${options.newIdentity ? "age identity" : "passphrase"} was written to ${keyFile}: without a copy of it elsewhere, every backup is lost with this machine (\`stillpoint key export\` prints a recovery sheet)`,
     );
-}
-
-export async function checkRepository(
-  world: World,
-  options: RepositoryKeyOptions & { readData: boolean },
-): Promise<void> {
-  await using store = await openObjectStore(options.repository, { environment: world.environment });
-  await using repository = await openRepository(store, {
-    opener: await openerOf(world, options),
-    index: indexCache(world),
-  });
-  const report = await repository.check({ readData: options.readData });
-  if (options.json) world.out(`${JSON.stringify(report, undefined, 2)}\n`);
-  else {
-    const { problems, ...counts } = report;
-    world.out(
-      `${Object.entries(counts)
-        .map(([what, count]) => `${what}: ${count}`)
-        .join(", ")}\n`,
-    );
-    for (const each of problems)
-      world.out(
-        `✗ ${each.object}: ${each.why}${each.backups.length === 0 ? "" : `; hurts ${each.backups.join(", ")}`}\n`,
-      );
-  }
-  if (report.problems.length === 0) return;
-  throw new StillpointError("VERIFICATION_FAILED", {
-    what: "The repository is damaged",
-    where: options.repository,
-    why: `${report.problems.length} objects, named above`,
-  });
 }

@@ -1,0 +1,50 @@
+import { duration } from "@stillpoint/contracts/duration";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { byteSize } from "@stillpoint/object-store/byte-size";
+import type { Command } from "commander";
+import type { z } from "zod";
+import { withKey } from "../key/key-options.ts";
+import type { World } from "../world.ts";
+import { checkRepository } from "./check.ts";
+import { repairRepository } from "./repair.ts";
+import { scrubRepository } from "./scrub.ts";
+
+const JSON_OPTION = ["--json", "print the result as one JSON document on standard output"] as const;
+
+function parsed<Schema extends z.ZodType>(schema: Schema, what: string): (text: string) => z.output<Schema> {
+  return (text) => {
+    const result = schema.safeParse(text);
+    if (result.success) return result.data;
+    throw new StillpointError("INVALID_REQUEST", {
+      what: `Cannot read ${what}`,
+      where: text,
+      why: result.error.issues[0]?.message,
+    });
+  };
+}
+
+/** `repo check`, `scrub` and `repair`. */
+export function addCareCommands(repo: Command, world: World): void {
+  withKey(repo.command("check"))
+    .description("check the repository: all of its structure, and as much of its data as is asked for")
+    .requiredOption("--repository <url>", "its URL or targets file")
+    .option("--read-data [part]", "read every pack to the last byte; 1/30: the part that was read longest ago")
+    .option(...JSON_OPTION)
+    .action((options) => checkRepository(world, options));
+  withKey(repo.command("scrub"))
+    .description("read a part of the data, from where the last one ended; a running vault does it by itself")
+    .requiredOption("--repository <url>", "its URL or targets file")
+    .option("--bytes <size>", "read at most this much, such as 10GiB", parsed(byteSize, "the size"))
+    .option("--for <time>", "for at most this long, such as 10m", parsed(duration, "the time"))
+    .option("--rate <size>", "no faster than this in a second, such as 20MiB", parsed(byteSize, "the rate"))
+    .option(...JSON_OPTION)
+    .action((options) => scrubRepository(world, options));
+  withKey(repo.command("repair"))
+    .description("mend damage from replicas and from what is left, by a plan that somebody looked at first")
+    .requiredOption("--repository <url>", "its targets file, whose replicas are asked, or its URL")
+    .option("--plan-out <file>", "check, and write down what would be done; nothing is changed")
+    .option("--read-data [part]", "for the plan: how much of the data to read; everything where it is left out")
+    .option("--apply <file>", "do what this plan says, look at each object again before, and check afterwards")
+    .option(...JSON_OPTION)
+    .action((options) => repairRepository(world, options));
+}
