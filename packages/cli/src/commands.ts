@@ -2,7 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { uuid } from "@stillpoint/contracts/names";
 import { Command } from "commander";
 import { backUp } from "./backup.ts";
-import { addCareCommands } from "./care/care-commands.ts";
+import { addCareCommands, addRetentionCommands } from "./care/care-commands.ts";
 import { rebuildCatalog } from "./catalog.ts";
 import { examine } from "./doctor.ts";
 import { addGarbageCommands } from "./garbage.ts";
@@ -137,6 +137,7 @@ export function program(world: World): Command {
   addGarbageCommands(repo, world);
 
   addPointCommands(command, world);
+  addRetentionCommands(command, world);
   addKeyCommands(command, world);
 
   command

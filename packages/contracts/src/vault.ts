@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defineRequest } from "./messages.ts";
-import { backupId, instant, name, sourceKind, uuid } from "./names.ts";
+import { backupId, instant, name, sha256, sourceKind, uuid } from "./names.ts";
 import { backupFigures, point, proof } from "./point.ts";
 
 /**
@@ -64,6 +64,44 @@ export const vaultStatus = defineRequest(
   "vault.status",
   z.object({}),
   z.object({ repositoryId: z.string(), url: z.string(), formatVersion: z.number().int(), vaultUrl: z.url() }),
+);
+
+const retained = z.object({
+  pointId: uuid,
+  cutAt: instant,
+  partial: z.boolean(),
+  reasons: z.array(z.object({ code: z.string(), text: z.string() })),
+});
+
+/** What a plan's retention, as it is in force, does to the points there are now. Changes nothing. */
+export const vaultPlanRetention = defineRequest(
+  "vault.plan-retention",
+  z.object({ plan: name }),
+  z.object({
+    plan: name,
+    policy: z.string(),
+    policySha256: sha256,
+    madeAt: instant,
+    /** Newest first, and so many of them as a message holds; the counts are of all. */
+    go: z.array(retained),
+    keep: z.array(retained),
+    goCount: z.number().int().nonnegative(),
+    keepCount: z.number().int().nonnegative(),
+    /** Backups that go with them, and those that stay, for something else rests on them. */
+    freed: z.number().int().nonnegative(),
+    stillNeeded: z.number().int().nonnegative(),
+  }),
+);
+/** Deletes these points, if each of them is to go by the same policy still; CONFLICT and nothing else otherwise. */
+export const vaultApplyRetention = defineRequest(
+  "vault.apply-retention",
+  z.object({
+    plan: name,
+    policySha256: sha256,
+    go: z.array(z.object({ pointId: uuid })).max(5_000),
+    by: z.string().min(1).max(200),
+  }),
+  z.object({ deleted: z.array(uuid) }),
 );
 
 /** Headers of the vault's HTTP side, in lower case; each holds JSON in ASCII (`asciiJson`). */

@@ -18,6 +18,7 @@ import {
 import { GARBAGE_SETTINGS } from "@stillpoint/repository/garbage/settings";
 import { openRepository } from "@stillpoint/repository/repository";
 import { defineService } from "@stillpoint/service/define-service";
+import { answerRetention } from "./answer-retention.ts";
 import { vaultConfig } from "./config.ts";
 import { createVaultServer } from "./http.ts";
 import { keyCare } from "./key-care.ts";
@@ -132,6 +133,7 @@ export const service = defineService({
         return { point, proofs: await repository.proofsOf(pointId) };
       }),
     );
+    await answerRetention({ repository, bus, clock }, QUEUE, resources);
     await takeTasks(
       { repository, store, targets: roles, bus, config, clock, log, keys, ackWaitMs: context.ackWaitMs, owner },
       resources,

@@ -7,6 +7,7 @@ import { maintenanceFinished, pointDeleted } from "@stillpoint/contracts/events"
 import type { MaintenanceTask } from "@stillpoint/contracts/maintenance";
 import { Secret } from "@stillpoint/contracts/secret";
 import { BUCKETS } from "@stillpoint/contracts/topology";
+import { vaultApplyRetention, vaultPlanRetention } from "@stillpoint/contracts/vault";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { initRepository } from "@stillpoint/repository/init-repository";
@@ -30,7 +31,12 @@ async function installation() {
   await writeFile(keyFile, "correct horse", { mode: 0o600 });
   await mkdir(path);
   const store = stack.use(await openObjectStore(path, { environment: {} }));
-  await initRepository(store, { passphrase, random: (count) => randomBytes(count), now: Date.now });
+  await initRepository(store, {
+    passphrase,
+    random: (count) => randomBytes(count),
+    now: Date.now,
+    scryptCost: { n: 1024, r: 8, p: 1 },
+  });
   const repository = stack.use(await openRepository(store, { passphrase, threads: 1 }));
   const settings = {
     STILLPOINT_REPOSITORY: path,
@@ -155,4 +161,37 @@ test("retention is applied to each plan that is in force, each deletion is told,
   await rm(setup.path, { recursive: true });
   const failed = await reportOf(bus, "check", await ask(bus, "check"));
   expect(failed).toMatchObject({ outcome: "failed", problems: [] });
+});
+
+test("a person looks at what retention would do, and has it done; another policy's plan is refused", async () => {
+  await using setup = await installation();
+  const { bus, repository } = setup;
+  await writeFileBackup(repository, "one");
+  const points: string[] = [];
+  for (const day of [1, 2, 3])
+    points.push(await sealTrialPoint(repository, "shop", `2026-01-0${day}T12:00:00.000Z`, "one"));
+  const plans = await bus.bucket(BUCKETS.plans);
+  const inForce = (last: number) => ({
+    plan: "shop",
+    revision: "a".repeat(64),
+    definition: {
+      sources: { files: { kind: "files" as const, paths: ["/etc"] } },
+      keep: { points: { last }, minimum: 1 },
+    },
+    acceptedAt: "2026-01-01T00:00:00.000Z",
+  });
+  await plans.put("shop", inForce(2));
+  await using _vault = await inProcessService(service, setup.nats, setup.settings);
+  const request = { timeoutMs: 30_000 };
+  const planned = await bus.request(vaultPlanRetention, {}, { plan: "shop" }, request);
+  expect(planned).toMatchObject({ goCount: 1, keepCount: 2, freed: 0, stillNeeded: 1, go: [{ pointId: points[0] }] });
+  const apply = () => bus.request(vaultApplyRetention, {}, { ...planned, by: "person alice" }, request);
+  await plans.put("shop", inForce(1));
+  await expect(apply()).rejects.toMatchObject({ code: "CONFLICT" });
+  await plans.put("shop", inForce(2));
+  expect(await apply()).toEqual({ deleted: [points[0]] });
+  expect(await apply()).toEqual({ deleted: [] });
+  await expect(bus.request(vaultPlanRetention, {}, { plan: "none" }, request)).rejects.toMatchObject({
+    code: "PLAN_UNKNOWN",
+  });
 });

@@ -7,6 +7,7 @@ import { withKey } from "../key/key-options.ts";
 import type { World } from "../world.ts";
 import { checkRepository } from "./check.ts";
 import { repairRepository } from "./repair.ts";
+import { applyRetention, planRetention } from "./retention.ts";
 import { scrubRepository } from "./scrub.ts";
 
 const JSON_OPTION = ["--json", "print the result as one JSON document on standard output"] as const;
@@ -21,6 +22,24 @@ function parsed<Schema extends z.ZodType>(schema: Schema, what: string): (text: 
       why: result.error.issues[0]?.message,
     });
   };
+}
+
+/** `retention plan` and `retention apply`: needs a running system, whose plans and vault they ask. */
+export function addRetentionCommands(command: Command, world: World): void {
+  const retention = command.command("retention").description("which points stay, which go, and why");
+  retention
+    .command("plan")
+    .description("say of each point whether it stays, and why; deletes nothing")
+    .option("--plan <name>", "of this plan only")
+    .option("--out <file>", "write it down, to be applied")
+    .option(...JSON_OPTION)
+    .action((options) => planRetention(world, options));
+  retention
+    .command("apply")
+    .argument("<file>", "what `retention plan --out` wrote")
+    .description("delete what it lets go, if all of it still holds; a running vault does this by itself every hour")
+    .option(...JSON_OPTION)
+    .action((file: string, options) => applyRetention(world, file, options));
 }
 
 /** `repo check`, `scrub` and `repair`. */
