@@ -50,6 +50,8 @@ export async function locateChunk(
     await loader.load(signal);
     location = index.locate(name);
   }
+  // An index object that does not open may be what lists it.
+  for (const damage of location === undefined ? loader.damaged.values() : []) throw damage;
   if (location === undefined)
     throw objectDamaged(where, `its chunk ${Buffer.from(name).toString("hex")} is in no index`);
   return { name, location };
