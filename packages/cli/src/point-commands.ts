@@ -77,6 +77,22 @@ export function addPointCommands(program: Command, world: World): void {
         return { result: hold, words };
       }),
     );
+  command("keep", "give a point a retention of its own, instead of its plan's")
+    .requiredOption("--until <when>", "2027-01-31T00:00:00.000Z, `never` (it never goes), or `plan` (as the plan says)")
+    .option("--reason <words>", "why, for people")
+    .action((pointId: string, options: Options & { until: string }) =>
+      within(world, options, async (repository, by) => {
+        const { until, reason } = options;
+        await repository.keepPoint(pointId, until, { by, reason });
+        const words =
+          until === "plan"
+            ? "its plan's retention counts again"
+            : until === "never"
+              ? "it never goes"
+              : `kept until ${until}`;
+        return { result: { pointId, until }, words: `${pointId}: ${words}` };
+      }),
+    );
   command("holds", "the holds on a point that are in force").action((pointId: string, options: Options) =>
     within(world, options, async (repository) => {
       for await (const state of repository.pointStates())

@@ -120,6 +120,19 @@ describe("the command", () => {
     expect(doctor.code).toBe(0);
   });
 
+  it("says of each point why it stays, and applies a retention plan that lets nothing go", async () => {
+    const file = join(test.directory, "retention.json");
+    const planned = await stillpoint(["retention", "plan", "--out", file]);
+    expect(planned).toMatchObject({ code: 0, out: expect.stringMatching(/keep .*the newest whole point/) });
+    const json = JSON.parse((await stillpoint(["retention", "plan", "--json"])).out);
+    expect(json.retention[0]).toMatchObject({ policy: "tiered-15m", goCount: 0 });
+    expect(await stillpoint(["retention", "apply", file])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/: 0 points deleted/),
+    });
+    expect(await stillpoint(["retention", "apply", join(test.directory, "none.json")])).toMatchObject({ code: 2 });
+  });
+
   it("rebuilds the catalog from the repository, and it is equal", async () => {
     const before = JSON.parse((await stillpoint(["points", "--json"])).out);
     const rebuilt = await stillpoint(["catalog", "rebuild", "--json"]);
