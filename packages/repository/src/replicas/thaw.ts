@@ -15,7 +15,7 @@ export type ThawPlan = {
   byClass: Partial<Record<StorageClass, { objects: number; bytes: number }>>;
   /** At most, by the storage's own statement. */
   takesMs: number;
-  /** All packs that are read, cold or not. */
+  /** All packs that are read, cold or not; 0 where the storage has no classes. */
   packs: number;
 };
 
@@ -28,12 +28,14 @@ export async function planThaw(
   backupIds: readonly string[],
   signal?: AbortSignal,
 ): Promise<ThawPlan> {
+  const plan: ThawPlan = { cold: [], bytes: 0, byClass: {}, takesMs: 0, packs: 0 };
+  const { classes } = context.store;
+  // The trees are read for nothing where nothing can be cold, and a restore is to begin at once.
+  if (classes === undefined) return plan;
   const needed = new Set<string>();
   for (const backupId of backupIds)
     for (const packId of await packsOfBackup(context, backupId, EVERY_PACK, signal)) needed.add(packId);
-  const plan: ThawPlan = { cold: [], bytes: 0, byClass: {}, takesMs: 0, packs: needed.size };
-  const { classes } = context.store;
-  if (classes === undefined) return plan;
+  plan.packs = needed.size;
   await inParallel(needed, ASKS_AT_ONCE, async (packId) => {
     const name = packName(packId);
     const info = await context.store.head(name, signal);
