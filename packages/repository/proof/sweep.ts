@@ -59,8 +59,9 @@ async function sealedDiffer(repository: Repository, { base }: Site): Promise<str
 }
 
 /** Once more on a sound store: the operation comes out right, the repository is sound, everything sealed restores. */
-async function afterwards(site: Site, operation: SweptOperation): Promise<string[]> {
+export async function afterwards(site: Site, operation: SweptOperation, wasHidden = false): Promise<string[]> {
   await operation.run({ ...site, seed: `${site.seed} again` });
+  if (wasHidden) await operation.inTime?.({ ...site, seed: `${site.seed} in time` });
   await using repository = await openSmall(site.primary, "afterwards");
   const { problems } = await repository.check({ readData: true });
   const wrong = await operation.verify(repository, site);
@@ -121,8 +122,9 @@ async function trial(
     if (silent.length > 0) findings.push(`it says that it is done, and left damage: ${silent.join(", ")}`);
     return { failed, named: damaged.length > 0, findings };
   }
+  const wasHidden = placed.some(({ method }) => method === "list");
   try {
-    return { failed, named: false, findings: [...findings, ...(await afterwards(sound, operation))] };
+    return { failed, named: false, findings: [...findings, ...(await afterwards(sound, operation, wasHidden))] };
   } catch (error) {
     return { failed, named: false, findings: [...findings, `afterwards: ${told(error)}`] };
   }

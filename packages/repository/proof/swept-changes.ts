@@ -8,11 +8,11 @@ import type { Site, SweptOperation } from "./swept-operation.ts";
 import { withRepository } from "./swept-operation.ts";
 import { trialSet } from "./trial-set.ts";
 
-const BY = { by: "the sweep" };
+export const BY = { by: "the sweep" };
 /** A point on a backup of its own, which may go. */
-const LOOSE = 60;
+export const LOOSE = 60;
 
-async function addLoose(repository: Repository): Promise<void> {
+export async function addLoose(repository: Repository): Promise<void> {
   await repository.writeBackup(head("loose"), tarOf(trialSet(LOOSE)));
   await repository.sealPoint(pointOf(LOOSE, ["loose"]));
 }

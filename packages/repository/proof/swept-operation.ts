@@ -12,6 +12,8 @@ export type SweptOperation = {
   prepare?: (site: Site) => Promise<void>;
   /** Also run a second time, on a sound store, when it failed or succeeded: it must come out right then. */
   run: (site: Site) => Promise<void>;
+  /** What makes good in time that a listing hid something, where once more is too early. */
+  inTime?: (site: Site) => Promise<void>;
   /** What must be true afterwards. */
   verify: (repository: Repository, site: Site) => Promise<string | undefined>;
 };

@@ -5,6 +5,7 @@ import { head, tarOf } from "../test/trial.ts";
 import { difference } from "./exact.ts";
 import { makeSmall, openSmall } from "./small-repository.ts";
 import { SWEPT_CHANGES } from "./swept-changes.ts";
+import { SWEPT_GARBAGE } from "./swept-garbage.ts";
 import { SWEPT_KEYS } from "./swept-keys.ts";
 import { type SweptOperation, withRepository, wrong } from "./swept-operation.ts";
 import { SWEPT_REPLICAS } from "./swept-replicas.ts";
@@ -72,5 +73,6 @@ export const SWEPT_OPERATIONS: readonly SweptOperation[] = [
   },
   ...SWEPT_CHANGES,
   ...SWEPT_REPLICAS,
+  ...SWEPT_GARBAGE,
   ...SWEPT_KEYS,
 ];

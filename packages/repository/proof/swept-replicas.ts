@@ -15,7 +15,7 @@ async function replicate(site: Site): Promise<void> {
 }
 
 /** The replica alone gives everything back. */
-async function restoresFromReplica({ replica, base }: Site): Promise<string | undefined> {
+export async function restoresFromReplica({ replica, base }: Site): Promise<string | undefined> {
   await using repository: Repository = await openSmall(replica, "verify");
   const { problems } = await repository.check({ readData: true });
   const [first] = problems;

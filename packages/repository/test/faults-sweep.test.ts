@@ -8,7 +8,7 @@ import { SWEPT_OPERATIONS } from "../proof/swept-operations.ts";
 import { namesIn } from "./trial.ts";
 
 /** `npm run soak -- faults` tries all of them at every call. */
-const FAULTS_AT_EACH_CALL = 3;
+const FAULTS_AT_EACH_CALL = 2;
 
 let base: SmallRepository;
 beforeAll(async () => {

@@ -1,4 +1,5 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { toldApart } from "../format/damage.ts";
 import { verifyObject } from "../replicas/verify-object.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { damageOf, type Findings } from "./report.ts";
@@ -9,12 +10,10 @@ export type Once<Result> = { result: Result } | { gone: true } | { damaged: { ob
 async function once<Result>(found: Findings, object: string, read: () => Promise<Result>): Promise<Once<Result>> {
   try {
     return { result: await read() };
-  } catch (error) {
+  } catch (thrown) {
+    const error = await toldApart(found.store, thrown);
     if (error instanceof StillpointError && ["OBJECT_MISSING", "BACKUP_UNKNOWN"].includes(error.code))
       return { gone: true };
-    // It says that it is of an epoch that came after we opened the repository. Is there one, or is the number damaged?
-    if (error instanceof StillpointError && error.code === "CONFLICT" && !(await found.hasNewerEpoch()))
-      return { damaged: { object, why: error.why ?? error.what } };
     return { damaged: damageOf(error, object) };
   }
 }

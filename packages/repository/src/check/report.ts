@@ -1,5 +1,4 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { epochName } from "../format/kinds.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 
 /** One thing that is not as it must be, and what it hurts as far as that is known. */
@@ -41,15 +40,13 @@ export function damageOf(error: unknown, object: string): { object: string; why:
 }
 
 /** What was found so far, by object: one that is damaged in several ways is told once. */
-export function findings({ store, ring }: Pick<RepositoryContext, "store" | "ring">) {
+export function findings({ store }: Pick<RepositoryContext, "store">) {
   const problems = new Map<string, Problem>();
   const transient: Transient[] = [];
   return {
+    store,
     problems,
     transient,
-    async hasNewerEpoch(): Promise<boolean> {
-      return (await store.head(epochName(ring.epochs.current + 1))) !== undefined;
-    },
     blame({ object, why }: { object: string; why: string }, backupId?: string): Problem {
       const problem = problems.get(object) ?? { object, why, backups: [], points: [] };
       problems.set(object, problem);

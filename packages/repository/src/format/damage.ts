@@ -1,4 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import { epochName } from "./kinds.ts";
 
 /** An object that does not hold what was written. Nothing of it is used. */
 export function objectDamaged(object: string, why: string, cause?: unknown): StillpointError {
@@ -20,13 +22,34 @@ export function formatUnknown(object: string, version: number): StillpointError 
   });
 }
 
-/** A higher epoch than was known when the repository was opened was begun since: that is no damage. */
+/** Of an epoch that was not there when the repository was opened: it was begun since, or the number is damaged. */
+export class EpochUnknown extends StillpointError {
+  readonly object: string;
+  readonly epoch: number;
+
+  constructor(object: string, epoch: number, current: number) {
+    super("CONFLICT", {
+      what: "Cannot read an object yet",
+      where: object,
+      why: `it is of key epoch ${epoch}, and this process opened the repository when the newest was ${current}`,
+      hint: "open the repository again: restart the process",
+    });
+    this.object = object;
+    this.epoch = epoch;
+  }
+}
+
 export function epochUnknown(object: string, epoch: number, current: number): StillpointError {
-  if (epoch <= current) return objectDamaged(object, `its key epoch ${epoch} is not in the repository`);
-  return new StillpointError("CONFLICT", {
-    what: "Cannot read an object yet",
-    where: object,
-    why: `it is of key epoch ${epoch}, and this process opened the repository when the newest was ${current}`,
-    hint: "open the repository again: restart the process",
-  });
+  return epoch <= current ? noSuchEpoch(object, epoch) : new EpochUnknown(object, epoch, current);
+}
+
+function noSuchEpoch(object: string, epoch: number): StillpointError {
+  return objectDamaged(object, `its key epoch ${epoch} is not in the repository`);
+}
+
+/** The failure, or what it is after a look at the storage: an object of an epoch that is nowhere is damaged. */
+export async function toldApart(store: ObjectStore, error: unknown): Promise<unknown> {
+  if (!(error instanceof EpochUnknown)) return error;
+  const { object, epoch } = error;
+  return (await store.head(epochName(epoch))) === undefined ? noSuchEpoch(object, epoch) : error;
 }

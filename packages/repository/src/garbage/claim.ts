@@ -75,8 +75,9 @@ export async function claimExclusive(
       for (let tries = 0; tries < RELEASES; tries++)
         try {
           const found = await context.store.head(name);
-          if (found?.modifiedMs === last.storedMs) await context.store.delete(name);
-          return;
+          if (found?.modifiedMs !== last.storedMs) return;
+          // Looked at once more: a storage may say so and keep it.
+          await context.store.delete(name);
         } catch (error) {
           // What was to be done is done. A claim that cannot be taken back ends by itself.
           if (!(error instanceof StillpointError)) throw error;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { toldApart } from "../format/damage.ts";
 import { type Condemned, condemned, readDocument } from "../format/documents.ts";
 import { objectName, packIdOf } from "../format/kinds.ts";
 import { OBJECT_IDS } from "../format/object-ids.ts";
@@ -27,7 +28,7 @@ export function condemnedLog({ store, ring, random, index }: LogContext) {
     } catch (error) {
       // Swept since it was listed: what it named is gone, and so are the index objects that name it.
       if (error instanceof StillpointError && error.code === "OBJECT_MISSING") return;
-      throw error;
+      throw await toldApart(store, error);
     }
   }
 

@@ -8,13 +8,15 @@ const AT_ONCE = 16;
 /** After so many refusals, and no deletion, the rest is not asked for. */
 const REFUSALS = 3;
 
+const STILL_THERE = "the storage answered that it is deleted, and shows it still";
+
 function refusal(error: unknown): string | undefined {
   const isRefusal =
     error instanceof StillpointError && (error.code === "OBJECT_RETAINED" || error.code === "STORE_DENIED");
   return isRefusal ? (error.why ?? error.what) : undefined;
 }
 
-/** A refused deletion is an answer, not a failure: the object is retained, and told of as such. */
+/** A refused deletion is an answer, not a failure: the object is retained, and told of as such. So is one that did nothing. */
 export async function deleteObjects(
   store: ObjectStore,
   objects: readonly string[],
@@ -34,7 +36,8 @@ export async function deleteObjects(
       some.map(async (object) => {
         try {
           await store.delete(object, options.signal);
-          deleted.push(object);
+          if ((await store.head(object, options.signal)) === undefined) deleted.push(object);
+          else retained.push({ object, why: STILL_THERE });
         } catch (error) {
           const why = refusal(error);
           if (why === undefined) throw error;

@@ -1,5 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import { toldApart } from "../format/damage.ts";
 import { putAndLook, putAndRead } from "../put-and-read.ts";
 import { readVerified } from "./other-copies.ts";
 import { type VerifyContext, verifyObject } from "./verify-object.ts";
@@ -26,7 +27,8 @@ export function readAuthentic(
     source,
     object,
     (from) =>
-      once(from).catch((error: unknown) => {
+      once(from).catch(async (thrown: unknown) => {
+        const error = await toldApart(from, thrown);
         if (error instanceof StillpointError && error.code === "OBJECT_DAMAGED") return once(from);
         throw error;
       }),

@@ -5,7 +5,7 @@ import { changeLog } from "../changes/change-log.ts";
 import { isNewer } from "../changes/newest.ts";
 import { openKeyRing } from "../keys/key-ring.ts";
 import type { Opener } from "../keys/opener.ts";
-import { newestPromotion, type Promotion } from "./primary.ts";
+import { isMeant, newestPromotion, type Promotion } from "./primary.ts";
 
 export type NamedStore = { readonly name: string; readonly store: ObjectStore };
 export type Roles<Target extends NamedStore> = {
@@ -19,6 +19,14 @@ export type Roles<Target extends NamedStore> = {
 
 /** What only says that no repository is there yet: a replica that nothing was copied to. */
 const EMPTY = "REPOSITORY_MISSING";
+
+/** The place that was promoted; by its name where it is reached by another URL now. */
+function meantOf<Target extends NamedStore>(targets: readonly Target[], said: Promotion): Target | undefined {
+  return (
+    targets.find(({ store }) => store.url === said.url) ??
+    targets.find(({ name, store }) => isMeant(said, { name, url: store.url }))
+  );
+}
 
 /**
  * Which of the targets is the primary: the one that the newest promotion names, found on whichever of them can be asked;
@@ -41,14 +49,13 @@ export async function findPrimary<Target extends NamedStore>(
         if (!(error instanceof StillpointError)) throw error;
         if (error.code !== EMPTY) silent.push({ name, error });
       }
-  const named = promotion?.target;
-  const primary = named === undefined ? targets[0] : targets.find(({ name }) => name === named);
+  const primary = promotion === undefined ? targets[0] : meantOf(targets, promotion);
   if (primary === undefined)
     throw new StillpointError("CONFIG_INVALID", {
       what: "Cannot tell which target is the primary",
-      where: named,
+      where: `${promotion?.target}, ${promotion?.url}`,
       why: `${promotion?.by} promoted it at ${promotion?.at}, and it is not among the targets`,
-      hint: "name it among the targets as it was called, or promote one that is there",
+      hint: "name it among the targets, by that URL, or promote one that is there",
     });
   return { primary, replicas: targets.filter((each) => each !== primary), promotion, silent };
 }

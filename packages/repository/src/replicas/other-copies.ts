@@ -1,5 +1,6 @@
 import { type ErrorCode, StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import { toldApart } from "../format/damage.ts";
 
 /** A read that the primary could not serve, and a replica did. */
 export type Fallback = { object: string; from: string; error: StillpointError };
@@ -52,7 +53,8 @@ export async function readVerified<Result>(
 ): Promise<Result> {
   try {
     return await read(store);
-  } catch (error) {
+  } catch (thrown) {
+    const error = await toldApart(store, thrown);
     const replicated = otherCopies(store);
     if (replicated === undefined || !(error instanceof StillpointError)) throw error;
     if (!FALLS_BACK.has(error.code) && !(mustExist && error.code === "OBJECT_MISSING")) throw error;

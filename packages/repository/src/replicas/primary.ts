@@ -25,11 +25,14 @@ export async function newestPromotion(changes: ChangeLog, signal?: AbortSignal):
   return promotionOf((await changes.newest(signal)).of("primary", CONFIG_NAME));
 }
 
-/** Who a store is, for telling whether a promotion means it: its name among the targets, else its URL. */
+/** Who a store is, for telling whether a promotion means it: its URL, or its own name among the targets. */
 export type TargetIdentity = { name?: string | undefined; url: string };
 
+/** What whoever is named first is called: after an edit of the targets file it may be another place. */
+const FIRST = "primary";
+
 export function isMeant({ target, url }: Pick<Promotion, "target" | "url">, identity: TargetIdentity): boolean {
-  return identity.name === undefined ? url === identity.url : target === identity.name;
+  return url === identity.url || (target === identity.name && target !== FIRST);
 }
 
 export function notPrimary(identity: TargetIdentity, { target, by, at }: Promotion): StillpointError {

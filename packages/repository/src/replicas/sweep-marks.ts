@@ -4,6 +4,7 @@ import { objectName } from "../format/kinds.ts";
 import { openObject } from "../format/sealed-object.ts";
 import { type CondemnedState, condemnedState, type Generation } from "../garbage/condemned-state.ts";
 import type { RepositoryContext } from "../repository-context.ts";
+import { readVerified } from "./other-copies.ts";
 
 const FOLDER = objectName("condemned", "");
 
@@ -37,8 +38,10 @@ export async function readMarks(
     let document = documents.get(name);
     if (document === undefined) {
       const id = name.slice(FOLDER.length).split("-", 1)[0] ?? "";
-      const bytes = await target.get(name, undefined, signal);
-      document = readDocument(condemned, name, openObject("condemned", id, name, bytes, ring.epochs));
+      document = await readVerified(target, name, async (from) => {
+        const bytes = await from.get(name, undefined, signal);
+        return readDocument(condemned, name, openObject("condemned", id, name, bytes, ring.epochs));
+      });
     }
     marks.push({ name, document, storedMs: modifiedMs });
   }
