@@ -168,7 +168,8 @@ export async function restoreBatch(
       options.reads.run(async () => {
         options.signal.throwIfAborted();
         const chunks = read.chunks.flatMap((chunk) => piecesOf.get(chunk) ?? []);
-        writtenBytes += await restoreWhereverItLies(context, read, chunks, options);
+        const written = await restoreWhereverItLies(context, read, chunks, options);
+        writtenBytes += written; // read when it is added to: others add to it while this one waits
         for (const { pieces } of chunks) for (const { done } of pieces) await done();
       }),
     ),

@@ -9,8 +9,8 @@ import {
   openSync,
   readSync,
   rmSync,
-  writeSync,
 } from "node:fs";
+import { writeDirect } from "@stillpoint/driver/write-direct";
 import { giveBack } from "./give-back.ts";
 import { openChunk } from "./open-chunk.ts";
 import type { RestorePiece, RestoreResult, RestoreTask, WorkerSetup } from "./tasks.ts";
@@ -44,14 +44,10 @@ function readRange(range: RestoreTask["range"]): Uint8Array {
   }
 }
 
-function writeFully(fd: number, bytes: Uint8Array, at: number): void {
-  for (let from = 0; from < bytes.length; ) from += writeSync(fd, bytes, from, bytes.length - from, at + from);
-}
-
 /** Bytes that were written: none where the file holds them already. */
 function writePiece(fd: number, bytes: Uint8Array, at: number, compare: boolean): number {
   if (compare && Buffer.compare(readFully(fd, Buffer.allocUnsafe(bytes.length), at), bytes) === 0) return 0;
-  writeFully(fd, bytes, at);
+  writeDirect(fd, bytes, at);
   return bytes.length;
 }
 
