@@ -1,9 +1,11 @@
+import { duration } from "@stillpoint/contracts/duration";
 import type { GarbageReport } from "@stillpoint/repository/garbage/collect";
 import type { GarbagePlan } from "@stillpoint/repository/garbage/plan";
 import type { Command } from "commander";
 import { bytes, table } from "./figures.ts";
 import { type RepositoryKeyOptions, withKey } from "./key/key-options.ts";
 import { openAllTargets, openOn } from "./open-targets.ts";
+import { parsed } from "./parsed-option.ts";
 import { stillAlive } from "./still-alive.ts";
 import type { World } from "./world.ts";
 
@@ -58,17 +60,24 @@ function describeRun({ freed, condemned, rewritten, retained, waitsFor, plan }: 
   return `${lines.join("\n")}\n\nnow left:\n${describeGarbage(plan)}`;
 }
 
-async function collect(world: World, options: RepositoryKeyOptions & { dryRun?: boolean }): Promise<void> {
+type Options = RepositoryKeyOptions & { dryRun?: boolean; keepLog?: number };
+
+async function collect(world: World, options: Options): Promise<void> {
   await using targets = await openAllTargets(world, options.repository, options);
   await using repository = await openOn(world, targets, targets.primary);
   const { signal } = world;
+  const { keepLog } = options;
+  // A repository does not know its plans: without a word on it, no log goes that could be replayed.
+  const settings = keepLog === undefined ? {} : { keepLogMs: () => keepLog };
   const print = (result: object, words: string) =>
     world.out(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : `${words}\n`);
   if (options.dryRun) {
-    const plan = await stillAlive(world, "looking at what is needed", () => repository.planGarbage({ signal }));
+    const plan = await stillAlive(world, "looking at what is needed", () =>
+      repository.planGarbage({ settings, signal }),
+    );
     print(plan, describeGarbage(plan));
   } else {
-    const report = await stillAlive(world, "collecting garbage", () => repository.collectGarbage({ signal }));
+    const report = await stillAlive(world, "collecting garbage", () => repository.collectGarbage({ settings, signal }));
     print(report, describeRun(report));
   }
 }
@@ -79,6 +88,11 @@ export function addGarbageCommands(repo: Command, world: World): void {
   const withRepository = (command: Command) =>
     withKey(command)
       .requiredOption("--repository <url>", "its URL or targets file")
+      .option(
+        "--keep-log <time>",
+        "how far back the log is kept, such as 7d; left out, all of it that has a base",
+        parsed(duration, "the time"),
+      )
       .option(...JSON_OPTION);
   withRepository(gc.command("plan"))
     .description("what would be freed now, what on which date, and what pins the rest; changes nothing")

@@ -1,4 +1,5 @@
 import { memoryStore } from "@stillpoint/object-store/memory";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { describe, expect, it } from "vitest";
 import { newestChanges, type StoredChange } from "../src/changes/newest.ts";
 import { pointOf, trialId } from "./point-trial.ts";
@@ -11,6 +12,21 @@ async function withPoints(setup: Trial, ...numbers: number[]): Promise<void> {
     await setup.repository.writeBackup(head(`b${n}`), tarOf([file("a", noise(n, 100_000))]));
     await setup.repository.sealPoint(pointOf(n, [`b${n}`]));
   }
+}
+
+/** The store, with something done before the first put of a name that begins so. */
+function beforePut(store: ObjectStore, prefix: string, work: () => Promise<unknown>): ObjectStore {
+  let isDone = false;
+  return {
+    ...store,
+    async put(name, body, options) {
+      if (!isDone && name.startsWith(prefix)) {
+        isDone = true;
+        await work();
+      }
+      await store.put(name, body, options);
+    },
+  };
 }
 
 const listed = async ({ repository }: Pick<Trial, "repository">) =>
@@ -96,6 +112,29 @@ describe("a hold", () => {
     storageMs = Date.UTC(2026, 0, 10);
     await setup.repository.deletePoint(trialId(1), BY);
     expect(await listed(setup)).toEqual([]);
+  });
+
+  it("that is placed while its point is being deleted wins, or says that it came too late", async () => {
+    await using setup = await trial();
+    await withPoints(setup, 1, 2);
+    const hold = { ...BY, reason: "a lawsuit" };
+    // Between the look for holds and the word that it is deleted.
+    await using slow = await open(
+      beforePut(setup.store, "changes/", () => setup.repository.placeHold(trialId(1), hold)),
+    );
+    await expect(slow.deletePoint(trialId(1), BY)).rejects.toMatchObject({
+      code: "CONFLICT",
+      why: "a hold is on it: a lawsuit",
+    });
+    expect(await listed(setup)).toEqual([trialId(1), trialId(2)]);
+    // And between the look for a deletion and the hold.
+    await using late = await open(beforePut(setup.store, "holds/", () => setup.repository.deletePoint(trialId(2), BY)));
+    await expect(late.placeHold(trialId(2), hold)).rejects.toMatchObject({ code: "CONFLICT" });
+    const states = await Array.fromAsync(setup.repository.pointStates());
+    expect(states.map(({ deletion, holds }) => [deletion !== undefined, holds.length])).toEqual([
+      [false, 1],
+      [true, 0],
+    ]);
   });
 
   it("is not placed on what is deleted or not there, and what is not there is not released", async () => {

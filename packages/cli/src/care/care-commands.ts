@@ -1,9 +1,8 @@
 import { duration } from "@stillpoint/contracts/duration";
-import { StillpointError } from "@stillpoint/contracts/errors";
 import { byteSize } from "@stillpoint/object-store/byte-size";
 import type { Command } from "commander";
-import type { z } from "zod";
 import { withKey } from "../key/key-options.ts";
+import { parsed } from "../parsed-option.ts";
 import type { World } from "../world.ts";
 import { checkRepository } from "./check.ts";
 import { repairRepository } from "./repair.ts";
@@ -11,18 +10,6 @@ import { applyRetention, planRetention } from "./retention.ts";
 import { scrubRepository } from "./scrub.ts";
 
 const JSON_OPTION = ["--json", "print the result as one JSON document on standard output"] as const;
-
-function parsed<Schema extends z.ZodType>(schema: Schema, what: string): (text: string) => z.output<Schema> {
-  return (text) => {
-    const result = schema.safeParse(text);
-    if (result.success) return result.data;
-    throw new StillpointError("INVALID_REQUEST", {
-      what: `Cannot read ${what}`,
-      where: text,
-      why: result.error.issues[0]?.message,
-    });
-  };
-}
 
 /** `retention plan` and `retention apply`: needs a running system, whose plans and vault they ask. */
 export function addRetentionCommands(command: Command, world: World): void {

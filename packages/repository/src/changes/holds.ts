@@ -37,12 +37,14 @@ function refused(what: string, pointId: string, why: string, hint?: string): Sti
   return new StillpointError("CONFLICT", { what, where: pointId, why, hint });
 }
 
+const WHAT = "Cannot hold a point";
+
 /** From here on no retention and nobody's order deletes the point, until the hold is released or its time is over. */
 export async function placeHold(context: RepositoryContext, pointId: string, asked: NewHold): Promise<Hold> {
   if ((await findPoint(context, pointId)) === undefined)
-    throw new StillpointError("POINT_UNKNOWN", { what: "Cannot hold a point", where: pointId });
+    throw new StillpointError("POINT_UNKNOWN", { what: WHAT, where: pointId });
   if (deletionOf(await context.changes.newest(), pointId) !== undefined)
-    throw refused("Cannot hold a point", pointId, "it is deleted", `stillpoint point undelete ${pointId}`);
+    throw refused(WHAT, pointId, "it is deleted", `stillpoint point undelete ${pointId}`);
   const placed: Hold = {
     holdId: uuidv7(context.now(), context.random(10)),
     pointId,
@@ -51,7 +53,18 @@ export async function placeHold(context: RepositoryContext, pointId: string, ask
     ...(asked.until === undefined ? {} : { until: asked.until }),
     placedAt: toInstant(context.now()),
   };
-  await putDocument(context, "holds", OBJECT_IDS.hold(pointId, placed.holdId), placed);
+  const id = OBJECT_IDS.hold(pointId, placed.holdId);
+  await putDocument(context, "holds", id, placed);
+  // Somebody may have deleted it in between. Whoever deletes looks for holds afterwards too: one of the two sees the other.
+  if (deletionOf(await context.changes.newest(), pointId) !== undefined) {
+    await context.changes.append({
+      change: "release",
+      object: objectName("holds", id),
+      by: asked.by,
+      detail: { reason: "the point was deleted while the hold was placed" },
+    });
+    throw refused(WHAT, pointId, "it was deleted meanwhile", `stillpoint point undelete ${pointId}`);
+  }
   return placed;
 }
 

@@ -5,6 +5,7 @@ import { findPoint, type ListOptions, listSealedPoints } from "../points.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { type Deletion, deletionOf } from "./deletion.ts";
 import { type Hold, isInForce, readHolds } from "./holds.ts";
+import type { NewestChanges } from "./newest.ts";
 import { type OwnRetention, ownRetentionOf } from "./own-retention.ts";
 
 /** A point with what was said of it since it was sealed. `holds`: those in force. */
@@ -30,6 +31,16 @@ export async function* pointStates(context: RepositoryContext, options: ListOpti
     };
 }
 
+async function holdInForce(
+  context: RepositoryContext,
+  pointId: string,
+  newest: NewestChanges,
+): Promise<Hold | undefined> {
+  const nowMs = await context.store.now();
+  const holds = (await readHolds(context, { pointId })).get(pointId) ?? [];
+  return holds.find((each) => isInForce(each, newest, nowMs));
+}
+
 /**
  * Says that a point is deleted. Nothing is gone yet: its time for an undelete begins. Deleting what is deleted already
  * changes nothing. POINT_UNKNOWN where there is none, CONFLICT where a hold is on it.
@@ -44,20 +55,20 @@ export async function deletePoint(
     throw new StillpointError("POINT_UNKNOWN", { what, where: pointId, why: "the repository holds no such point" });
   const newest = await context.changes.newest();
   if (deletionOf(newest, pointId) !== undefined) return;
-  const nowMs = await context.store.now();
-  const holds = (await readHolds(context, { pointId })).get(pointId) ?? [];
-  const pin = holds.find((each) => isInForce(each, newest, nowMs));
-  if (pin !== undefined)
-    throw new StillpointError("CONFLICT", {
+  const held = (pin: Hold) =>
+    new StillpointError("CONFLICT", {
       what,
       where: pointId,
       why: `a hold is on it: ${pin.reason}`,
       hint: `stillpoint point release ${pointId} ${pin.holdId}`,
     });
-  await context.changes.append({
-    change: "delete",
-    object: objectName("points", pointId),
-    by,
-    detail: reason === undefined ? {} : { reason },
-  });
+  const before = await holdInForce(context, pointId, newest);
+  if (before !== undefined) throw held(before);
+  const object = objectName("points", pointId);
+  await context.changes.append({ change: "delete", object, by, detail: reason === undefined ? {} : { reason } });
+  // A hold that was placed in between counts: whoever placed it may have been told so.
+  const since = await holdInForce(context, pointId, await context.changes.newest());
+  if (since === undefined) return;
+  await context.changes.append({ change: "undelete", object, by, detail: { reason: "a hold was placed meanwhile" } });
+  throw held(since);
 }

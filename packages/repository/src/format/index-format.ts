@@ -1,5 +1,5 @@
 import { objectDamaged } from "./damage.ts";
-import { decodePackEntries, encodePackEntries, type PackEntry } from "./pack-format.ts";
+import { decodePackEntries, encodePackEntries, endOfPackEntries, type PackEntry } from "./pack-format.ts";
 
 export type IndexedPack = { packId: string; epoch: number; length: number; entries: readonly PackEntry[] };
 /** `supersedes`: index objects (by name) whose content is in this one too, once indexes are merged. */
@@ -28,6 +28,10 @@ export function encodeIndex({ supersedes, packs }: IndexContent): Buffer {
   return Buffer.concat(pieces);
 }
 
+/**
+ * All of it is checked at once. The entries of a pack are made when they are asked for, each time: those of a large index
+ * object, all at once, are ten times its bytes.
+ */
 export function decodeIndex(object: string, bytes: Buffer): IndexContent {
   const cut = () => objectDamaged(object, "its content is cut short");
   const count = (at: number) => {
@@ -46,10 +50,18 @@ export function decodeIndex(object: string, bytes: Buffer): IndexContent {
     const packId = bytes.toString("hex", at, at + HASH_LENGTH);
     const epoch = bytes.readUInt32BE(at + HASH_LENGTH);
     const length = bytes.readUInt32BE(at + HASH_LENGTH + 4);
-    const list = decodePackEntries(bytes, at + INDEX_PACK_HEAD);
-    if (list === undefined) throw cut();
-    packs.push({ packId, epoch, length, entries: list.entries });
-    at = list.end;
+    const list = at + INDEX_PACK_HEAD;
+    const end = endOfPackEntries(bytes, list);
+    if (end === undefined) throw cut();
+    packs.push({
+      packId,
+      epoch,
+      length,
+      get entries() {
+        return decodePackEntries(bytes, list) ?? [];
+      },
+    });
+    at = end;
   }
   return { supersedes, packs };
 }

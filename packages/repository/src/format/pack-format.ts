@@ -40,12 +40,20 @@ export function encodePackEntries(entries: readonly PackEntry[]): Buffer {
   return bytes;
 }
 
-/** Reads the list that begins at `at`; undefined where the bytes are no such list. */
-export function decodePackEntries(bytes: Buffer, at = 0): { entries: PackEntry[]; end: number } | undefined {
+/** Where the list that begins at `at` ends; undefined where the bytes are no such list. */
+export function endOfPackEntries(bytes: Buffer, at = 0): number | undefined {
   if (bytes.length < at + 4) return undefined;
-  const count = bytes.readUInt32BE(at);
-  const end = at + 4 + count * ENTRY_LENGTH;
+  const end = at + 4 + bytes.readUInt32BE(at) * ENTRY_LENGTH;
   if (bytes.length < end) return undefined;
+  for (let from = at + 4; from < end; from += ENTRY_LENGTH)
+    if (!isChunkType(bytes[from + NAME_LENGTH])) return undefined;
+  return end;
+}
+
+/** Reads the list that begins at `at`; undefined where the bytes are no such list. */
+export function decodePackEntries(bytes: Buffer, at = 0): PackEntry[] | undefined {
+  const end = endOfPackEntries(bytes, at);
+  if (end === undefined) return undefined;
   const entries: PackEntry[] = [];
   for (let from = at + 4; from < end; from += ENTRY_LENGTH) {
     const type = bytes[from + NAME_LENGTH];
@@ -57,7 +65,7 @@ export function decodePackEntries(bytes: Buffer, at = 0): { entries: PackEntry[]
       length: bytes.readUInt32BE(from + NAME_LENGTH + 5),
     });
   }
-  return { entries, end };
+  return entries;
 }
 
 /** Bytes of a pack that are none of its chunks'. */
@@ -100,7 +108,7 @@ export function packListLength(object: string, tail: Uint8Array): number {
 /** Opens a pack's sealed list; undefined where it is not of this pack and key. */
 export function openPackList(pack: PackKey, sealed: Buffer): PackEntry[] | undefined {
   const plain = aead.open(pack.key, TRAILER_POSITION, packPieceAad(pack.header, TRAILER_POSITION), sealed);
-  return plain && decodePackEntries(Buffer.from(plain.buffer, plain.byteOffset, plain.length))?.entries;
+  return plain && decodePackEntries(Buffer.from(plain.buffer, plain.byteOffset, plain.length));
 }
 
 /** Reads a whole pack's own list of chunks, after checking that it is the pack of that name. */

@@ -25,12 +25,16 @@ function byNumber(a: Generation, b: Generation): number {
  * that a later one did not know of when it was written (its collector had been asleep), is void.
  */
 function voidOf(sorted: readonly Generation[]): Set<string> {
-  const isVoid = ({ name, document }: Generation) =>
-    sorted.some(
+  const others = sorted.map(({ name, document }) => ({
+    name,
+    generation: document.generation,
+    before: new Set(document.before),
+  }));
+  const isVoid = ({ name, document: { generation } }: Generation) =>
+    others.some(
       (other) =>
         other.name !== name &&
-        (other.document.generation === document.generation ||
-          (other.document.generation > document.generation && !other.document.before.includes(name))),
+        (other.generation === generation || (other.generation > generation && !other.before.has(name))),
     );
   return new Set(sorted.filter(isVoid).map(({ name }) => name));
 }

@@ -2,15 +2,11 @@ import type { CondemnedState, Generation } from "./condemned-state.ts";
 
 /** Pure: what may be swept by the storage's clock, oldest first. What is void never is. */
 export function dueGenerations(state: CondemnedState, nowMs: number, graceMs: number): Generation[] {
+  const inForce = new Set<string>();
+  for (const { name } of state.objects.values()) inForce.add(name);
   return state.generations.filter(
-    ({ name, document, storedMs }) =>
-      document.objects.length > 0 && !state.void.has(name) && storedMs + graceMs <= nowMs && isInForce(state, name),
+    ({ name, storedMs }) => inForce.has(name) && !state.void.has(name) && storedMs + graceMs <= nowMs,
   );
-}
-
-function isInForce(state: CondemnedState, name: string): boolean {
-  for (const by of state.objects.values()) if (by.name === name) return true;
-  return false;
 }
 
 /** Pure: the newest generation that every live holder names or has passed. */

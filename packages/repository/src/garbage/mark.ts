@@ -69,6 +69,11 @@ export function reached(context: RepositoryContext) {
     live: use.live,
     uses: use.uses,
     has: use.has,
+    packIds: use.packIds,
+    /** How many there are. */
+    get packs() {
+      return use.packs;
+    },
   };
 }
 export type Reached = ReturnType<typeof reached>;

@@ -80,6 +80,9 @@ export function packUse() {
       return { chunks: chunks[number] ?? 0, bytes: bytes[number] ?? 0 };
     },
     packIds: () => numbers.keys(),
+    get packs() {
+      return numbers.size;
+    },
     /** Forgets a pack: used again, it begins with nothing. */
     drop: (packId: string) => numbers.delete(packId),
   };

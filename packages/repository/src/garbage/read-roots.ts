@@ -40,7 +40,7 @@ async function describe(context: RepositoryContext, of: readonly RootBackup[], s
         const found = await getDocument(context, "backups", backup.backupId, manifest, signal);
         if (found === undefined) return;
         const { plan, source, type } = found.document.figures;
-        described.push({ ...backup, source: `${plan}/${source}`, type });
+        described.push({ ...backup, plan, source: `${plan}/${source}`, type });
       }),
     );
   return described;

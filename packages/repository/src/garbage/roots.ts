@@ -66,10 +66,11 @@ export function decideRoots(known: Known, nowMs: number, settings: Pick<GarbageS
   return roots.sort((a, b) => PINS.indexOf(a.pin) - PINS.indexOf(b.pin) || end(b) - end(a));
 }
 
-export type LogBackup = RootBackup & { source: string; type: "full" | "incremental" | "log" };
+/** `source`: `<plan>/<source>`, for names of sources are unique within a plan. */
+export type LogBackup = RootBackup & { plan: string; source: string; type: "full" | "incremental" | "log" };
 
 /**
- * Pure: the backups of the log that are in no point and are needed for a moment within `keepLogMs`: those since the newest kept
+ * Pure: the backups of the log that are in no point and are needed for a moment that must be had: those since the newest kept
  * full that is older, or since the oldest there is. `fulls` are kept for something else.
  */
 export function logWindow(
@@ -80,9 +81,9 @@ export function logWindow(
 ): { backups: string[]; since: ReadonlyMap<string, number> } {
   const since = new Map<string, number>();
   for (const [source, ofSource] of Map.groupBy(fulls, ({ source }) => source)) {
-    const times = ofSource.map(({ storedMs }) => storedMs).sort((a, b) => a - b);
-    const base = times.findLast((storedMs) => storedMs <= nowMs - keepLogMs) ?? times[0];
-    if (base !== undefined) since.set(source, base);
+    const sorted = ofSource.toSorted((a, b) => a.storedMs - b.storedMs);
+    const base = sorted.findLast(({ storedMs, plan }) => storedMs <= nowMs - keepLogMs(plan)) ?? sorted[0];
+    if (base !== undefined) since.set(source, base.storedMs);
   }
   const isNeeded = ({ source, storedMs }: LogBackup) => storedMs >= (since.get(source) ?? 0);
   return { backups: logs.filter(isNeeded).map(({ backupId }) => backupId), since };

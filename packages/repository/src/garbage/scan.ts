@@ -1,3 +1,4 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
 import { isInForce, readHolds } from "../changes/holds.ts";
 import { isNewer } from "../changes/newest.ts";
 import { objectName, packIdOf, packName } from "../format/kinds.ts";
@@ -71,11 +72,16 @@ export async function scan(
   }
 
   let listedPacks = 0;
+  let reachedPacks = 0;
   for await (const each of list("packs/")) {
     const packId = packIdOf(each.name);
-    if (context.index.packLength(packId) !== undefined) listedPacks++;
+    const length = context.index.packLength(packId);
+    if (length !== undefined) listedPacks++;
     if (!reach.has(packId)) add("packs", each);
     else {
+      reachedPacks++;
+      if (length !== undefined && each.size !== length)
+        throw damagedPack(each.name, `it is ${each.size} bytes long instead of ${length}`);
       const { chunks, bytes: liveBytes } = reach.live(packId);
       const held = context.index.chunksIn(packId);
       const waste = chunks === held ? 0 : Math.max(0, each.size - packOverhead(held) - liveBytes);
@@ -84,6 +90,7 @@ export async function scan(
         result.partial.push({ packId, size: each.size, storedMs: each.modifiedMs, liveBytes });
     }
   }
+  if (reachedPacks < reach.packs) await assertNoneMissing(context, reach, signal);
   if (listedPacks < context.index.packs) result.dangling = await danglingPacks(context, reach, signal);
 
   const live = new Set(context.index.objects());
@@ -92,6 +99,25 @@ export async function scan(
 
   await scanChanges(context, roots, (each) => add("changes", each), signal);
   return result;
+}
+
+/** Another pack, which looks like garbage, may hold the only sound copy of a chunk of this one. */
+function damagedPack(object: string, why: string): StillpointError {
+  return new StillpointError("OBJECT_DAMAGED", {
+    what: "Collected no garbage",
+    where: object,
+    why: `something that is kept needs it, and ${why}`,
+    hint: "stillpoint repo repair: what it held may lie in a pack that nothing else needs",
+  });
+}
+
+async function assertNoneMissing(context: RepositoryContext, reach: Reached, signal?: AbortSignal): Promise<void> {
+  const missing = new Set(reach.packIds());
+  for await (const { name } of context.store.list("packs/", { signal })) missing.delete(packIdOf(name));
+  // A listing may come late: asked for by itself, a pack that is there is there.
+  for (const packId of missing)
+    if ((await context.store.head(packName(packId), signal)) === undefined)
+      throw damagedPack(packName(packId), "it is missing");
 }
 
 async function danglingPacks(context: RepositoryContext, reach: Reached, signal?: AbortSignal): Promise<string[]> {

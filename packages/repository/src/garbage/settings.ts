@@ -8,8 +8,11 @@ export type GarbageSettings = {
   graceMs: number;
   /** A younger object is never condemned: an upload that broke off is taken up again. */
   youngMs: number;
-  /** How far back any moment of a source can be had, where its plan says nothing: what the log is kept for. */
-  keepLogMs: number;
+  /**
+   * How far back any moment of a plan's sources can be had: what their log is kept for. Who does not know a plan keeps all of
+   * its log that has a base: there may be somebody who does.
+   */
+  keepLogMs: (plan: string) => number;
   /** A pack of whose bytes at least this part is needed no more is written anew. */
   waste: number;
   /** Bytes of packs that one run writes anew at most. */
@@ -22,7 +25,7 @@ export const GARBAGE_SETTINGS: GarbageSettings = {
   undeleteMs: 7 * DAY_MS,
   graceMs: DAY_MS,
   youngMs: DAY_MS,
-  keepLogMs: 7 * DAY_MS,
+  keepLogMs: () => Number.POSITIVE_INFINITY,
   waste: 0.2,
   rewriteBytes: 10_737_418_240,
   mergeFrom: 1_000,

@@ -42,12 +42,20 @@ export async function sweep(
   options: SweepOptions,
 ): Promise<Swept> {
   const swept: Swept = { deleted: new Set(), freed: { objects: 0, bytes: 0 }, retained: [], replaced: [] };
-  const byKind = new Map<GarbageKind, Unreached[]>();
+  const byKind: Record<GarbageKind, Unreached[]> = {
+    points: [],
+    proofs: [],
+    holds: [],
+    backups: [],
+    tails: [],
+    packs: [],
+    index: [],
+    changes: [],
+  };
   for (const each of survey.scan.unreached) {
     const by = survey.state.objects.get(each.object);
     // What was stored after it was condemned is another of the same name.
-    if (by !== undefined && names.has(by.name) && each.storedMs < by.storedMs)
-      byKind.set(each.kind, [...(byKind.get(each.kind) ?? []), each]);
+    if (by !== undefined && names.has(by.name) && each.storedMs < by.storedMs) byKind[each.kind].push(each);
   }
   const copied = await copyOut(context, survey, begun, options);
   const take = (done: { deleted: string[]; retained: Retained[] }, sizes: ReadonlyMap<string, number>) => {
@@ -59,7 +67,7 @@ export async function sweep(
     swept.retained.push(...done.retained);
   };
   for (const kind of DELETED_IN_ORDER) {
-    const objects = byKind.get(kind) ?? [];
+    const objects = byKind[kind];
     const sizes = new Map(objects.map(({ object, size }) => [object, size]));
     if (kind === "packs") {
       for (const packId of copied) sizes.set(packName(packId), context.index.packLength(packId) ?? 0);

@@ -19,10 +19,12 @@ export function recordSorter(path: string) {
   const blocks: number[][] = Array.from({ length: PARTS }, () => []);
   let end = 0;
 
-  function readPart(part: number): Buffer {
+  const lengthOf = (part: number) => (blocks[part] ?? []).length * BLOCK + (open[part]?.used ?? 0);
+
+  function readPart(part: number, into: Buffer): Buffer {
     const last = open[part];
     const written = blocks[part] ?? [];
-    const all = Buffer.allocUnsafeSlow(written.length * BLOCK + (last?.used ?? 0));
+    const all = into.subarray(0, lengthOf(part));
     written.forEach((at, i) => {
       readSync(file, all, i * BLOCK, BLOCK, at);
     });
@@ -30,9 +32,8 @@ export function recordSorter(path: string) {
     return all;
   }
 
-  function* inOrder(records: Buffer): Generator<Buffer> {
+  function* inOrder(records: Buffer, keys: Float64Array): Generator<Buffer> {
     const count = records.length / RECORD_LENGTH;
-    const keys = new Float64Array(Math.min(count, PLACES));
     // More than that in a part are billions of chunks; they come in several runs, which is slower and right.
     for (let from = 0; from < count; from += PLACES) {
       const run = keys.subarray(0, Math.min(PLACES, count - from));
@@ -60,7 +61,11 @@ export function recordSorter(path: string) {
     },
     /** Part by part; those of a part in order, but for names whose first five bytes are equal. */
     *parts(): Generator<Iterable<Buffer>> {
-      for (let part = 0; part < PARTS; part++) yield inOrder(readPart(part));
+      // One memory for all of them: each is sorted when the one before was taken.
+      const longest = open.reduce((most, _, part) => Math.max(most, lengthOf(part)), 0);
+      const records = Buffer.allocUnsafeSlow(longest);
+      const keys = new Float64Array(Math.min(longest / RECORD_LENGTH, PLACES));
+      for (let part = 0; part < PARTS; part++) yield inOrder(readPart(part, records), keys);
     },
     [Symbol.dispose](): void {
       closeSync(file);

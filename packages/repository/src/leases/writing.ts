@@ -35,13 +35,17 @@ export async function beginWriting(context: RepositoryContext, options: WritingO
 
   /** Copies what was leaned on and is condemned now: afterwards the writer uses nothing of this generation. */
   async function copyCondemned(now: CondemnedState): Promise<void> {
-    const condemned = [...use.packIds()].filter((packId) => now.objects.has(packName(packId)));
     const lost = [...own].find((packId) => now.objects.has(packName(packId)));
     if (lost !== undefined) throw leaseLost(packName(lost), "what was just stored is condemned");
-    if (condemned.length > 0) {
-      const { packs } = await copyChunks(context, condemned, use.uses, signal);
+    for (;;) {
+      const condemned = new Map<string, number>();
+      for (const packId of use.packIds())
+        if (now.objects.has(packName(packId))) condemned.set(packId, use.live(packId).chunks);
+      if (condemned.size === 0) break;
+      const { packs } = await copyChunks(context, condemned.keys(), use.uses, signal);
       for (const { packId } of packs) own.add(packId);
-      for (const packId of condemned) use.drop(packId);
+      // What came to be leaned on in one of them meanwhile may not have been copied: once more then.
+      for (const [packId, chunks] of condemned) if (use.live(packId).chunks === chunks) use.drop(packId);
     }
     generation = now.newest;
   }

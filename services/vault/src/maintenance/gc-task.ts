@@ -6,8 +6,9 @@ import type { Task } from "./task.ts";
 /** Deletes what was condemned long enough ago, and condemns what nothing needs any more. */
 export const gcTask: Task = async ({ repository, bus }, signal) => {
   const plans = await (await bus.bucket(BUCKETS.plans)).entries();
-  // Names of sources are unique within a plan only: the log of all is kept as long as that of the one that asks for most.
-  const keepLogMs = Math.max(GARBAGE_SETTINGS.keepLogMs, ...plans.map(({ value }) => value.definition.keep.log));
+  const known = new Map(plans.map(({ value }) => [value.plan, value.definition.keep.log]));
+  // As with points: what belongs to a plan that is in force no more stays, somebody may want it yet.
+  const keepLogMs = (plan: string) => known.get(plan) ?? GARBAGE_SETTINGS.keepLogMs(plan);
   try {
     const { freed, condemned, rewritten, retained, waitsFor } = await repository.collectGarbage({
       settings: { keepLogMs },
