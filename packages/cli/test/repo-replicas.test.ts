@@ -81,17 +81,18 @@ async function setup() {
     error: () => undefined,
     signal: interrupted.signal,
   };
-  const from = ["--repository", targets, "--key-file", keyFile];
-  const run = async (...words: string[]) => {
+  const runAt = async (where: string, ...words: string[]) => {
     said.length = 0;
-    await program(world).parseAsync([...words, ...from], { from: "user" });
+    await program(world).parseAsync([...words, "--repository", where, "--key-file", keyFile], { from: "user" });
     return said.join("");
   };
-  const code = (...words: string[]) =>
-    run(...words).then(
+  const codeAt = (where: string, ...words: string[]) =>
+    runAt(where, ...words).then(
       () => "ok",
       (error: unknown) => (error instanceof StillpointError ? error.code : String(error)),
     );
+  const run = (...words: string[]) => runAt(targets, ...words);
+  const code = (...words: string[]) => codeAt(targets, ...words);
   const backUp = async (where: string, target: string, n: number) => {
     await using opened = await openObjectStore(where, { environment: {} });
     await using repository = await openRepository(opened, { passphrase, threads: 0, target });
@@ -110,7 +111,7 @@ async function setup() {
   };
   const all = opening.move();
   const { first = "", near = "", far = "" } = places;
-  return { directory, first, near, far, run, code, backUp, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  return { directory, first, near, far, run, code, codeAt, backUp, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
 async function names(directory: string): Promise<string[]> {
@@ -171,6 +172,26 @@ describe("stillpoint repo", () => {
     const status = JSON.parse(await all.run("repo", "status", "--json"));
     expect(status.promotion).toMatchObject({ target: "near" });
     expect(status.targets.map(({ name }: { name: string }) => name)).toEqual(["near", "primary", "far"]);
+  });
+
+  it("goes by the promotion for keys too, and takes a URL for the target that lies there", async () => {
+    await using all = await setup();
+    await all.backUp(all.first, "primary", 1);
+    await all.run("repo", "promote", "near", "--yes");
+    const slots = async (place: string) => (await names(place)).filter((name) => name.startsWith("keys/"));
+    const before = await slots(all.first);
+    const added = JSON.parse(
+      await all.run("key", "add", "key-file", join(all.directory, "more"), "--new-identity", "--json"),
+    );
+    expect(await slots(all.near)).toContain(`keys/${added.slot}`);
+    expect(await slots(all.first)).toEqual(before);
+    expect(JSON.parse(await all.run("key", "list", "--json")).slots).toHaveLength(before.length + 1);
+
+    const remove = ["key", "remove", added.slot, "--yes"];
+    expect(await all.codeAt(all.first, ...remove)).toBe("NOT_FOUND");
+    expect(await all.codeAt(all.first, "point", "delete", id(1))).toBe("NOT_PRIMARY");
+    expect(await all.codeAt(all.near, ...remove)).toBe("ok");
+    expect(await all.codeAt(all.near, "point", "delete", id(1))).toBe("ok");
   });
 
   it("with the primary out of reach: restores from a replica, promotes with the loss accepted, and takes it in later", async () => {

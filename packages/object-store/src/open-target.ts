@@ -29,6 +29,8 @@ export type TargetWorld = {
 
 export type OpenTarget = {
   name: string;
+  /** The name that a targets file gives it, which promotions speak of; a URL alone gives none. */
+  givenName: string | undefined;
   store: ObjectStore;
   compression: TargetSpec["compression"];
   /** For how long each new object is locked. */
@@ -109,7 +111,12 @@ function limitOf({ bandwidth }: TargetSpec, { now, sleep }: TargetWorld): Bandwi
  * A target behind its wrappers. From the inside out: the observer times the target and nothing else; the limit holds back
  * each try, for every one moves bytes; the cache comes last, so that a hit asks nobody. Nothing is asked of it yet.
  */
-export async function openTarget(name: string, spec: TargetSpec, world: TargetWorld): Promise<OpenTarget> {
+export async function openTarget(
+  name: string,
+  spec: TargetSpec,
+  world: TargetWorld,
+  { isNamed = true } = {},
+): Promise<OpenTarget> {
   const place = parseStoreUrl(spec.url);
   let store = await openStore(place, {
     environment: world.environment,
@@ -128,6 +135,7 @@ export async function openTarget(name: string, spec: TargetSpec, world: TargetWo
   }
   return {
     name,
+    givenName: isNamed ? name : undefined,
     store,
     compression: spec.compression,
     lockMs: spec.lockDays === undefined ? undefined : spec.lockDays * DAY_MS,
@@ -137,11 +145,15 @@ export async function openTarget(name: string, spec: TargetSpec, world: TargetWo
 
 export type OpenTargets = AsyncDisposable & { primary: OpenTarget; replicas: readonly OpenTarget[] };
 
-/** Every target of a file. Disposing closes all. */
-export async function openTargets(spec: TargetsSpec, world: TargetWorld): Promise<OpenTargets> {
+/** Every target of a file, or, not `isNamed`, the one of a URL. Disposing closes all. */
+export async function openTargets(
+  spec: TargetsSpec,
+  world: TargetWorld,
+  options: { isNamed?: boolean } = {},
+): Promise<OpenTargets> {
   await using opening = new AsyncDisposableStack();
   const open = async (name: string, target: TargetSpec) => {
-    const opened = await openTarget(name, target, world);
+    const opened = await openTarget(name, target, world, options);
     opening.use(opened.store);
     return opened;
   };

@@ -65,7 +65,7 @@ export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Op
   /** Replicas that reads fall back to, in this order, where the primary's copy is damaged or out of reach. */
   copies?: readonly ObjectStore[];
   /** This store's name among the targets, which a promotion speaks of; its URL where there is none. */
-  target?: string;
+  target?: string | undefined;
   /** Hears of every read that a copy served. */
   fellBack?: (fallback: Fallback) => void;
   /** How long the lease of a writer or reader lives that is not renewed, by the storage's clock. Default: an hour. */
@@ -211,7 +211,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   };
   opened.use(pool);
   const close = opened.move();
-  const { guarded } = primaryGuard(context.changes, { name: options.target, url: store.url });
+  const identity = { name: options.target, url: store.url };
+  const { guarded } = primaryGuard(context.changes, identity);
   const reading = readingContext(context, readable, close);
   return {
     id: ring.repositoryId,
@@ -251,7 +252,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     repair: (plan, repairOptions) => guarded(() => repairRepository(context, plan, repairOptions)),
     storageNow: (signal) => store.now(signal),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
-    replicas: replicasOf(context),
+    replicas: replicasOf(context, identity),
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   };
 }

@@ -1,9 +1,27 @@
 import { memoryStore } from "@stillpoint/object-store/memory";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { describe, expect, it } from "vitest";
+import { addSlot } from "../src/keys/add-slot.ts";
+import { openKeys } from "../src/keys/key-context.ts";
+import { beginEpoch, planEpoch } from "../src/keys/new-epoch.ts";
+import { passphraseOpener } from "../src/keys/passphrase.ts";
+import { retireSlot } from "../src/keys/retire-slot.ts";
 import { openRepository, type Repository } from "../src/repository.ts";
+import { cheap, work } from "./key-trial.ts";
 import { pointOf } from "./point-trial.ts";
-import { digests, file, head, makeRepository, NOW, namesIn, noise, PASSPHRASE, tarOf, unpack } from "./trial.ts";
+import {
+  digests,
+  file,
+  head,
+  makeRepository,
+  NOW,
+  namesIn,
+  noise,
+  PASSPHRASE,
+  SCRYPT_COST,
+  tarOf,
+  unpack,
+} from "./trial.ts";
 
 const items = (n: number) => [file("same", noise(1, 300_000)), file("own", noise(n + 10, 200_000))];
 const order = { name: "second", by: "tests" };
@@ -52,6 +70,28 @@ describe("promoting a replica", () => {
     await promoted.replicas.replicate(first);
     expect(await namesIn(first)).toEqual(await namesIn(second));
     expect((await promoted.check({ readData: true })).problems).toEqual([]);
+    await primary[Symbol.asyncDispose]();
+  });
+
+  it("leaves the old one's key slots as they are: what opens there would not open the new one", async () => {
+    const { first, second, primary } = await pair();
+    const opener = passphraseOpener(PASSPHRASE, { cost: SCRYPT_COST });
+    const spare = await openKeys(first, opener, { ...work(), target: "first" });
+    const { slot } = await addSlot(spare, cheap("a spare one"), { type: "opener" });
+    await primary.replicas.promote(second, order);
+    const slots = await namesIn(first, "keys/");
+    const refused = { code: "NOT_PRIMARY", where: "first" };
+    await expect(addSlot(spare, cheap("a late one"), { type: "opener" })).rejects.toMatchObject(refused);
+    await expect(retireSlot(spare, slot)).rejects.toMatchObject(refused);
+    const plan = await planEpoch(spare, { openers: [], without: [slot] });
+    await expect(beginEpoch(spare, plan)).rejects.toMatchObject(refused);
+    expect(await namesIn(first, "keys/")).toEqual(slots);
+    expect(await namesIn(first, "epochs/")).toHaveLength(1);
+    // Named as the new one is, and, where only its URL is known, by that.
+    for (const target of ["second", undefined]) {
+      const there = await openKeys(second, opener, { ...work(), target });
+      expect((await addSlot(there, cheap(`for ${target}`), { type: "opener" })).proven).toBe(true);
+    }
     await primary[Symbol.asyncDispose]();
   });
 
@@ -140,12 +180,17 @@ describe("promoting a replica", () => {
     await primary.sealPoint(pointOf(4, ["left"]));
     await promoted.writeBackup(head("right"), tarOf(items(5)));
     await promoted.sealPoint(pointOf(5, ["right"]));
+    // Out of reach though it was, the old one does not go on as the primary of a target that knows better.
+    await expect(primary.replicas.replicate(second)).rejects.toMatchObject({ code: "NOT_PRIMARY" });
     // They meet again: the word reaches the old one, and what only that has is found.
     const { strays } = await promoted.replicas.survey(first);
     expect(strays.map(({ name }) => name)).toContain("backups/left");
     await promoted.replicas.replicate(first);
     await expect(primary.sealPoint(pointOf(6, ["left"]))).rejects.toMatchObject({ code: "NOT_PRIMARY" });
-    await primary.replicas.replicate(second);
+    const asPrimary = { code: "NOT_PRIMARY" };
+    await expect(primary.replicas.replicate(second)).rejects.toMatchObject(asPrimary);
+    await expect(primary.replicas.sweep(second, { graceMs: 0 })).rejects.toMatchObject(asPrimary);
+    await primary.replicas.takeIn(second);
     const replicated = async (store: ObjectStore) =>
       (await namesIn(store)).filter((name) => !name.startsWith("condemned/"));
     expect(await replicated(second)).toEqual(await replicated(first));

@@ -173,6 +173,23 @@ describe("a key file that is due", () => {
     expect(off.rotated ?? mounted.rotated).toBeUndefined();
   });
 
+  it("stays where another target was promoted: its slot would be on a target that nobody opens any more", async () => {
+    await using directory = await temporaryDirectory("rotation");
+    const { path, store } = await withKeyFile(directory.path);
+    const before = await readFile(path, "utf8");
+    const opener = await openerFromFile(path, passphrase);
+    await using repository = await openRepository(store, { opener, threads: 0, target: "first" });
+    const second = { ...memoryStore(() => NOW), url: "memory:second" };
+    await repository.replicas.promote(second, { name: "second", by: "tests" });
+    await expect(rotateIfDue(store, { keyFile: path }, options({ target: "first" }))).rejects.toMatchObject({
+      code: "NOT_PRIMARY",
+    });
+    expect(await readFile(path, "utf8")).toBe(before);
+    const { rotated } = await rotateIfDue(second, { keyFile: path }, options({ target: "second" }));
+    expect(rotated?.replaced).toHaveLength(1);
+    expect(await readFile(path, "utf8")).not.toBe(before);
+  });
+
   it("whose new slot does not open keeps the old key", async () => {
     await using directory = await temporaryDirectory("rotation");
     const { path, store } = await withKeyFile(directory.path);

@@ -1,5 +1,5 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import type { OpenTarget } from "@stillpoint/object-store/open-target";
 import { configuredOpener, type KeyChoice } from "@stillpoint/repository/keys/configured-opener";
 import type { KeyDue } from "@stillpoint/repository/keys/key-dues";
 import type { Opener } from "@stillpoint/repository/keys/opener";
@@ -32,7 +32,7 @@ export type KeyCare = {
 /** The repository's keys as this process keeps them. */
 export async function keyCare(
   { config, environment, clock, random, registry }: ServiceContext<VaultConfig>,
-  store: ObjectStore,
+  { store, givenName }: Pick<OpenTarget, "store" | "givenName">,
 ): Promise<KeyCare> {
   const choice = keyChoiceOf(config);
   let opener = await configuredOpener(choice, environment);
@@ -46,7 +46,8 @@ export async function keyCare(
     due.reset();
     for (const { slot, method, dueAt } of keys) due.set({ slot, method }, Date.parse(dueAt) / 1_000);
   };
-  const options = { random, now: clock.now, by: BY, periodMs: config.STILLPOINT_KEY_ROTATION_DAYS * DAY_MS };
+  const periodMs = config.STILLPOINT_KEY_ROTATION_DAYS * DAY_MS;
+  const options = { random, now: clock.now, by: BY, target: givenName, periodMs };
   return {
     opener,
     async review() {

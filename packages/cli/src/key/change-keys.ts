@@ -176,7 +176,7 @@ export async function exportKey(world: World, options: RepositoryKeyOptions & { 
     "Whoever has the sheet and the repository's objects can restore everything. It is printed once, to standard output.",
     options.yes,
   );
-  const url = isTargetsFile(options.repository) ? opened.store.url : options.repository;
+  const url = isTargetsFile(options.repository) ? opened.context.store.url : options.repository;
   const { slot, sheet } = await stillAlive(world, "making a passphrase for the sheet", () =>
     exportSheet(opened.context, { url, label: options.label }),
   );

@@ -1,25 +1,28 @@
 import { userInfo } from "node:os";
-import type { ObjectStore } from "@stillpoint/object-store/object-store";
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { type KeyContext, openKeys } from "@stillpoint/repository/keys/key-context";
 import type { RetiredSlot } from "@stillpoint/repository/keys/retire-slot";
 import type { KnownSlot } from "@stillpoint/repository/keys/slot-states";
 import { slotTarget } from "@stillpoint/repository/keys/slot-states";
+import { openAllTargets } from "../open-targets.ts";
 import { stillAlive } from "../still-alive.ts";
 import type { World } from "../world.ts";
-import { openerOf, type RepositoryKeyOptions } from "./key-options.ts";
+import type { RepositoryKeyOptions } from "./key-options.ts";
 
-export type OpenKeyWork = AsyncDisposable & { context: KeyContext; store: ObjectStore };
+export type OpenKeyWork = AsyncDisposable & { context: KeyContext };
 
-/** The repository's keys, opened for work on them; its index is not read. */
+/** The repository's keys on the target that is the primary, opened for work on them; its index is not read. */
 export async function openKeyWork(world: World, options: RepositoryKeyOptions): Promise<OpenKeyWork> {
   await using opening = new AsyncDisposableStack();
-  const store = opening.use(await openObjectStore(options.repository, { environment: world.environment }));
-  const opener = await openerOf(world, options);
-  const work = { random: world.random, now: world.clock.now, by: userInfo().username };
-  const context = await stillAlive(world, "opening the repository", () => openKeys(store, opener, work));
+  const context = await stillAlive(world, "opening the repository", async () => {
+    const { primary, opener, silent } = opening.use(await openAllTargets(world, options.repository, options));
+    const work = { random: world.random, now: world.clock.now, by: userInfo().username, target: primary.givenName };
+    const context = await openKeys(primary.store, opener, work);
+    for (const { name, error } of silent)
+      world.errorLine(`${name} cannot be asked which target is the primary: ${error.message}`);
+    return context;
+  });
   const opened = opening.move();
-  return { context, store, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { context, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 export function slotLine({ slot: { document }, state }: KnownSlot): string {

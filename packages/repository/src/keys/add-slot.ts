@@ -4,6 +4,7 @@ import type { KeySlot } from "../format/documents.ts";
 import { putAndRead } from "../put-and-read.ts";
 import type { KeyContext } from "./key-context.ts";
 import { decodeSlot, encodeSlot, type MasterKey, openSlot } from "./key-slot.ts";
+import { onPrimary } from "./on-primary.ts";
 import type { Opener, Sealer } from "./opener.ts";
 import { activeSlots } from "./slot-states.ts";
 
@@ -44,7 +45,6 @@ export type AddedSlot = {
 
 /** A further slot for the repository key, read back and opened where that can be done. */
 export async function addSlot(context: KeyContext, sealer: Sealer, wish: SlotWish): Promise<AddedSlot> {
-  const { store, ring, random, now } = context;
   if (wish.type === "opener" && !canOpen(sealer))
     throw new StillpointError("INVALID_REQUEST", {
       what: "Cannot make an opener of it",
@@ -52,6 +52,11 @@ export async function addSlot(context: KeyContext, sealer: Sealer, wish: SlotWis
       why: "only its holder can open what is sealed for it, so that it would never be known to open",
       hint: "add it as escrow",
     });
+  return onPrimary(context, () => putSlot(context, sealer, wish));
+}
+
+async function putSlot(context: KeyContext, sealer: Sealer, wish: SlotWish): Promise<AddedSlot> {
+  const { store, ring, random, now } = context;
   const siblings = (await activeSlots(context)).map(({ document }) => document);
   const { name, bytes, document } = await encodeSlot(ring.master, sealer, {
     ...wish,

@@ -14,11 +14,17 @@ export type KeyContext = {
   now: () => number;
   /** Who does it: a person's name, or a service's. */
   by: string;
+  /** The store's name among the targets, which a promotion speaks of; its URL where there is none. */
+  target?: string | undefined;
 };
 
-export type KeyWork = Pick<KeyContext, "random" | "now" | "by">;
+export type KeyWork = Pick<KeyContext, "random" | "now" | "by" | "target">;
 
-export async function openKeys(store: ObjectStore, opener: Opener, { random, now, by }: KeyWork): Promise<KeyContext> {
+export async function openKeys(
+  store: ObjectStore,
+  opener: Opener,
+  { random, now, by, target }: KeyWork,
+): Promise<KeyContext> {
   const { ring } = await openKeyRing(store, opener);
-  return { store, ring, opener, random, now, by };
+  return { store, ring, opener, random, now, by, target };
 }

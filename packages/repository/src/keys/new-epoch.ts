@@ -10,6 +10,7 @@ import { ageRecipient } from "./age.ts";
 import { encodeEpoch, readEpochs } from "./epoch-chain.ts";
 import { type KeyContext, openKeys } from "./key-context.ts";
 import { encodeSlot, type MasterKey, openSlot, type ReadSlot } from "./key-slot.ts";
+import { assertOnPrimary } from "./on-primary.ts";
 import type { Opener, Sealer } from "./opener.ts";
 import { type RetiredSlot, retireSlot } from "./retire-slot.ts";
 import { knownSlots } from "./slot-states.ts";
@@ -134,6 +135,7 @@ export async function beginEpoch(context: KeyContext, plan: EpochPlan): Promise<
   const epoch = (await readEpochs(store)).at(-1);
   if (epoch?.document.epoch !== plan.epoch - 1) throw overtaken(store, plan.epoch);
   const config = await store.get(CONFIG_NAME);
+  await assertOnPrimary(context);
   // The new epoch holds their hashes for ever: of bytes that were read wrongly, they would never fit again.
   verifyInClear(ring, epoch.name, epoch.bytes);
   verifyInClear(ring, CONFIG_NAME, config);
@@ -149,6 +151,7 @@ export async function beginEpoch(context: KeyContext, plan: EpochPlan): Promise<
     throw overtaken(store, plan.epoch);
   });
   const renewed = await reopen(context, plan);
+  await assertOnPrimary(renewed);
   const retired: RetiredSlot[] = [];
   // Retired ones too: what an earlier attempt could not delete any more.
   for (const { slot, state } of (await knownSlots(renewed)).slots)

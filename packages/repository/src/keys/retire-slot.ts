@@ -2,6 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { changeLog } from "../changes/change-log.ts";
 import { objectName } from "../format/kinds.ts";
 import type { KeyContext } from "./key-context.ts";
+import { onPrimary } from "./on-primary.ts";
 import { type KnownSlot, knownSlots } from "./slot-states.ts";
 
 /** `retained`: the target keeps the object (a lock, a policy, no permission): whoever has its secret and can read it can still open it. */
@@ -14,7 +15,11 @@ const KEPT = new Set(["OBJECT_RETAINED", "STORE_DENIED"]);
  * Says that the slot is not to be used any more, and then deletes its object where the store lets it. The deletion waits until another
  * opener was seen *after* that was said: of two who retire each other's last opener, neither then deletes.
  */
-export async function retireSlot(context: KeyContext, slotId: string): Promise<RetiredSlot> {
+export function retireSlot(context: KeyContext, slotId: string): Promise<RetiredSlot> {
+  return onPrimary(context, () => sayAndDelete(context, slotId));
+}
+
+async function sayAndDelete(context: KeyContext, slotId: string): Promise<RetiredSlot> {
   const name = objectName("keys", slotId);
   const log = changeLog(context);
   if ((await log.newest()).of("slot", name)?.change !== "retire-slot")

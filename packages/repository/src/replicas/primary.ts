@@ -1,8 +1,12 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { z } from "zod";
 import type { ChangeLog } from "../changes/change-log.ts";
-import type { StoredChange } from "../changes/newest.ts";
+import { newestChanges, type StoredChange } from "../changes/newest.ts";
+import { getDocument } from "../documents-store.ts";
+import { change } from "../format/documents.ts";
 import { CONFIG_NAME } from "../format/kinds.ts";
+import type { RepositoryContext } from "../repository-context.ts";
 
 /** What a `promote` says: which target is the primary from then on. */
 export const promotion = z.object({
@@ -13,10 +17,10 @@ export const promotion = z.object({
 });
 export type Promotion = z.infer<typeof promotion> & { by: string; at: string; sequence: number; changeId: string };
 
-function promotionOf(change: StoredChange | undefined): Promotion | undefined {
-  const parsed = promotion.safeParse(change?.detail);
-  if (change === undefined || !parsed.success) return undefined;
-  const { by, at, sequence, changeId } = change;
+function promotionOf(said: StoredChange | undefined): Promotion | undefined {
+  const parsed = promotion.safeParse(said?.detail);
+  if (said === undefined || !parsed.success) return undefined;
+  const { by, at, sequence, changeId } = said;
   return { ...parsed.data, by, at, sequence, changeId };
 }
 
@@ -42,6 +46,21 @@ export function notPrimary(identity: TargetIdentity, { target, by, at }: Promoti
     why: `${by} promoted ${target} at ${at}`,
     hint: `write to ${target}: make it the primary among the targets and start again; \`stillpoint repo promote\` makes this one the primary again`,
   });
+}
+
+/** The newest promotion among changes that only a target has: it was promoted while this store was out of reach. */
+export async function promotionThere(
+  context: Pick<RepositoryContext, "ring" | "random">,
+  target: ObjectStore,
+  changeIds: readonly string[],
+  signal?: AbortSignal,
+): Promise<Promotion | undefined> {
+  const found: StoredChange[] = [];
+  for (const id of changeIds) {
+    const read = await getDocument({ ...context, store: target }, "changes", id, change, signal);
+    if (read !== undefined) found.push({ ...read.document, storedMs: 0 });
+  }
+  return promotionOf(newestChanges(found).of("primary", CONFIG_NAME));
 }
 
 /**

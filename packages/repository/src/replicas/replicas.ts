@@ -4,7 +4,7 @@ import type { ClassRule } from "./class-moves.ts";
 import { applyLegalHolds, type HoldFigures } from "./legal-holds.ts";
 import { type ClassReport, moveClasses } from "./move-classes.ts";
 import { extendLocks, type LockFigures } from "./object-lock.ts";
-import { newestPromotion, type Promotion } from "./primary.ts";
+import { newestPromotion, type Promotion, primaryGuard, type TargetIdentity } from "./primary.ts";
 import { type PromoteOptions, type PromotionPlan, planPromotion, promote, promoteAlone } from "./promote.ts";
 import { type Repaired, repairObject } from "./repair-object.ts";
 import { type ReplicateOptions, type ReplicateReport, replicate } from "./replicate.ts";
@@ -18,13 +18,13 @@ import { planThaw, type ThawOptions, type ThawPlan, thaw } from "./thaw.ts";
 export type Replicas = {
   /** What a replica lacks and how far it is behind: both sides are listed, nothing is read. */
   survey(replica: ObjectStore, options?: SurveyOptions): Promise<Survey>;
-  /** One pass over what the replica lacks, oldest first. */
+  /** One pass over what the replica lacks, oldest first. NOT_PRIMARY where either side knows of another primary. */
   replicate(replica: ObjectStore, options?: ReplicateOptions): Promise<ReplicateReport>;
   /** Puts a lost or damaged object of `store` back, from the first of the others that has it whole. */
   repair(store: ObjectStore, others: readonly ObjectStore[], object: string, signal?: AbortSignal): Promise<Repaired>;
   /** Copies what only this store, an old primary, has into the present primary. */
   takeIn(present: ObjectStore, options?: ReplicateOptions): Promise<ReplicateReport>;
-  /** Deletes on a replica what the primary condemned and has deleted, by the replica's own clock. */
+  /** Deletes on a replica what the primary condemned and has deleted, by the replica's own clock. NOT_PRIMARY likewise. */
   sweep(replica: ObjectStore, options: SweepOptions): Promise<SweepReport>;
   /** Which target is the primary by the newest promotion; undefined where nobody ever promoted one. */
   promotion(signal?: AbortSignal): Promise<Promotion | undefined>;
@@ -56,13 +56,22 @@ export type Replicas = {
   applyLegalHolds(store: ObjectStore, signal?: AbortSignal): Promise<HoldFigures>;
 };
 
-export function replicasOf(context: RepositoryContext): Replicas {
+/** `identity`: who the context's store is among the targets. */
+export function replicasOf(context: RepositoryContext, identity: TargetIdentity): Replicas {
+  const { assertPrimary } = primaryGuard(context.changes, identity);
   return {
     survey: (replica, options) => surveyReplica(context.store, replica, options),
-    replicate: (replica, options) => replicate(context, replica, options),
+    // Who is not the primary any more would bring back what the primary has deleted, and delete what it has not.
+    async replicate(replica, options) {
+      await assertPrimary(options?.signal);
+      return replicate(context, replica, { ...options, as: identity });
+    },
     repair: (store, others, object, signal) => repairObject(context, store, others, object, signal),
     takeIn: (present, options) => takeIn(context, present, options),
-    sweep: (replica, options) => sweepReplica(context, replica, options),
+    async sweep(replica, options) {
+      await assertPrimary(options.signal);
+      return sweepReplica(context, replica, options);
+    },
     promotion: (signal) => newestPromotion(context.changes, signal),
     planPromotion: (replica, signal) => planPromotion(context, replica, signal),
     promote: (replica, options) => promote(context, replica, options),

@@ -1,5 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import { isNewer } from "../changes/newest.ts";
 import { packIdOf, packName } from "../format/kinds.ts";
 import { readIndex } from "../index/index-objects.ts";
 import type { RepositoryContext } from "../repository-context.ts";
@@ -8,6 +9,7 @@ import { inParallel } from "./in-parallel.ts";
 import type { ReplicatedKind } from "./kinds-replicated.ts";
 import { missingBackup, packsOfBackup } from "./needs.ts";
 import { withCopies } from "./other-copies.ts";
+import { isMeant, newestPromotion, notPrimary, promotionThere, type TargetIdentity } from "./primary.ts";
 import { assertSameRepository } from "./same-repository.ts";
 import { type LackingObject, type Lag, lagOf, type Survey, surveyReplica } from "./survey.ts";
 
@@ -19,6 +21,8 @@ export type ReplicateOptions = {
   withoutPacks?: boolean;
   /** Names of objects that are left out. */
   except?: ReadonlySet<string>;
+  /** Who the source is as the primary: where the target knows of a promotion of another, nothing is copied. */
+  as?: TargetIdentity | undefined;
   /** Packs under way at once: each is in memory. */
   atOnce?: number;
   onProgress?: ((progress: ReplicateProgress) => void) | undefined;
@@ -59,6 +63,20 @@ function sorted(survey: Survey) {
   };
 }
 
+async function assertNotOvertaken(
+  context: RepositoryContext,
+  as: TargetIdentity,
+  target: ObjectStore,
+  { strays }: Survey,
+  signal?: AbortSignal,
+): Promise<void> {
+  const ids = strays.filter(({ kind }) => kind === "changes").map(({ name }) => idOf(name));
+  const there = await promotionThere(context, target, ids, signal);
+  const here = there && (await newestPromotion(context.changes, signal));
+  if (there === undefined || isMeant(there, as) || (here !== undefined && isNewer(here, there))) return;
+  throw notPrimary(as, there);
+}
+
 /**
  * One pass over what a replica lacks, oldest first, each object after all that it needs. It may end anywhere: the target is
  * a sound repository after each object, and the next pass finds what is left by listing both sides.
@@ -70,6 +88,7 @@ export async function replicate(
     others = [],
     withoutPacks = false,
     except = new Set(),
+    as,
     atOnce = AT_ONCE,
     onProgress,
     signal,
@@ -79,6 +98,7 @@ export async function replicate(
   const from: RepositoryContext = { ...context, store: source };
   await assertSameRepository(context.store, target, signal);
   const before = await surveyReplica(context.store, target, { withoutPacks, signal });
+  if (as !== undefined) await assertNotOvertaken(context, as, target, before, signal);
   before.lacking = before.lacking.filter(({ name }) => !except.has(name));
   const todo = sorted(before);
   let { objects: ofObjects, bytes: ofBytes } = lagOf(before);

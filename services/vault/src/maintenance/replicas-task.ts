@@ -1,5 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { MaintenanceProblem } from "@stillpoint/contracts/maintenance";
+import { isMeant } from "@stillpoint/repository/replicas/primary";
 import { lagOf } from "@stillpoint/repository/replicas/survey";
 import type { Task } from "./task.ts";
 
@@ -29,7 +30,8 @@ export const replicasTask: Task = async ({ repository, targets, config }, signal
       problems.push({ severity: "attention", where: name, why: error.message, hint: error.hint ?? HINT });
     }
   const promotion = await repository.replicas.promotion(signal);
-  if (promotion !== undefined && promotion.target !== targets.primary.name)
+  const { givenName, store } = targets.primary;
+  if (promotion !== undefined && !isMeant(promotion, { name: givenName, url: store.url }))
     problems.push({
       severity: "attention",
       where: promotion.target,
