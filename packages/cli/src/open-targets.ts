@@ -1,5 +1,5 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { isTargetsFile, namedTargets } from "@stillpoint/object-store/named-targets";
+import { namedTargets } from "@stillpoint/object-store/named-targets";
 import { type OpenTarget, openTargets } from "@stillpoint/object-store/open-target";
 import { targetWorld } from "@stillpoint/object-store/target-world";
 import type { Opener } from "@stillpoint/repository/keys/opener";
@@ -17,9 +17,7 @@ export async function openAllTargets(world: World, where: string, key: KeyOption
   await using opening = new AsyncDisposableStack();
   const opener = await openerOf(world, key);
   const machine = targetWorld(world.environment, { now: world.clock.now });
-  const opened = opening.use(
-    await openTargets(namedTargets(where, machine.readFile), machine, { isNamed: isTargetsFile(where) }),
-  );
+  const opened = opening.use(await openTargets(namedTargets(where, machine.readFile), machine));
   const lock = (target: OpenTarget): OpenTarget =>
     target.lockMs === undefined
       ? target
@@ -42,7 +40,7 @@ export function openOn(
   return openRepository(target.store, {
     opener,
     index: indexCache(world),
-    target: target.givenName,
+    target: target.name,
     copies: others.map(({ store }) => store),
     fellBack: ({ object, from, error }) => world.errorLine(`${object} was read from ${from}: ${error.message}`),
   });

@@ -9,6 +9,7 @@ import { objectCold, objectExists, objectMissing, objectRetained, storeUnsupport
 import { assertObjectName } from "./object-name.ts";
 import { bodyLength, bodyParts, type ObjectInfo, type ObjectStore } from "./object-store.ts";
 import { readBody } from "./read-body.ts";
+import { storeUrl } from "./store-url.ts";
 
 export type AzureOptions = AzurePlace & {
   /** `""`, or components that end in `/`. */
@@ -54,7 +55,7 @@ export function azureStore(options: AzureOptions): ObjectStore {
   }
 
   return {
-    url: where("").replace(/\/$/, ""),
+    url: storeUrl("azure", { ...options, bucket: options.container }),
     head,
     locks: azureLocks(container, keyOf, where),
     classes: azureClasses(container, keyOf, where),
@@ -96,7 +97,7 @@ export function azureStore(options: AzureOptions): ObjectStore {
           maxRetryRequests: 0,
         });
         if (!(answer.readableStreamBody instanceof Readable)) throw new Error("the answer has no body");
-        return await readBody(answer.readableStreamBody, answer.contentLength ?? 0);
+        return await readBody(answer.readableStreamBody, answer.contentLength);
       } catch (error) {
         // The range begins behind the end: nothing is there, as in every other storage.
         if (azureStatus(error) === 416) return new Uint8Array(0);

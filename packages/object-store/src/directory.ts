@@ -12,6 +12,7 @@ import { type ByteRange, bodyParts, type ObjectBody, type ObjectStore, type PutO
 const TEMPORARY = ".tmp";
 
 const DAY_MS = 86_400_000;
+const REFUSED = new Set(["EPERM", "EACCES", "EROFS"]);
 
 /** Another process was quicker. */
 function absent(error: unknown): { mtimeMs: number } {
@@ -127,7 +128,10 @@ export function directoryStore(root: string): ObjectStore {
         });
       } catch (error) {
         await unlink(temporary);
-        throw errnoOf(error) === "EEXIST" ? objectExists(name) : error;
+        if (errnoOf(error) !== "EEXIST") throw error;
+        // Perhaps of an attempt whose directory was not synced: whoever takes it for stored must find it durable.
+        await syncDirectory(dirname(final));
+        throw objectExists(name);
       }
       if (ifAbsent) await unlink(temporary);
       await syncDirectory(dirname(final));
@@ -185,8 +189,11 @@ export function directoryStore(root: string): ObjectStore {
         await unlink(inRoot(name));
         await syncDirectory(dirname(inRoot(name)));
       } catch (error) {
-        // The file system itself keeps the file: it, or its directory, was made immutable or append-only.
-        if (errnoOf(error) === "EPERM") throw objectRetained(inRoot(name), "the file system does not let it go", error);
+        // The file system keeps it: immutable, append-only, read-only, or others'. Who may not even look is told by the look.
+        if (REFUSED.has(errnoOf(error) ?? "")) {
+          if ((await head(name)) === undefined) return;
+          throw objectRetained(inRoot(name), "the file system does not let it go", error);
+        }
         if (errnoOf(error) !== "ENOENT") throw fromErrno(error, "Cannot delete an object", inRoot(name));
         await assertRoot();
       }

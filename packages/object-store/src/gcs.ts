@@ -9,6 +9,7 @@ import { agentsFor, closeAgents, type Network } from "./network.ts";
 import { objectExists, objectRetained, storeUnsupported } from "./object-errors.ts";
 import { assertObjectName } from "./object-name.ts";
 import { bodyParts, type ObjectInfo, type ObjectStore } from "./object-store.ts";
+import { storeUrl } from "./store-url.ts";
 
 export type GcsOptions = {
   bucket: string;
@@ -66,7 +67,7 @@ export function gcsStore(options: GcsOptions): ObjectStore {
   }
 
   return {
-    url: gcs.where("").replace(/\/$/, ""),
+    url: storeUrl("gs", options),
     head,
     locks: gcsLocks(gcs, bucket),
     classes: gcsClasses(gcs, head),

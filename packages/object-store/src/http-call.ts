@@ -1,6 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { buffer } from "node:stream/consumers";
 import type { Agents } from "./network.ts";
 import { readBody } from "./read-body.ts";
 
@@ -32,7 +31,6 @@ export async function httpCall(agents: Agents, call: HttpCall): Promise<HttpAnsw
     request.end();
   });
   const told = response.headers["content-length"];
-  const bytes =
-    told === undefined || method === "HEAD" ? await buffer(response) : await readBody(response, Number(told));
+  const bytes = await readBody(response, told === undefined || method === "HEAD" ? undefined : Number(told));
   return { status: response.statusCode ?? 0, headers: response.headers, body: bytes };
 }

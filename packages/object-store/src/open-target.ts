@@ -29,8 +29,6 @@ export type TargetWorld = {
 
 export type OpenTarget = {
   name: string;
-  /** The name that a targets file gives it, which promotions speak of; a URL alone gives none. */
-  givenName: string | undefined;
   store: ObjectStore;
   compression: TargetSpec["compression"];
   /** For how long each new object is locked. */
@@ -55,8 +53,15 @@ function readText(world: TargetWorld, path: string): string {
   }
 }
 
+/** Judged here: what refuses it later would show it, password and all. */
 function proxyOf(proxy: string, world: TargetWorld): Secret {
-  return proxy.startsWith("${") ? resolveSecret(proxy, world) : new Secret(proxy);
+  const given = proxy.startsWith("${") ? resolveSecret(proxy, world) : new Secret(proxy);
+  if (URL.canParse(given.reveal()) && new URL(given.reveal()).protocol === "http:") return given;
+  throw new StillpointError("CONFIG_INVALID", {
+    what: "Cannot use a target's proxy",
+    where: proxy,
+    why: "what stands there is no http://[user:password@]host:port",
+  });
 }
 
 function networkOf({ proxy, ca, clientCertificate, connections }: TargetSpec, world: TargetWorld): Network {
@@ -111,12 +116,7 @@ function limitOf({ bandwidth }: TargetSpec, { now, sleep }: TargetWorld): Bandwi
  * A target behind its wrappers. From the inside out: the observer times the target and nothing else; the limit holds back
  * each try, for every one moves bytes; the cache comes last, so that a hit asks nobody. Nothing is asked of it yet.
  */
-export async function openTarget(
-  name: string,
-  spec: TargetSpec,
-  world: TargetWorld,
-  { isNamed = true } = {},
-): Promise<OpenTarget> {
+export async function openTarget(name: string, spec: TargetSpec, world: TargetWorld): Promise<OpenTarget> {
   const place = parseStoreUrl(spec.url);
   let store = await openStore(place, {
     environment: world.environment,
@@ -135,7 +135,6 @@ export async function openTarget(
   }
   return {
     name,
-    givenName: isNamed ? name : undefined,
     store,
     compression: spec.compression,
     lockMs: spec.lockDays === undefined ? undefined : spec.lockDays * DAY_MS,
@@ -145,15 +144,11 @@ export async function openTarget(
 
 export type OpenTargets = AsyncDisposable & { primary: OpenTarget; replicas: readonly OpenTarget[] };
 
-/** Every target of a file, or, not `isNamed`, the one of a URL. Disposing closes all. */
-export async function openTargets(
-  spec: TargetsSpec,
-  world: TargetWorld,
-  options: { isNamed?: boolean } = {},
-): Promise<OpenTargets> {
+/** Every target of a file. Disposing closes all. */
+export async function openTargets(spec: TargetsSpec, world: TargetWorld): Promise<OpenTargets> {
   await using opening = new AsyncDisposableStack();
   const open = async (name: string, target: TargetSpec) => {
-    const opened = await openTarget(name, target, world, options);
+    const opened = await openTarget(name, target, world);
     opening.use(opened.store);
     return opened;
   };

@@ -15,6 +15,8 @@ import type { S3Place } from "./s3-place.ts";
 export type S3LockMode = "COMPLIANCE" | "GOVERNANCE";
 
 type S3Locks = ObjectLocks & {
+  /** Not only where it is known to: credentials that may not ask do not make a plain delete a true one. */
+  mayLock(signal?: AbortSignal): Promise<boolean>;
   /** Deletes what is stored itself: a plain delete would only hide it behind a marker, locked or not. */
   deleteVersions(name: string, signal?: AbortSignal): Promise<void>;
 };
@@ -40,31 +42,33 @@ export function s3Locks(s3: S3Client, place: S3Place, mode: S3LockMode): S3Locks
       return until === undefined ? { legalHold } : { retainedUntilMs: until.getTime(), legalHold };
     });
 
-  let isEnabled: Promise<boolean> | undefined;
-  async function askWhetherEnabled(signal?: AbortSignal): Promise<boolean> {
+  let asking: Promise<"on" | "off" | "unknown"> | undefined;
+  async function ask(signal?: AbortSignal): Promise<"on" | "off" | "unknown"> {
     try {
       const answer = await s3.send(new GetObjectLockConfigurationCommand({ Bucket }), abort(signal));
-      return answer.ObjectLockConfiguration?.ObjectLockEnabled === "Enabled";
+      return answer.ObjectLockConfiguration?.ObjectLockEnabled === "Enabled" ? "on" : "off";
     } catch (error) {
       const status = statusOf(error);
       if (error instanceof Error && error.name === "NoSuchBucket")
         throw fromS3(error, "Cannot look at the bucket", where(""));
-      // There is none, the server does not know of such things, or we may not know.
-      if (status !== undefined && status !== 429 && (status < 500 || status === 501)) return false;
+      if (status === 401 || status === 403) return "unknown";
+      // There is none, or the server does not know of such things.
+      if (status !== undefined && status !== 429 && (status < 500 || status === 501)) return "off";
       throw fromS3(error, "Cannot look at the bucket's object lock", where(""));
     }
   }
   /** A bucket gets object lock when it is made, so that it is asked once. */
-  function available(signal?: AbortSignal): Promise<boolean> {
-    isEnabled ??= askWhetherEnabled(signal).catch((error: unknown) => {
-      isEnabled = undefined;
+  function enabled(signal?: AbortSignal): Promise<"on" | "off" | "unknown"> {
+    asking ??= ask(signal).catch((error: unknown) => {
+      asking = undefined;
       throw error;
     });
-    return isEnabled;
+    return asking;
   }
 
   return {
-    available,
+    available: async (signal) => (await enabled(signal)) === "on",
+    mayLock: async (signal) => (await enabled(signal)) !== "off",
     state,
     async extend(name, untilMs, signal) {
       const { retainedUntilMs = 0 } = await state(name, signal);
@@ -93,9 +97,12 @@ export function s3Locks(s3: S3Client, place: S3Place, mode: S3LockMode): S3Locks
           const VersionId = found.VersionId;
           await s3.send(new DeleteObjectCommand({ Bucket, Key: keyOf(name), VersionId }), abort(signal));
         } catch (error) {
-          if (statusOf(error) !== 403) throw fromS3(error, what, where(name));
           const until = found.ObjectLockRetainUntilDate?.toISOString();
-          const held = found.ObjectLockLegalHoldStatus === "ON" ? "a legal hold" : "a lock or a policy of the bucket";
+          const isHeld = found.ObjectLockLegalHoldStatus === "ON";
+          // Some servers call the deletion of what is locked a bad request.
+          const isRefusal = statusOf(error) === 403 || (statusOf(error) === 400 && (isHeld || until !== undefined));
+          if (!isRefusal) throw fromS3(error, what, where(name));
+          const held = isHeld ? "a legal hold" : "a lock or a policy of the bucket";
           throw objectRetained(where(name), `${held} keeps it${until === undefined ? "" : ` until ${until}`}`, error);
         }
       }

@@ -25,6 +25,7 @@ import { fromS3, statusOf } from "./s3-errors.ts";
 import { type S3LockMode, s3Locks } from "./s3-locks.ts";
 import { s3Place } from "./s3-place.ts";
 import { conditionalCreateProbe } from "./s3-probe.ts";
+import { storeUrl } from "./store-url.ts";
 
 export type S3Options = S3Access & {
   bucket: string;
@@ -44,7 +45,7 @@ export function s3Store(options: S3Options): ObjectStore {
   const overTls = options.endpoint === undefined || options.endpoint.startsWith("https:");
   const place = s3Place(options.bucket, options.prefix);
   const { Bucket, keyOf, where } = place;
-  const { deleteVersions, ...locks } = s3Locks(s3, place, lockMode);
+  const { deleteVersions, mayLock, ...locks } = s3Locks(s3, place, lockMode);
   const abort = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { abortSignal: signal });
 
   const found = (name: string, size = 0, modified?: Date, storageClass?: string): ObjectInfo => ({
@@ -96,8 +97,9 @@ export function s3Store(options: S3Options): ObjectStore {
     try {
       await s3.send(command, abort(signal));
     } catch (error) {
-      // 412: the name is taken. 409 with a condition: another writer of the same name is under way, and this one lost.
-      if (ifAbsent && (statusOf(error) === 412 || statusOf(error) === 409)) throw objectExists(name);
+      if (ifAbsent && statusOf(error) === 412) throw objectExists(name);
+      // Another writer of the name is under way. Until it has ended nobody knows whether it will be there: asked again, it shows.
+      if (ifAbsent && statusOf(error) === 409 && (await head(name, signal)) !== undefined) throw objectExists(name);
       if (error instanceof Error && error.name === "InvalidStorageClass")
         throw storeUnsupported(where(name), `the server has no class ${storageClass}`);
       throw fromS3(error, "Cannot write an object", where(name));
@@ -106,13 +108,13 @@ export function s3Store(options: S3Options): ObjectStore {
 
   async function remove(name: string, signal?: AbortSignal): Promise<void> {
     assertObjectName(name);
-    if (await locks.available(signal)) return deleteVersions(name, signal);
+    if (await mayLock(signal)) return deleteVersions(name, signal);
     try {
       await s3.send(new DeleteObjectCommand({ Bucket, Key: keyOf(name) }), abort(signal));
     } catch (error) {
       if (error instanceof Error && error.name === "NoSuchKey") return;
       // Credentials that may not even look are told by the look itself.
-      if (error instanceof Error && error.name === "AccessDenied" && (await head(name, signal)) !== undefined)
+      if (statusOf(error) === 403 && (await head(name, signal)) !== undefined)
         throw objectRetained(where(name), "the server refuses to delete it: a policy denies it", error);
       throw fromS3(error, "Cannot delete an object", where(name));
     }
@@ -124,7 +126,7 @@ export function s3Store(options: S3Options): ObjectStore {
   });
 
   return {
-    url: where("").replace(/\/$/, ""),
+    url: storeUrl("s3", options),
     head,
     locks,
     classes: s3Classes(s3, place, locks.available),
@@ -147,7 +149,7 @@ export function s3Store(options: S3Options): ObjectStore {
         const command = new GetObjectCommand({ Bucket, Key: keyOf(name), ...(Range === undefined ? {} : { Range }) });
         const answer = await s3.send(command, abort(signal));
         if (!(answer.Body instanceof Readable)) throw new Error("the answer has no body");
-        return await readBody(answer.Body, answer.ContentLength ?? 0);
+        return await readBody(answer.Body, answer.ContentLength);
       } catch (error) {
         // The range begins behind the end: nothing is there, as in every other storage.
         if (statusOf(error) === 416) return new Uint8Array(0);

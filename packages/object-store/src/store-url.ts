@@ -57,3 +57,23 @@ export function parseStoreUrl(text: string): StorePlace {
   const prefix = path === "" ? "" : `${decodeURIComponent(path)}/`;
   return { kind: scheme.kind, bucket: url.hostname, prefix, parameters };
 }
+
+/**
+ * The URL that a store goes by: two stores never share one, for promotions, indexes on disk and plans tell them apart by it.
+ * Containers of two accounts, and buckets of two servers, may have one name.
+ */
+export function storeUrl(
+  scheme: "s3" | "azure" | "gs",
+  {
+    bucket,
+    prefix,
+    account,
+    endpoint,
+  }: { bucket: string; prefix: string; account?: string; endpoint?: string | undefined },
+): string {
+  const parameters = Object.entries({ account, endpoint: endpoint?.replace(/\/$/, "") }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value).replaceAll("%3A", ":").replaceAll("%2F", "/")}`],
+  );
+  const path = `${scheme}://${bucket}/${prefix}`.replace(/\/$/, "");
+  return parameters.length === 0 ? path : `${path}?${parameters.join("&")}`;
+}

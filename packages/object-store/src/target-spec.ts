@@ -75,7 +75,10 @@ export const COMPRESSIONS = ["off", "fast", "default", "max"] as const;
 export const targetSpec = z
   .strictObject({
     url: z.string().min(1),
-    endpoint: z.url({ protocol: /^https?$/, error: "must be https://host" }).optional(),
+    endpoint: z
+      .url({ protocol: /^https?$/, error: "must be https://host" })
+      .refine((url) => !url.includes("@"), "must be https://host, without credentials")
+      .optional(),
     credentials: credentials.optional(),
     proxy: z
       .union([z.url({ protocol: /^http$/ }).refine((url) => !url.includes("@")), secretReference], {
@@ -106,9 +109,13 @@ export const targetSpec = z
     const ages = target.storageClasses.map(({ after }) => after);
     if (ages.some((age, at) => at > 0 && age <= (ages[at - 1] ?? 0)))
       refuse("storageClasses", "must be in the order of age");
+    // The others know only locks that nobody can end: what was meant for a trial would stay for good.
+    if (target.lockMode === "governance" && kind !== "s3") refuse("lockMode", "only s3 has governance");
     if (kind !== "directory") return;
     if (target.lockDays !== undefined) refuse("lockDays", "a directory has no object lock");
     if (target.storageClasses.length > 0) refuse("storageClasses", "a directory has no storage classes");
+    for (const field of ["endpoint", "proxy", "ca", "clientCertificate", "connections"] as const)
+      if (target[field] !== undefined) refuse(field, "a directory is not reached by a network");
   });
 export type TargetSpec = z.output<typeof targetSpec>;
 

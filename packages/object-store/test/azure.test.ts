@@ -66,7 +66,7 @@ describe("Azure Blob", () => {
     await using store = await openObjectStore(url, { environment });
     await store.put("a/b", Buffer.from("x"));
     expect((await store.get("a/b")).length).toBe(1);
-    expect(store.url).toBe(`azure://${container}/of/mine`);
+    expect(store.url).toBe(`azure://${container}/of/mine?account=${account}&endpoint=${endpoint}`);
   });
 });
 

@@ -50,7 +50,7 @@ describe("Google Cloud Storage", () => {
     await using store = await openObjectStore(url, { environment: {} });
     await store.put("a/b", Buffer.from("x"));
     expect((await store.get("a/b")).length).toBe(1);
-    expect(store.url).toBe(`gs://${bucket}/of/mine`);
+    expect(store.url).toBe(`gs://${bucket}/of/mine?endpoint=${endpoint}`);
   });
 });
 

@@ -6,7 +6,7 @@ import { withRetry } from "../src/retry.ts";
 import { s3Store } from "../src/s3.ts";
 import { locksObjects } from "./capabilities.ts";
 import { codeOf } from "./conformance.ts";
-import { standIn } from "./stand-in.ts";
+import { s3At, standIn } from "./stand-in.ts";
 
 async function ownStore(options: { locked?: boolean; lockMode?: "COMPLIANCE" | "GOVERNANCE" }): Promise<ObjectStore> {
   const facts = await ownBucket({ locked: options.locked ?? true });
@@ -47,10 +47,8 @@ describe("S3 without object lock", () => {
       else if (headers["if-none-match"] === "*" && objects.has(key)) refuse(412, "PreconditionFailed");
       else response.end(String(objects.add(key).size));
     });
-    const key = new Secret("key");
-    const access = { region: "us-east-1", endpoint: server.endpoint, accessKeyId: key, secretAccessKey: key };
     for (const name of ["a", "b"]) {
-      await using store = s3Store({ bucket: "bucket", prefix: "", ...access });
+      await using store = s3At(server.endpoint);
       await store.put(name, Buffer.from("x"), { ifAbsent: true });
       expect(await codeOf(store.put(name, Buffer.from("y"), { ifAbsent: true }))).toBe("OBJECT_EXISTS");
     }
@@ -64,12 +62,29 @@ describe("S3 without object lock", () => {
       if (path.includes("object-lock")) response.writeHead(404).end("<Error><Code>NotFound</Code></Error>");
       else response.writeHead(method === "HEAD" ? look : 403).end(method === "HEAD" ? "" : denied);
     });
-    const key = new Secret("key");
-    const access = { region: "us-east-1", endpoint: server.endpoint, accessKeyId: key, secretAccessKey: key };
-    await using store = s3Store({ bucket: "bucket", prefix: "", ...access });
+    await using store = s3At(server.endpoint);
     expect(await codeOf(store.delete("a"))).toBe("OBJECT_RETAINED");
     look = 403;
     expect(await codeOf(store.delete("a"))).toBe("STORE_DENIED");
+  });
+
+  it("that we may not ask for it is deleted from by versions: a marker would only hide what a lock keeps", async () => {
+    let refusal = 403;
+    const lock = { "x-amz-object-lock-retain-until-date": "2030-01-01T00:00:00Z" };
+    await using server = await standIn(({ method, path }, response) => {
+      if (path.includes("object-lock")) response.writeHead(403).end("<Error><Code>AccessDenied</Code></Error>");
+      else if (method === "HEAD") response.writeHead(200, { "x-amz-version-id": "v1", ...lock }).end();
+      else response.writeHead(refusal).end("<Error><Code>InvalidRequest</Code></Error>");
+    });
+    await using store = s3At(server.endpoint);
+    expect(await store.locks?.available()).toBe(false);
+    for (refusal of [403, 400])
+      await expect(store.delete("a")).rejects.toMatchObject({
+        code: "OBJECT_RETAINED",
+        why: expect.stringMatching(/2030/),
+      });
+    const deletes = server.asked.filter(({ method }) => method === "DELETE");
+    expect(deletes.map(({ path }) => path)).toEqual(deletes.map(() => expect.stringContaining("versionId=v1")));
   });
 
   it("says so, refuses a lock, and stores nothing then", async () => {

@@ -8,6 +8,7 @@ import { openObjectStore } from "../src/open-object-store.ts";
 import { s3Store } from "../src/s3.ts";
 import { codeOf, conformsTo } from "./conformance.ts";
 import { calls } from "./every-call.ts";
+import { s3At, standIn } from "./stand-in.ts";
 
 type Bucket = Awaited<ReturnType<typeof ownBucket>>;
 
@@ -79,6 +80,29 @@ describe("S3", () => {
     }
   });
 
+  it("takes a name that somebody else is about to write for neither free nor taken", async () => {
+    let isThere = false;
+    await using server = await standIn(({ method }, response) => {
+      if (method === "HEAD") response.writeHead(isThere ? 200 : 404).end();
+      else if (method === "GET") response.end("<ListBucketResult/>");
+      else response.writeHead(409).end("<Error><Code>ConditionalRequestConflict</Code></Error>");
+    });
+    await using store = s3At(server.endpoint);
+    // The probe asks the same, so that it too does not know yet.
+    await expect(store.put("a", Buffer.from("x"), { ifAbsent: true })).rejects.toMatchObject({ retry: "backoff" });
+    isThere = true;
+    await expect(store.put("a", Buffer.from("x"), { ifAbsent: true })).rejects.toMatchObject({ code: "OBJECT_EXISTS" });
+  });
+
+  it("gives an object whole whose length the server does not tell", async () => {
+    await using server = await standIn((_, response) => {
+      response.write("in ");
+      response.end("pieces");
+    });
+    await using store = s3At(server.endpoint);
+    expect(Buffer.from(await store.get("a")).toString()).toBe("in pieces");
+  });
+
   it("is opened by its URL, with credentials from the environment", async () => {
     const { endpoint, region, bucket, accessKeyId, secretAccessKey } = await ownBucket();
     const url = `s3://${bucket}/of/mine?endpoint=${encodeURIComponent(endpoint)}&region=${region}`;
@@ -86,6 +110,6 @@ describe("S3", () => {
     await using store = await openObjectStore(url, { environment });
     await store.put("a/b", Buffer.from("x"));
     expect((await store.get("a/b")).length).toBe(1);
-    expect(store.url).toBe(`s3://${bucket}/of/mine`);
+    expect(store.url).toBe(`s3://${bucket}/of/mine?endpoint=${endpoint}`);
   });
 });

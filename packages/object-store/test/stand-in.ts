@@ -1,6 +1,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Secret } from "@stillpoint/contracts/secret";
+import type { ObjectStore } from "../src/object-store.ts";
+import { s3Store } from "../src/s3.ts";
 
 export type Asked = { method: string; path: string; headers: IncomingMessage["headers"]; body: string };
 
@@ -24,4 +27,11 @@ export async function standIn(answer: (asked: Asked, response: ServerResponse) =
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** S3 at a server that believes every key. */
+export function s3At(endpoint: string): ObjectStore {
+  const key = new Secret("key");
+  const access = { region: "us-east-1", endpoint, accessKeyId: key, secretAccessKey: key };
+  return s3Store({ bucket: "bucket", prefix: "", ...access });
 }

@@ -82,6 +82,15 @@ describe("a directory", () => {
     });
   });
 
+  it("whose file system refuses to delete says that the object is retained", async () => {
+    const kept = await mkdtemp(join(root, "kept-"));
+    await directoryStore(kept).put("a/b", Buffer.from("x"));
+    const script = fileURLToPath(new URL("./delete-read-only.ts", import.meta.url));
+    const { stdout } = await promisify(execFile)("unshare", ["-Urm", process.execPath, script, kept, "a/b", "a/none"]);
+    expect(JSON.parse(stdout)).toEqual(["OBJECT_RETAINED", "deleted"]);
+    expect((await directoryStore(kept).get("a/b")).length).toBe(1);
+  });
+
   it("that is no directory, or not ours to write, is refused with the reason", async () => {
     const store = directoryStore(root);
     await store.put("a-file", Buffer.from("x"));
@@ -105,6 +114,25 @@ describe("the URL of an object store", () => {
     await expect(open("s3://id:a-very-secret-key@bucket/x")).rejects.not.toThrow(/very-secret/);
     await using store = await open("s3://bucket/prefix/?region=eu-central-1");
     expect(store.url).toBe("s3://bucket/prefix");
+  });
+
+  it("is another for another account or server, and opens the same store again", async () => {
+    const azure = { AZURE_STORAGE_KEY: "a2V5" };
+    const urls = [
+      "s3://b/x",
+      "s3://b/x?endpoint=https://one:9000",
+      "s3://b/x?endpoint=https://two",
+      "gs://b/x?credentials=none",
+    ];
+    const further = ["azure://b/x?account=one", "azure://b/x?account=two&endpoint=https://two"];
+    const seen = new Set<string>();
+    for (const url of [...urls, ...further]) {
+      await using store = await open(url, { ...environment, ...azure });
+      await using again = await open(store.url, { ...environment, ...azure, GOOGLE_APPLICATION_CREDENTIALS: "/none" });
+      expect(again.url).toBe(store.url);
+      seen.add(store.url);
+    }
+    expect(seen.size).toBe(urls.length + further.length);
   });
 
   it("names the variable that lacks the credentials", async () => {

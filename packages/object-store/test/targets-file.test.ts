@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { describe, expect, it } from "vitest";
@@ -37,6 +38,9 @@ describe("a targets file", () => {
       /credentials: are not for this kind/,
     );
     expect(whyNot("primary: { url: /d, lockDays: 3 }")).toMatch(/lockDays: a directory has no object lock/);
+    expect(whyNot("primary: { url: /d, proxy: http://proxy:1 }")).toMatch(/proxy: a directory is not reached by/);
+    expect(whyNot("primary: { url: 'gs://b', lockMode: governance }")).toMatch(/lockMode: only s3 has governance/);
+    expect(whyNot(`primary: { ${s3}, endpoint: "https://user:hunter2@host" }`)).toMatch(/endpoint: .*without cred/);
     expect(whyNot(`primary: { ${s3}, proxy: "http://user:hunter2@proxy:1" }`)).toMatch(/primary\.proxy/);
     expect(whyNot(`{ primary: { ${s3} }, replicas: { primary: { ${s3} } } }`)).toMatch(
       /replica cannot be called primary/,
@@ -89,6 +93,15 @@ replicas: { far-away: { url: "file://${replica}", bandwidth: { download: 1 kB } 
     await expect(openObjectStore(join(directory.path, "none.yaml"), { environment: {} })).rejects.toMatchObject({
       code: "CONFIG_INVALID",
     });
+  });
+
+  it("refuses a proxy that is none by where it stands, and shows neither it nor its password", async () => {
+    const spec = parseTargets(`primary: { ${s3}, proxy: "\${env:PROXY}" }`, "targets.yaml");
+    for (const PROXY of ["http://user:hunter2@two words:1", "user:hunter2@host:1", "socks5://user:hunter2@host:1"]) {
+      const refused = await openTargets(spec, targetWorld({ PROXY })).catch((error: unknown) => error);
+      expect(refused).toMatchObject({ code: "CONFIG_INVALID", where: "${env:PROXY}" });
+      expect(inspect(refused)).not.toContain("hunter2");
+    }
   });
 
   it("says which secret is missing, by where it should be", async () => {

@@ -30,8 +30,16 @@ export async function putAndRead(
   const again = await stored(store, name, options.signal);
   if (again !== undefined && Buffer.compare(again, bytes) === 0) return;
   if (again === undefined) throw objectDamaged(name, "the object store said that it is stored, and does not give it");
-  await store.delete(name, options.signal);
-  throw objectDamaged(name, "the object store said that it is stored, and gave other bytes; it was taken away again");
+  const isGone = await store.delete(name, options.signal).then(
+    () => true,
+    (error: unknown) => {
+      // A lock keeps even what was stored wrongly.
+      if (!(error instanceof StillpointError && error.code === "OBJECT_RETAINED")) throw error;
+      return false;
+    },
+  );
+  const then = isGone ? "it was taken away again" : "a lock keeps it there";
+  throw objectDamaged(name, `the object store said that it is stored, and gave other bytes; ${then}`);
 }
 
 /** The same for a large one: it is there, and as long as it must be. What is in it is authenticated when it is read. */

@@ -32,7 +32,7 @@ export type KeyCare = {
 /** The repository's keys as this process keeps them. */
 export async function keyCare(
   { config, environment, clock, random, registry }: ServiceContext<VaultConfig>,
-  { store, givenName }: Pick<OpenTarget, "store" | "givenName">,
+  { store, name }: Pick<OpenTarget, "store" | "name">,
 ): Promise<KeyCare> {
   const choice = keyChoiceOf(config);
   let opener = await configuredOpener(choice, environment);
@@ -47,7 +47,7 @@ export async function keyCare(
     for (const { slot, method, dueAt } of keys) due.set({ slot, method }, Date.parse(dueAt) / 1_000);
   };
   const periodMs = config.STILLPOINT_KEY_ROTATION_DAYS * DAY_MS;
-  const options = { random, now: clock.now, by: BY, target: givenName, periodMs };
+  const options = { random, now: clock.now, by: BY, target: name, periodMs };
   return {
     opener,
     async review() {

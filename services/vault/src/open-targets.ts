@@ -1,4 +1,4 @@
-import { isTargetsFile, namedTargets } from "@stillpoint/object-store/named-targets";
+import { namedTargets } from "@stillpoint/object-store/named-targets";
 import { type OpenTargets, openTargets } from "@stillpoint/object-store/open-target";
 import { targetWorld } from "@stillpoint/object-store/target-world";
 import { readTargetsFile } from "@stillpoint/object-store/targets-file";
@@ -19,6 +19,5 @@ export async function openVaultTargets(
   });
   const { STILLPOINT_TARGETS_FILE: file, STILLPOINT_REPOSITORY: url = "" } = config;
   const { readFile } = world;
-  if (file !== undefined) return openTargets(readTargetsFile(file, readFile), world);
-  return openTargets(namedTargets(url, readFile), world, { isNamed: isTargetsFile(url) });
+  return openTargets(file === undefined ? namedTargets(url, readFile) : readTargetsFile(file, readFile), world);
 }

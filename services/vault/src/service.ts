@@ -42,7 +42,7 @@ export const service = defineService({
   async start(context, resources) {
     const { bus, config, clock, log } = context;
     const roles = await vaultRoles(context, resources);
-    const { givenName: target, store, compression } = roles.primary;
+    const { name: target, store, compression } = roles.primary;
     const keys = await keyCare(context, roles.primary);
     const owner = `vault-${uuidv7(clock.now(), context.random(10))}`;
     const replication = startReplication({

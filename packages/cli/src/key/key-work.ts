@@ -15,7 +15,7 @@ export async function openKeyWork(world: World, options: RepositoryKeyOptions): 
   await using opening = new AsyncDisposableStack();
   const context = await stillAlive(world, "opening the repository", async () => {
     const { primary, opener, silent } = opening.use(await openAllTargets(world, options.repository, options));
-    const work = { random: world.random, now: world.clock.now, by: userInfo().username, target: primary.givenName };
+    const work = { random: world.random, now: world.clock.now, by: userInfo().username, target: primary.name };
     const context = await openKeys(primary.store, opener, work);
     for (const { name, error } of silent)
       world.errorLine(`${name} cannot be asked which target is the primary: ${error.message}`);

@@ -30,8 +30,8 @@ export const replicasTask: Task = async ({ repository, targets, config }, signal
       problems.push({ severity: "attention", where: name, why: error.message, hint: error.hint ?? HINT });
     }
   const promotion = await repository.replicas.promotion(signal);
-  const { givenName, store } = targets.primary;
-  if (promotion !== undefined && !isMeant(promotion, { name: givenName, url: store.url }))
+  const { name, store } = targets.primary;
+  if (promotion !== undefined && !isMeant(promotion, { name, url: store.url }))
     problems.push({
       severity: "attention",
       where: promotion.target,
