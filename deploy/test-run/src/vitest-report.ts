@@ -5,6 +5,7 @@ import type { Sums } from "./sums.ts";
 const assertion = z.object({
   fullName: z.string(),
   status: z.enum(["passed", "failed", "skipped", "pending", "todo", "disabled"]),
+  failureMessages: z.array(z.string()).nullish(),
 });
 
 /** The part of vitest's JSON report that sums need. */
@@ -23,12 +24,21 @@ export function vitestSums(report: z.infer<typeof vitestReport>, exitCode: numbe
   for (const file of report.testResults) {
     const name = relative(checkout, file.name);
     const failedBefore = failed.length;
-    for (const { fullName, status } of file.assertionResults) {
+    for (const { fullName, status, failureMessages } of file.assertionResults) {
       if (status === "passed") passed++;
-      else (status === "failed" ? failed : skipped).push(`${name}: ${fullName}`);
+      else if (status !== "failed") skipped.push(`${name}: ${fullName}`);
+      else failed.push(`${name}: ${fullName}${firstLine(failureMessages?.[0])}`);
     }
     if (file.status === "failed" && failed.length === failedBefore) failed.push(`${name}: the file itself`);
   }
   if (exitCode !== 0 && failed.length === 0) failed.push(`vitest ended with ${exitCode}, outside of every test`);
   return { passed, failed, skipped };
+}
+
+const REASON_CHARACTERS = 300;
+
+/** Why a test failed, in short: where only the end of a long run's output is kept, this is all that tells it. */
+function firstLine(message: string | undefined): string {
+  const line = message?.split("\n", 1)[0]?.trim() ?? "";
+  return line === "" ? "" : `: ${line.slice(0, REASON_CHARACTERS)}`;
 }

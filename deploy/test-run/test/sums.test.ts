@@ -35,6 +35,15 @@ test("vitest's tests are counted by what became of them, with the file they are 
   expect(sums.skipped).toHaveLength(2);
 });
 
+test("a failed test comes with the first line of its reason", () => {
+  const failureMessages = ["Error: 400, it exists already\n    at call (double.ts:69:27)", "Error: another"];
+  const failed = { fullName: "it is made", status: "failed" as const, failureMessages };
+  const testResults = [{ name: "/checkout/a.test.ts", status: "failed", assertionResults: [failed] }];
+  expect(vitestSums({ testResults }, 1, "/checkout").failed).toEqual([
+    "a.test.ts: it is made: Error: 400, it exists already",
+  ]);
+});
+
 test("a file that could not be loaded is a failure, though no test in it failed", () => {
   const sums = vitestSums({ testResults: [file("passed", "passed"), file("failed")] }, 1, "/checkout");
   expect(sumLine(sums)).toBe("1 passed, 1 failed");

@@ -1,15 +1,17 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { Transform } from "node:stream";
 
 export type CuttingProxy = AsyncDisposable & {
   readonly port: number;
-  /** Breaks every connection that is open. */
+  /** Breaks every connection that is open. From then on nothing is held back. */
   cut(): void;
 };
 
-/** Passes connections on to a port of this machine, until it cuts them. */
-export async function cuttingProxy(to: number): Promise<CuttingProxy> {
+/** Passes connections on to a port of this machine, until it cuts them. Of an answer it holds back what is beyond a length. */
+export async function cuttingProxy(to: number, { holdAfterBytes }: { holdAfterBytes: number }): Promise<CuttingProxy> {
   const open = new Set<Socket>();
+  let limit = holdAfterBytes;
   const server = createServer((near) => {
     const far = connect({ host: "127.0.0.1", port: to });
     for (const socket of [near, far]) {
@@ -22,13 +24,17 @@ export async function cuttingProxy(to: number): Promise<CuttingProxy> {
       // Broken on purpose; the other side is told by its own connection.
       socket.on("error", () => undefined);
     }
-    near.pipe(far).pipe(near);
+    near
+      .pipe(far)
+      .pipe(held(() => limit))
+      .pipe(near);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new TypeError("unreachable: it listens on TCP");
   const cut = () => {
+    limit = Number.POSITIVE_INFINITY;
     for (const socket of open) socket.resetAndDestroy();
   };
   return {
@@ -40,4 +46,15 @@ export async function cuttingProxy(to: number): Promise<CuttingProxy> {
       await once(server, "close");
     },
   };
+}
+
+/** Passes bytes on up to a limit, and stands still with the first piece that goes beyond it. */
+function held(limit: () => number): Transform {
+  let passed = 0;
+  return new Transform({
+    transform(piece: Buffer, _, done) {
+      passed += piece.byteLength;
+      if (passed <= limit()) done(null, piece);
+    },
+  });
 }

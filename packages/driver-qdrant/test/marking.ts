@@ -41,22 +41,34 @@ export function markRequest(more: Partial<Parameters<Capture["mark"]>[0]> = {}) 
   return { cutId: randomUUID(), budgetMs: 20_000, fenced: true, ...more };
 }
 
-/** Upserts one new point after the other, until it is stopped. */
+/** Upserts one new point after the other, until it is stopped; a point that cannot be written is thrown by what is asked next. */
 export function writer(double: Double, collection: string, first: number) {
   let next = first;
   let isRunning = true;
+  let failure: { error: unknown } | undefined;
   const run = async () => {
     while (isRunning) {
       await double.call("PUT", `/collections/${collection}/points?wait=true`, { points: [point(next)] });
       next += 1;
     }
   };
-  const ended = run();
+  const ended = run().catch((error: unknown) => {
+    failure = { error };
+  });
+  const written = () => {
+    if (failure !== undefined) throw failure.error;
+    return next - 1;
+  };
+  const rest = async () => {
+    isRunning = false;
+    await ended;
+  };
   return {
-    written: () => next - 1,
+    written,
     async stop() {
-      isRunning = false;
-      await ended;
+      await rest();
+      written();
     },
+    [Symbol.asyncDispose]: rest,
   };
 }

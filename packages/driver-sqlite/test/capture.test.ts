@@ -1,4 +1,5 @@
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createSqliteDriver } from "../src/sqlite-driver.ts";
 import { insert, locks, SEQUENCES } from "./app.ts";
@@ -40,7 +41,8 @@ describe("a write-ahead log", () => {
       salts.add((await generation(bench.at("a.db-wal"))).toString());
       expect(sequence, "the log is never restarted").toBeLessThan(50_000);
     }
-    expect(relieved).toBeGreaterThanOrEqual(3);
+    // The application may restart the log before the holder's answer is here that lets it.
+    await waitFor("the driver let go of the log three times", () => relieved >= 3);
     const mark = await marked(capture);
     const last = sequence;
     await write(200);
@@ -62,7 +64,11 @@ describe("a write-ahead log", () => {
       await insert(app, sequence);
       if (sequence % 10 === 0) await app.sql(`PRAGMA wal_checkpoint(${sequence % 20 === 0 ? "PASSIVE" : "TRUNCATE"})`);
     }
-    const mark = await marked(capture);
+    // Counts that take longer than a fence bears are left out of a mark.
+    const mark = await waitFor("a mark has counts", async () => {
+      const taken = await marked(capture);
+      return taken.counts !== undefined && taken;
+    });
     expect(mark.counts).toEqual({ written: 100 });
     await extracted(directory, (tree) => capture.finish(tree));
     const sandbox = await bench.start(directory, mark);
