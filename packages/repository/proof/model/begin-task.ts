@@ -1,4 +1,5 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { EpochUnknown } from "../../src/format/damage.ts";
 import type { ModelProcess, Task } from "./model-process.ts";
 import type { World } from "./world.ts";
 
@@ -33,10 +34,11 @@ function judged<Result>(
   task: Task,
   error: unknown,
 ): string | undefined {
-  work.failed?.(error instanceof StillpointError ? error.code : "");
-  if (!(error instanceof StillpointError) || error.code === "INTERNAL") return `${task.title}: ${told(error)}`;
   // Of a newer epoch than it knows: it has to be started anew, and says so.
-  if (error.code === "CONFLICT" && process.repository.epoch < newestEpoch(world)) {
+  const isStale = error instanceof EpochUnknown && process.repository.epoch < newestEpoch(world);
+  work.failed?.(error instanceof StillpointError && !isStale ? error.code : "");
+  if (!(error instanceof StillpointError) || error.code === "INTERNAL") return `${task.title}: ${told(error)}`;
+  if (isStale) {
     process.isStale = true;
     return undefined;
   }

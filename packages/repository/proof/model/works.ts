@@ -8,7 +8,14 @@ import { difference } from "../exact.ts";
 import { cheapOpener } from "../small-repository.ts";
 import { trialSet } from "../trial-set.ts";
 import type { Work } from "./begin-task.ts";
-import { type ModelBackup, type ModelPoint, mustRestore } from "./model-state.ts";
+import {
+  type ModelBackup,
+  type ModelPoint,
+  mustRestore,
+  orderDone,
+  orderExistence,
+  orderFailed,
+} from "./model-state.ts";
 import type { World } from "./world.ts";
 
 /** Chooses one of many by the step's number, so that the same step chooses the same. */
@@ -89,7 +96,14 @@ function seal(world: World, choose: Choose): Work<unknown> | undefined {
   const chosen = choose(complete);
   if (chosen === undefined) return undefined;
   const { pointId } = pointOf(world.next(), []);
-  const made: ModelPoint = { pointId, backups: [chosen.id], sealed: false, existence: "unsure", holds: new Set() };
+  const made: ModelPoint = {
+    pointId,
+    backups: [chosen.id],
+    sealed: false,
+    existence: "unsure",
+    holds: new Set(),
+    orders: new Set(),
+  };
   world.state.points.set(pointId, made);
   return sealing(world, made);
 }
@@ -123,46 +137,40 @@ function check(): Work<{ problems: { object: string; why: string }[] }> {
 function remove(world: World, choose: Choose): Work<void> | undefined {
   const point = choose(points(world, ({ existence }) => existence === "kept"));
   if (point === undefined) return undefined;
-  const before = point.existence;
-  point.existence = "unsure";
+  const order = orderExistence(point, "deleted");
   point.deletedAtMs = world.primary.clock.nowMs;
   return {
     title: `delete ${point.pointId}`,
     run: ({ repository }) => repository.deletePoint(point.pointId, BY),
     done: () => {
-      point.existence = "deleted";
+      orderDone(point, order);
       return undefined;
     },
-    // Refused before anything was said: a hold is on it.
+    // A hold is on it.
     mayFail: ["CONFLICT"],
-    failed: () => {
-      point.existence = before;
-    },
-    crashed: () => undefined,
+    failed: (code) => orderFailed(point, order, code === "CONFLICT"),
   };
 }
 
 function undelete(world: World, choose: Choose): Work<void> | undefined {
   const point = choose(points(world, ({ sealed, existence }) => sealed && existence !== "kept"));
   if (point === undefined) return undefined;
-  const before = point.existence;
-  point.existence = "unsure";
+  const order = orderExistence(point, "kept");
   return {
     title: `undelete ${point.pointId}`,
     run: ({ repository }) => repository.undeletePoint(point.pointId, BY),
     done: () => {
-      point.existence = "kept";
+      orderDone(point, order);
       return undefined;
     },
     // For so long it can be undeleted with certainty.
     mustSucceed: () => world.primary.clock.nowMs - (point.deletedAtMs ?? 0) < GARBAGE_SETTINGS.undeleteMs,
-    mayFail: ["POINT_UNKNOWN", "OBJECT_MISSING", "OBJECT_DAMAGED", "CONFLICT"],
-    failed: () => {
-      point.existence = before;
-    },
-    crashed: () => undefined,
+    mayFail: TOO_LATE,
+    failed: (code) => orderFailed(point, order, TOO_LATE.includes(code)),
   };
 }
+
+const TOO_LATE = ["POINT_UNKNOWN", "BASE_GONE", "OBJECT_DAMAGED"];
 
 function placeHold(world: World, choose: Choose): Work<{ holdId: string }> | undefined {
   const point = choose(points(world, ({ existence }) => existence === "kept"));
