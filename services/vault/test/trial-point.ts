@@ -1,18 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { uuidv7 } from "@stillpoint/contracts/names";
+import type { Point } from "@stillpoint/contracts/point";
 import type { Repository } from "@stillpoint/repository/repository";
 
-/** A sealed point of one source on one backup; its id. */
-export async function sealTrialPoint(
-  repository: Repository,
-  plan: string,
-  cutAt: string,
-  backupId: string,
-): Promise<string> {
-  const pointId = uuidv7(Date.parse(cutAt), Buffer.alloc(10, 1));
+/** A point of one source on one backup. Of the plan `shop` its id follows from the time of its cut. */
+export function trialPoint(plan: string, cutAt: string, backupId: string): Point {
   const cutId = randomUUID();
-  await repository.sealPoint({
-    pointId: plan === "shop" ? pointId : randomUUID(),
+  return {
+    pointId: plan === "shop" ? uuidv7(Date.parse(cutAt), Buffer.alloc(10, 1)) : randomUUID(),
     runId: randomUUID(),
     plan,
     revision: "a".repeat(64),
@@ -45,6 +40,16 @@ export async function sealTrialPoint(
     partial: false,
     startedAt: cutAt,
     sealedAt: cutAt,
-  });
+  };
+}
+
+/** Seals such a point; its id. */
+export async function sealTrialPoint(
+  repository: Repository,
+  plan: string,
+  cutAt: string,
+  backupId: string,
+): Promise<string> {
+  const { pointId } = await repository.sealPoint(trialPoint(plan, cutAt, backupId));
   return pointId;
 }
