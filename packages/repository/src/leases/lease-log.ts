@@ -48,12 +48,15 @@ export async function putLease(
   const name = objectName("leases", id);
   const put = await putDocument(context, "leases", id, document, signal);
   const found = put ? await context.store.head(name, signal) : undefined;
-  if (found === undefined)
+  if (found === undefined) {
+    // It may only show late: nobody is to wait for a holder that gave up.
+    if (put) await dropLease(context, id);
     throw new StillpointError("CONFLICT", {
       what: "Cannot take a lease",
       where: name,
-      why: put ? "it was taken away at once" : "somebody else took it",
+      why: put ? "it was put, and is not there" : "somebody else took it",
     });
+  }
   return { ...document, id, storedMs: found.modifiedMs };
 }
 
