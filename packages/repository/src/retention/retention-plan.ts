@@ -88,12 +88,8 @@ export async function applyRetention(
   { by, signal }: { by: string; signal?: AbortSignal | undefined },
 ): Promise<Applied> {
   if (policyDigest(policy) !== policySha256) throw refused(plan, "the plan's keep: has changed since");
-  const deletedBefore = new Set<string>();
-  for await (const { point, deletion } of repository.pointStates({ signal }))
-    if (point.plan === plan && deletion !== undefined) deletedBefore.add(point.pointId);
-  const now = new Map(
-    (await judgePlan(repository, plan, policy, signal)).points.map((each) => [each.point.pointId, each]),
-  );
+  const { points, deleted: deletedBefore } = await judgePlan(repository, plan, policy, signal);
+  const now = new Map(points.map((each) => [each.point.pointId, each]));
   const wanted = go.map(({ pointId }) => pointId);
   for (const pointId of wanted) {
     const found = now.get(pointId);

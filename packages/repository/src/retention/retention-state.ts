@@ -36,16 +36,24 @@ export function logWindowsOf(points: readonly Point[]): LogWindow[] {
   return [...longest.values()];
 }
 
+/** `deleted`: points of the plan that are there and were deleted. */
+export type PlanJudgement = Retention & { deleted: ReadonlySet<string> };
+
 /** One look at a plan's points: what stays, what goes, and why. Deletes nothing. */
 export async function judgePlan(
   repository: RetentionRepository,
   plan: string,
   policy: Policy,
   signal?: AbortSignal,
-): Promise<Retention> {
+): Promise<PlanJudgement> {
+  const deleted = new Set<string>();
   const found: { point: Point; holds: RetentionPoint["holds"]; expires: RetentionPoint["expires"] }[] = [];
   for await (const { point, deletion, holds, expires } of repository.pointStates({ signal })) {
-    if (point.plan !== plan || deletion !== undefined) continue;
+    if (point.plan !== plan) continue;
+    if (deletion !== undefined) {
+      deleted.add(point.pointId);
+      continue;
+    }
     const held = holds.map(({ reason, until }) => ({
       reason,
       untilMs: until === undefined ? undefined : Date.parse(until),
@@ -55,7 +63,8 @@ export async function judgePlan(
   const points = found.map(({ point, holds, expires }) => toRetentionPoint(point, holds, expires));
   await readProofs(repository, points);
   const nowMs = await repository.storageNow(signal);
-  return judgeRetention({ policy, points, logWindows: logWindowsOf(found.map(({ point }) => point)), nowMs });
+  const logWindows = logWindowsOf(found.map(({ point }) => point));
+  return { ...judgeRetention({ policy, points, logWindows, nowMs }), deleted };
 }
 
 function toRetentionPoint(
