@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: "packages/testkit/src/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 300_000,
+    // What is waited for comes late on a busy machine; the limit only says what it was that never came.
+    expect: { poll: { timeout: 30_000 } },
     teardownTimeout: 60_000,
     // Servers of stores are started by the tests: two cores bear two files at once.
     maxWorkers: 2,

@@ -6,7 +6,7 @@ import { directoryTree } from "@stillpoint/driver/directory-tree";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { postgresDriver } from "../src/postgres-driver.ts";
 import { COUNTS_PATH, rowCounts } from "../src/row-counts.ts";
 import { captured, laidOut, marked, started, verdictsOf } from "./captured.ts";
@@ -45,6 +45,7 @@ test("a killed agent leaves no slot behind", async () => {
     env: { PASSWORD: server.password },
     stdio: ["ignore", "pipe", "inherit"],
   });
+  onTestFinished(() => void agent.kill("SIGKILL"));
   await once(agent.stdout, "data");
   const { rows } = await client.query("select temporary, active from pg_replication_slots");
   expect(rows).toEqual([{ temporary: true, active: true }]);

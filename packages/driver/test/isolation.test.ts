@@ -5,7 +5,7 @@ import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { listenOnLoopback } from "../src/forwarder.ts";
 import { planHiding, socketPaths } from "../src/hide-plan.ts";
 import { type Isolation, isolate } from "../src/isolation.ts";
@@ -85,7 +85,7 @@ describe("a sandbox's isolation", () => {
       ["-e", 'net.createServer((s)=>s.pipe(s)).listen(41000,"127.0.0.1",()=>console.log("ready"))'],
       { output: path },
     );
-    await vi.waitFor(async () => expect(await readFile(path, "utf8")).toContain("ready"), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await readFile(path, "utf8")).toContain("ready"), 30_000);
     const port = resources.use(await listenOnLoopback(await inside.forward(41000)));
     const client = connect({ host: "127.0.0.1", port: port.port });
     client.end(Buffer.alloc(5_000_000, 7));
@@ -131,7 +131,7 @@ describe("a sandbox's isolation", () => {
       const all = await running(marker);
       expect(all).toHaveLength(1);
       return all;
-    });
+    }, 30_000);
     await inside[Symbol.asyncDispose]();
     expect(await running(marker)).toEqual([]);
     expect(found).toHaveLength(1);
@@ -154,6 +154,7 @@ describe("an agent that was killed", () => {
       const agent = spawn(node, [fileURLToPath(new URL("./fixtures/agent.ts", import.meta.url)), work, how], {
         stdio: ["ignore", "pipe", "inherit"],
       });
+      onTestFinished(() => void agent.kill("SIGKILL"));
       await once(agent.stdout, "data");
       const [left = ""] = await readdir(work);
       const marker = join(work, left, "server.mjs");
@@ -164,7 +165,7 @@ describe("an agent that was killed", () => {
       agent.kill("SIGKILL");
       await once(agent, "exit");
       expect(await reapSandboxes(work)).toEqual([left]);
-      await vi.waitFor(async () => expect(await isAlive(server)).toBe(false), { timeout: 10_000 });
+      await vi.waitFor(async () => expect(await isAlive(server)).toBe(false), 30_000);
       expect(await readdir(work)).toEqual([living.path.slice(work.length + 1)]);
       expect(await reapSandboxes(work)).toEqual([]);
     });

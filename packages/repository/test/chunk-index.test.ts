@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import type { IndexedPack } from "../src/format/index-format.ts";
 import { indexFailure } from "../src/index/chunk-database.ts";
 import { openChunkIndex } from "../src/index/open-chunk-index.ts";
@@ -148,6 +148,7 @@ describe("the chunk index on disk", () => {
       const child = spawn(process.execPath, [...NODE_FLAGS, SCRIPT, directory, ID, String(next)], {
         stdio: ["ignore", "pipe", "inherit"],
       });
+      onTestFinished(() => void child.kill("SIGKILL"));
       const ended = once(child, "exit");
       for await (const line of createInterface(child.stdout)) {
         next = Number(line) + 1;
@@ -169,6 +170,7 @@ describe("the chunk index on disk", () => {
     const child = spawn(process.execPath, [...NODE_FLAGS, SCRIPT, directory, ID, "1"], {
       stdio: ["ignore", "pipe", "inherit"],
     });
+    onTestFinished(() => void child.kill("SIGKILL"));
     const ended = once(child, "exit");
     const first = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
     expect(first.value).toBe("1");

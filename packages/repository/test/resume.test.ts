@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { isSurveyDue } from "../src/index/adopt-packs.ts";
 import { readIndex } from "../src/index/index-objects.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
@@ -104,6 +104,7 @@ describe("a process that is killed", () => {
     const script = fileURLToPath(new URL("./resume-process.ts", import.meta.url));
     for (const packs of [5, 15]) {
       const child = spawn(process.execPath, [...NODE_FLAGS, script, at, directory], { stdio: "inherit" });
+      onTestFinished(() => void child.kill("SIGKILL"));
       const ended = once(child, "exit");
       await vi.waitFor(async () => expect((await namesIn(store, "packs/")).length).toBeGreaterThanOrEqual(packs), {
         timeout: 30_000,
