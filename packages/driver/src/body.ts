@@ -1,31 +1,24 @@
 const ZEROS = Buffer.alloc(64 * 1024);
 
-/** What comes in smaller pieces is gathered to this length: each write costs the same, however little it writes. */
-const GATHERED = 1024 * 1024;
-
 /**
- * The bytes of a body of about this size in few pieces. A piece must be done with before the next is asked for: its memory is
- * used again.
+ * Small pieces are gathered to `most` bytes, for each write costs the same however little it writes; larger ones pass as they
+ * are. A piece must be done with before the next is asked for: its memory is used again.
  */
-export async function* gathered(body: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
-  const most = Math.min(GATHERED, size);
+export async function* gathered(body: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
   let memory: Uint8Array | undefined;
   let filled = 0;
   for await (const bytes of body) {
-    if (filled === 0 && bytes.byteLength >= most) {
+    if (memory !== undefined && filled > 0 && (filled + bytes.byteLength > most || bytes.byteLength >= most)) {
+      yield memory.subarray(0, filled);
+      filled = 0;
+    }
+    if (bytes.byteLength >= most) {
       yield bytes;
       continue;
     }
     memory ??= Buffer.allocUnsafeSlow(most);
-    for (let from = 0; from < bytes.byteLength; ) {
-      const taken = bytes.subarray(from, from + most - filled);
-      memory.set(taken, filled);
-      filled += taken.byteLength;
-      from += taken.byteLength;
-      if (filled < most) continue;
-      yield memory;
-      filled = 0;
-    }
+    memory.set(bytes, filled);
+    filled += bytes.byteLength;
   }
   if (memory !== undefined && filled > 0) yield memory.subarray(0, filled);
 }

@@ -2,8 +2,9 @@ import { constants } from "node:fs";
 import { chmod, type FileHandle, lchown, lstat, lutimes, mkdir, open, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { gathered, writeExactly } from "./body.ts";
+import { writeExactly } from "./body.ts";
 import { codeOf, diskError } from "./disk-error.ts";
+import { fileWriter } from "./file-writer.ts";
 import type { TreeEntry, TreeWriter } from "./tree.ts";
 import { checkTreePath, isWithin } from "./tree-path.ts";
 
@@ -99,18 +100,15 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
 
   const writeFile = async (entry: FileEntry, body?: AsyncIterable<Uint8Array>) => {
     const file = await openFor(entry, false);
+    const offset = entry.offset ?? 0;
+    const writer = fileWriter(file, offset, entry.size);
     try {
-      let at = entry.offset ?? 0;
-      const result = await writeExactly(entry.size, body && gathered(body, entry.size), async (bytes) => {
-        for (let from = 0; from < bytes.byteLength; ) {
-          const { bytesWritten } = await file.write(bytes, from, bytes.byteLength - from, at);
-          from += bytesWritten;
-          at += bytesWritten;
-        }
-      });
-      await finishFile(file, entry, at);
+      const result = await writeExactly(entry.size, body, writer.write);
+      await writer.end();
+      await finishFile(file, entry, offset + entry.size);
       return result;
     } finally {
+      await writer.close();
       await file.close();
     }
   };

@@ -1,30 +1,14 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { DIRECT_LEAST, DIRECT_UNIT, directPath, putAligned, takeAligned } from "./aligned-memory.ts";
 import { codeOf } from "./disk-error.ts";
 
-/** What every file system and disk takes as the unit of a direct write; some take less. */
-const UNIT = 4096;
-/** Below it a trip to the disk costs more than the copy that it saves. */
-const LEAST = 256 * 1024;
-
-/** The part that is needed of what the language's libraries declare for browsers only. */
-declare const WebAssembly: { Memory: new (size: { initial: number }) => { buffer: ArrayBuffer } };
-
-/** Memory of WebAssembly begins at a page, which a direct write needs, and which no Buffer promises. */
-let aligned: Uint8Array | undefined;
-
-function alignedMemory(): Uint8Array {
-  aligned ??= new Uint8Array(new WebAssembly.Memory({ initial: 16 }).buffer);
-  return aligned;
-}
-
-export function writeFully(fd: number, bytes: Uint8Array, at: number): void {
+function writeFully(fd: number, bytes: Uint8Array, at: number): void {
   for (let from = 0; from < bytes.length; ) from += writeSync(fd, bytes, from, bytes.length - from, at + from);
 }
 
-/** A second descriptor of an open file, past the page cache; none where the system or the file system has no such thing. */
 function reopenDirect(fd: number): number | undefined {
   try {
-    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_DIRECT);
+    return openSync(directPath(fd), constants.O_WRONLY | constants.O_DIRECT);
   } catch {
     return undefined; // whoever asks writes through the cache instead, and meets what is really wrong there
   }
@@ -32,7 +16,7 @@ function reopenDirect(fd: number): number | undefined {
 
 /** How many bytes it wrote: all, or those before the one that could not be written directly. */
 function writeAligned(fd: number, bytes: Uint8Array, at: number): number {
-  const memory = alignedMemory();
+  const memory = takeAligned();
   let from = 0;
   try {
     while (from < bytes.length) {
@@ -42,6 +26,8 @@ function writeAligned(fd: number, bytes: Uint8Array, at: number): number {
     }
   } catch (error) {
     if (codeOf(error) !== "EINVAL") throw error;
+  } finally {
+    putAligned(memory);
   }
   return from;
 }
@@ -52,9 +38,9 @@ function writeAligned(fd: number, bytes: Uint8Array, at: number): number {
  * go through the cache.
  */
 export function writeDirect(fd: number, bytes: Uint8Array, at: number): void {
-  const start = Math.ceil(at / UNIT) * UNIT - at;
-  const end = Math.floor((at + bytes.length) / UNIT) * UNIT - at;
-  const direct = end - start < LEAST ? undefined : reopenDirect(fd);
+  const start = Math.ceil(at / DIRECT_UNIT) * DIRECT_UNIT - at;
+  const end = Math.floor((at + bytes.length) / DIRECT_UNIT) * DIRECT_UNIT - at;
+  const direct = end - start < DIRECT_LEAST ? undefined : reopenDirect(fd);
   if (direct === undefined) {
     writeFully(fd, bytes, at);
     return;

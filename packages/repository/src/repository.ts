@@ -31,7 +31,7 @@ import { beginReading, underLease } from "./leases/reading.ts";
 import { LEASE_MS } from "./leases/renewed-lease.ts";
 import { sealPoint } from "./leases/seal-point.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealProof } from "./points.ts";
-import { type ReadOptions, readBackup } from "./read/read-backup.ts";
+import { readBackup, type TarOptions } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import { type RestoreFigures, type RestoreOptions, restoreFiles } from "./read/restore-files.ts";
 import { type RepairOptions, type RepairReport, repairRepository } from "./repair/repair.ts";
@@ -85,7 +85,7 @@ export interface Repository extends AsyncDisposable {
   /** As `writeBackup`, with bodies from files of this machine, which must not become shorter meanwhile (SOURCE_CHANGED). */
   writeFiles(head: BackupHead, items: AsyncIterable<BackupItem>, options?: WriteOptions): Promise<BackupFigures>;
   /** A pax tar with the entries, keys and bytes that came in. Nothing of a damaged chunk is given out. */
-  readBackup(backupId: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
+  readBackup(backupId: string, options?: TarOptions): AsyncIterable<Uint8Array>;
   /** Into a directory that exists, over what is there. Nothing of a damaged chunk is written. */
   restoreFiles(backupId: string, directory: string, options?: RestoreOptions): Promise<RestoreFigures>;
   headBackup(backupId: string, signal?: AbortSignal): Promise<BackupFigures | undefined>;

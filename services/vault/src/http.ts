@@ -1,10 +1,10 @@
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
 import { backupId, backupType, name, toInstant, token, uuid } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
 import { asciiJson, VAULT_HEADERS } from "@stillpoint/contracts/vault";
+import { gathered } from "@stillpoint/driver/body";
 import type { Repository } from "@stillpoint/repository/repository";
 import type { ResultName, ResultStore } from "./results.ts";
 import { permitsReading, permitsWriting, verifyTicket } from "./tickets.ts";
@@ -18,6 +18,9 @@ export type VaultHttp = {
   stored: (figures: BackupFigures) => Promise<void>;
   log: (message: string, fields: Record<string, unknown>) => void;
 };
+
+/** Bytes of a tar that are sent together. */
+const GATHERED_BYTES = 64 * 1024;
 
 /** Bytes in, bytes out: `/backups/<id>` and `/results/<proof>/<source>/<check>`. The caller listens and closes. */
 export function createVaultServer(vault: VaultHttp): Server {
@@ -89,24 +92,39 @@ async function getBackup(vault: VaultHttp, id: string, url: URL, request: Incomi
   response.once("close", () =>
     gone.abort(new StillpointError("CANCELLED", { what: "The reader went away", where: id })),
   );
-  const tar = vault.repository.readBackup(id, { ...(path === null ? {} : { path }), signal: gone.signal });
+  const options = { ...(path === null ? {} : { path }), signal: gone.signal, lent: true };
+  const tar = gathered(vault.repository.readBackup(id, options), GATHERED_BYTES);
   // The first chunk is read before the status is sent, so that what cannot be read at all is a plain error.
   const bytes = tar[Symbol.asyncIterator]();
   const first = await bytes.next();
   response.writeHead(200, { "content-type": "application/x-tar", trailer: VAULT_HEADERS.error });
   try {
     // Not a pipeline: that would destroy the response on an error, and with it the trailer.
-    for (let step = first; step.done !== true; step = await bytes.next()) {
-      if (!response.write(step.value)) await once(response, "drain", { signal: gone.signal });
-    }
+    for (let step = first; step.done !== true; step = await bytes.next()) await send(response, step.value, gone.signal);
   } catch (error) {
     // The tar has no end then, and the trailer says why: nobody can take it for whole.
     response.addTrailers({
       [VAULT_HEADERS.error]: asciiJson(toStillpointError(error, "Cannot read the backup").toBody()),
     });
     vault.log("backup could not be read to its end", { backupId: id, error: toStillpointError(error, "").toBody() });
+  } finally {
+    await bytes.return(undefined); // who reads no further still holds a lease until it says so
   }
   response.end();
+}
+
+/** The bytes are with the system when it resolves, and their memory is free. */
+async function send(response: ServerResponse, bytes: Uint8Array, gone: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const left = () => reject(gone.reason);
+  gone.throwIfAborted();
+  gone.addEventListener("abort", left);
+  response.write(bytes, (error) => (error ? reject(error) : resolve()));
+  try {
+    await promise;
+  } finally {
+    gone.removeEventListener("abort", left);
+  }
 }
 
 async function putResult(vault: VaultHttp, result: ResultName, request: IncomingMessage, response: ServerResponse) {

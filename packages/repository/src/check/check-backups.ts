@@ -52,7 +52,7 @@ export async function checkBackups(
         if (location !== undefined && !sound.uses(location.packId, location.position)) yield { chunk, what: location };
       }
     };
-    for await (const { what, bytes } of readAhead(context, where, pieces(), signal)) {
+    for await (const { what, bytes } of readAhead(context, where, pieces(), { signal })) {
       if (bytes === undefined) continue;
       const before = missing.size + packs.size;
       for (const item of decodeTreeItems(where, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)))

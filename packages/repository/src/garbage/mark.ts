@@ -42,7 +42,7 @@ export function reached(context: RepositoryContext) {
         if (!read.uses(location.packId, location.position)) yield { chunk, what: location };
       }
     };
-    for await (const { what, bytes } of readAhead(context, where, pieces(), signal)) {
+    for await (const { what, bytes } of readAhead(context, where, pieces(), { signal })) {
       if (bytes === undefined) continue;
       const items = decodeTreeItems(where, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
       for (const item of items) for (const name of chunksOf(item)) take(name);

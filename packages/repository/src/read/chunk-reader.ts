@@ -5,6 +5,7 @@ import { packKeyOf } from "../format/pack-format.ts";
 import type { ChunkLocation } from "../index/chunk-index.ts";
 import { readVerified } from "../replicas/other-copies.ts";
 import type { RepositoryContext } from "../repository-context.ts";
+import type { PackRange } from "../workers/tasks.ts";
 
 export type WantedChunk = { name: Uint8Array; location: ChunkLocation };
 
@@ -95,32 +96,49 @@ export async function readChunksAgain(
 
 type ChunkContext = Pick<RepositoryContext, "store" | "ring" | "pool">;
 
-/** Fetches and opens the chunks of one read. Rejects, naming the pack, if one of them is not what was stored in any copy. */
-export function readChunks(context: ChunkContext, read: Read, signal?: AbortSignal): Promise<Map<string, Uint8Array>> {
-  return readVerified(context.store, packName(read.packId), (store) => readOne({ ...context, store }, read, signal));
-}
-
-async function readOne(
-  { store, ring, pool }: ChunkContext,
+/**
+ * Fetches and opens the chunks of one read; straight from the file where the store keeps its objects in files. Rejects, naming
+ * the pack, if one of them is not what was stored in any copy.
+ */
+export async function readChunks(
+  context: ChunkContext,
   read: Read,
   signal?: AbortSignal,
 ): Promise<Map<string, Uint8Array>> {
   const object = packName(read.packId);
-  const bytes = await store
-    .get(object, { offset: read.offset, length: read.length }, signal)
-    .catch((error: unknown) => {
+  const { offset, length } = read;
+  const path = context.store.fileOf?.(object);
+  if (path !== undefined) {
+    const opened = await openRange(context, read, { path, offset, length });
+    if (typeof opened !== "string") return opened;
+    // Once more by the store, which tries again and knows of other copies.
+  }
+  return await readVerified(context.store, object, async (store) => {
+    const bytes = await store.get(object, { offset, length }, signal).catch((error: unknown) => {
       if (error instanceof StillpointError && error.code === "OBJECT_MISSING")
         throw objectDamaged(object, "the object is missing", error);
       throw error;
     });
-  if (bytes.length < read.length) throw objectDamaged(object, "it is cut short");
+    if (bytes.length < length) throw objectDamaged(object, "it is cut short");
+    const opened = await openRange(context, read, bytes);
+    if (typeof opened === "string") throw objectDamaged(object, opened);
+    return opened;
+  });
+}
+
+/** The plain bytes by the hex of their names, or which chunk is not what was stored. */
+async function openRange(
+  { ring, pool }: ChunkContext,
+  read: Read,
+  range: PackRange,
+): Promise<Map<string, Uint8Array> | string> {
   const epoch = read.chunks[0]?.location.epoch ?? 0;
-  const { header, key } = packKeyOf(object, epoch, ring.epochs);
-  const whole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
+  const whole =
+    range instanceof Uint8Array && range.buffer instanceof ArrayBuffer && range.byteLength === range.buffer.byteLength;
   const { chunks } = await pool.run(
     {
       task: "open",
-      bytes,
+      range,
       chunks: read.chunks.map(({ name, location }) => ({
         start: location.offset - read.offset,
         length: location.length,
@@ -128,16 +146,15 @@ async function readOne(
         type: location.type,
         name,
       })),
-      header,
-      key,
+      ...packKeyOf(packName(read.packId), epoch, ring.epochs),
       epoch,
     },
-    whole ? [bytes.buffer as ArrayBuffer] : [], // checked above; other memory is copied
+    whole ? [range.buffer as ArrayBuffer] : [], // checked above; other memory is copied
   );
   const opened = new Map<string, Uint8Array>();
-  chunks.forEach((chunk, i) => {
-    if (typeof chunk === "string") throw objectDamaged(object, `chunk ${read.chunks[i]?.location.position}: ${chunk}`);
+  for (const [i, chunk] of chunks.entries()) {
+    if (typeof chunk === "string") return chunk;
     opened.set(Buffer.from(read.chunks[i]?.name ?? []).toString("hex"), chunk);
-  });
+  }
   return opened;
 }

@@ -17,6 +17,11 @@ export type ReadOptions = {
   signal?: AbortSignal | undefined;
 };
 
+export type TarOptions = ReadOptions & {
+  /** Each piece is looked at only until the next is asked for: its memory is used again. */
+  lent?: boolean;
+};
+
 /** What is to be put out: bytes as they are, or a piece of the chunk that was asked for. */
 type Output = { bytes: Uint8Array } | { offset: number; length: number };
 
@@ -66,7 +71,7 @@ async function* outputs(
     if (item.item === "pageHashes") continue;
     for (const { chunk, offset, length } of item.blocks.flat()) {
       if (open !== undefined) open.left -= length;
-      if (open?.wanted) yield { chunk, what: { offset, length } };
+      if (open?.wanted) yield { chunk, length, what: { offset, length } };
     }
   }
   yield* close();
@@ -78,12 +83,12 @@ async function* outputs(
 export async function* readBackup(
   context: RepositoryContext,
   backupId: string,
-  options: ReadOptions = {},
+  options: TarOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const { document } = await openManifest(context, backupId, options.signal);
   const where = objectName("backups", backupId);
   const wanted = outputs(context, backupId, document, { ...options, path: normalPath(options.path) });
-  for await (const { what, bytes } of readAhead(context, where, wanted, options.signal)) {
+  for await (const { what, bytes } of readAhead(context, where, wanted, options)) {
     if ("bytes" in what) yield what.bytes;
     else if (bytes === undefined || what.offset + what.length > bytes.length)
       throw objectDamaged(where, "an extent passes the end of its chunk");

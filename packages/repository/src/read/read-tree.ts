@@ -33,6 +33,6 @@ export async function* readTree(
   signal?: AbortSignal,
 ): AsyncGenerator<TreeItem> {
   const where = objectName("backups", backupId);
-  for await (const { bytes } of readAhead(context, where, treeRequests(document), signal))
+  for await (const { bytes } of readAhead(context, where, treeRequests(document), { signal }))
     if (bytes !== undefined) yield* decodeTreeItems(where, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
 }

@@ -54,7 +54,7 @@ async function goodIn(context: RepositoryContext, pack: IndexedPack, bytes: Uint
     if (offset + length > bytes.length) continue;
     const part = Uint8Array.from(bytes.subarray(offset, offset + length));
     const chunks = [{ start: 0, length, position, name: Uint8Array.from(name), type }];
-    const { chunks: opened } = await context.pool.run({ task: "open", bytes: part, chunks, header, key, epoch });
+    const { chunks: opened } = await context.pool.run({ task: "open", range: part, chunks, header, key, epoch });
     if (typeof opened[0] !== "string") good.add(position);
   }
   return good;

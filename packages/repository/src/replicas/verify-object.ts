@@ -50,7 +50,7 @@ async function verifyPack({ ring, pool }: VerifyContext, object: string, bytes: 
     const { chunks } = await pool.run(
       {
         task: "open",
-        bytes: part,
+        range: part,
         chunks: some.map(({ offset, ...chunk }) => ({ ...chunk, start: offset - begin })),
         header: pack.header,
         key: pack.key,

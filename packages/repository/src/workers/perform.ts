@@ -7,6 +7,7 @@ import { findSame } from "./find-same.ts";
 import { giveBack } from "./give-back.ts";
 import { nameOf, openChunk } from "./open-chunk.ts";
 import { readFiles } from "./read-files.ts";
+import { readRange } from "./read-range.ts";
 import { restoreChunks } from "./restore-chunks.ts";
 import type {
   CutResult,
@@ -96,9 +97,16 @@ function owned(bytes: Buffer<ArrayBufferLike>): Uint8Array<ArrayBuffer> {
 }
 
 function open(setup: WorkerSetup, task: OpenTask): OpenResult {
+  let range: Uint8Array;
+  try {
+    range = readRange(task.range);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { chunks: task.chunks.map(() => why) };
+  }
   return {
     chunks: task.chunks.map((chunk) => {
-      const plain = openChunk(setup, task, task.bytes, chunk);
+      const plain = openChunk(setup, task, range, chunk);
       return typeof plain === "string" ? plain : owned(plain);
     }),
   };

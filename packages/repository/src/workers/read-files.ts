@@ -1,16 +1,12 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
+import { readFully } from "./read-range.ts";
 import type { FileRead, ReadResult, ReadTask } from "./tasks.ts";
 
 function readOne(slab: SharedArrayBuffer, { path, offset, length, at }: FileRead): number {
   const target = new Uint8Array(slab, at, length);
   const file = openSync(path, "r");
   try {
-    let filled = 0;
-    while (filled < length) {
-      const read = readSync(file, target, filled, length - filled, offset + filled);
-      if (read === 0) break;
-      filled += read;
-    }
+    const filled = readFully(file, target, offset).length;
     target.fill(0, filled);
     return filled;
   } finally {

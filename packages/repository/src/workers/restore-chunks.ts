@@ -7,42 +7,13 @@ import {
   ftruncateSync,
   futimesSync,
   openSync,
-  readSync,
   rmSync,
 } from "node:fs";
 import { writeDirect } from "@stillpoint/driver/write-direct";
 import { giveBack } from "./give-back.ts";
 import { openChunk } from "./open-chunk.ts";
+import { readFully, readRange } from "./read-range.ts";
 import type { RestorePiece, RestoreResult, RestoreTask, WorkerSetup } from "./tasks.ts";
-
-/** Kept from task to task: memory that is new costs as much as it takes to fill it. */
-let memory = Buffer.alloc(0);
-
-function room(length: number): Buffer {
-  if (memory.length < length) memory = Buffer.allocUnsafeSlow(length);
-  return memory.subarray(0, length);
-}
-
-/** Fills as much of the target as the file has. */
-function readFully(fd: number, target: Uint8Array, offset: number): Uint8Array {
-  let filled = 0;
-  while (filled < target.length) {
-    const read = readSync(fd, target, filled, target.length - filled, offset + filled);
-    if (read === 0) break;
-    filled += read;
-  }
-  return target.subarray(0, filled);
-}
-
-function readRange(range: RestoreTask["range"]): Uint8Array {
-  if (range instanceof Uint8Array) return range;
-  const fd = openSync(range.path, "r");
-  try {
-    return readFully(fd, room(range.length), range.offset);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** Bytes that were written: none where the file holds them already. */
 function writePiece(fd: number, bytes: Uint8Array, at: number, compare: boolean): number {

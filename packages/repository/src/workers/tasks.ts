@@ -53,10 +53,12 @@ export type SealTask = {
 /** One sealed chunk after the other, in pieces that need not be the chunks. */
 export type SealResult = { sealed: Uint8Array<ArrayBuffer>[]; lengths: number[] };
 
+/** A range of a pack: its bytes, or where to read them. */
+export type PackRange = Uint8Array | { path: string; offset: number; length: number };
+
 export type OpenTask = {
   task: "open";
-  /** A range of a pack. */
-  bytes: Uint8Array;
+  range: PackRange;
   chunks: readonly (Span & { position: number; name: Uint8Array; type: ChunkType })[];
   header: Uint8Array;
   key: Uint8Array;
@@ -104,8 +106,7 @@ export type ReadResult = { short: string[] };
 /** `restore`: opens chunks and writes what files need of them. */
 export type RestoreTask = {
   task: "restore";
-  /** A range of a pack: its bytes, or where to read them. */
-  range: Uint8Array | { path: string; offset: number; length: number };
+  range: PackRange;
   chunks: readonly (OpenTask["chunks"][number] & { pieces: readonly RestorePiece[] })[];
   header: Uint8Array;
   key: Uint8Array;

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { giveBack } from "./give-back.ts";
 import { performer } from "./perform.ts";
 import type { Reply, Request, WorkerSetup } from "./tasks.ts";
 
@@ -16,6 +17,8 @@ parentPort?.on("message", ({ id, task }: Request) => {
   try {
     const done = perform(task);
     transfer = done.transfer;
+    // A message's memory is this thread's own.
+    if ("range" in task && task.range instanceof Uint8Array) giveBack(task.range);
     reply = { ...costs(), result: done.result };
   } catch (error) {
     reply = { ...costs(), failed: error instanceof Error ? (error.stack ?? error.message) : String(error) };

@@ -87,7 +87,7 @@ export async function copyChunks(
   async function copyGroup(from: PackSource, chunks: readonly Placed[]): Promise<void> {
     const { chunks: opened } = await pool.run({
       task: "open",
-      bytes: from.bytes,
+      range: from.bytes,
       chunks: chunks.map(({ entry, position }) => ({
         start: entry.offset,
         length: entry.length,
