@@ -23,6 +23,7 @@ export async function promoteReplica(world: World, name: string, options: Promot
       what: "Did not promote a target",
       where: name,
       why: "it is the primary already",
+      hint: "where promoting it broke off, `stillpoint repo replicate --take-in <old primary>` copies what is left",
     });
   const by = userInfo().username;
   const opened = await openOn(world, targets, targets.primary).catch((error: unknown) => {

@@ -29,7 +29,8 @@ describe("the repository and a simple model of it", () => {
       trace: [],
     });
     expect(figures.points).toBeGreaterThan(2);
-    expect(trace.join("\n")).toMatch(/collect garbage in process \d+ is done/);
+    for (const what of ["collect garbage", "promote memory:\\w+", "rotate the passphrase's slot", "replicate"])
+      expect(trace.join("\n")).toMatch(new RegExp(`${what} in process \\d+ is done`));
   });
 
   it("do the same again from the same seed, to the last call of a store", async () => {

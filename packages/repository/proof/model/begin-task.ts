@@ -12,8 +12,8 @@ export type Work<Result> = {
   mayFail?: readonly string[];
   /** What it is after a failure: done as well, if that says so. */
   failed?: (code: string) => void;
-  /** Whether it had to come out right whatever others did. */
-  mustSucceed?: () => boolean;
+  /** Whether it had to come out right, or end otherwise than so, whatever others did. */
+  mustSucceed?: (code: string) => boolean;
   /** The process died: whether it was done nobody knows. Otherwise as `failed`. */
   crashed?: () => void;
 };
@@ -42,7 +42,13 @@ function judged<Result>(
     process.isStale = true;
     return undefined;
   }
-  if (work.mustSucceed?.() === true) return `${task.title}, which had to succeed: ${told(error)}`;
+  if (error.code === "NOT_PRIMARY") {
+    if (world.isPromoting || process.home !== world.primary) return undefined;
+    return `${task.title}, though nobody promoted another: ${told(error)}`;
+  }
+  // What it reads there is a replica's.
+  if (process.home !== world.primary) return undefined;
+  if (work.mustSucceed?.(error.code) === true) return `${task.title}, which had to succeed: ${told(error)}`;
   if (task.disturbed || work.mayFail?.includes(error.code)) return undefined;
   return `${task.title}, undisturbed: ${told(error)}`;
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { Repository } from "../../src/repository.ts";
 import { randomFrom } from "../../test/trial.ts";
+import type { HeldStore } from "../held-store.ts";
 import { openSmall } from "../small-repository.ts";
 import { steppedStore } from "./stepped-store.ts";
 import type { World } from "./world.ts";
@@ -22,7 +23,9 @@ export type ModelProcess = {
   /** Which of the machines it runs on: one that follows it finds the chunk index that it left there. */
   machine: number;
   repository: Repository;
-  /** The primary, as this process reaches it. */
+  /** What was the primary when it started. */
+  home: HeldStore;
+  /** The same, as this process reaches it. */
   store: ObjectStore;
   /** The replica, as this process reaches it. */
   replica: ObjectStore;
@@ -54,6 +57,7 @@ export async function startProcess(world: World, id: number, machine: number): P
     id,
     machine,
     repository,
+    home: primary,
     store,
     replica: steppedStore(world.replica.store, scheduler, id),
     skew,

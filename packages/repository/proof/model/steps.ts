@@ -58,7 +58,8 @@ function disturb(world: World): void {
 async function begin(world: World, process: ModelProcess, choose: Choose): Promise<string> {
   const under = world.processes.flatMap(({ tasks }) => tasks).filter(({ ended }) => !ended);
   process.tasks = process.tasks.filter(({ ended }) => !ended);
-  if (process.isStale && process.tasks.length === 0) {
+  if (process.isStale || process.home !== world.primary) {
+    if (process.tasks.length > 0) return `process ${process.id} is to be started anew`;
     await replace(world, process);
     return `process ${process.id} is started anew`;
   }

@@ -2,12 +2,14 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { GARBAGE_SETTINGS } from "../../src/garbage/settings.ts";
 import { openKeys } from "../../src/keys/key-context.ts";
 import { beginEpoch, planEpoch } from "../../src/keys/new-epoch.ts";
+import { rotateTo } from "../../src/keys/rotate-slot.ts";
 import { pointOf } from "../../test/point-trial.ts";
 import { head, tarOf } from "../../test/trial.ts";
 import { difference } from "../exact.ts";
 import { cheapOpener } from "../small-repository.ts";
 import { trialSet } from "../trial-set.ts";
 import type { Work } from "./begin-task.ts";
+import type { ModelProcess } from "./model-process.ts";
 import {
   type ModelBackup,
   type ModelPoint,
@@ -163,8 +165,9 @@ function undelete(world: World, choose: Choose): Work<void> | undefined {
       orderDone(point, order);
       return undefined;
     },
-    // For so long it can be undeleted with certainty.
-    mustSucceed: () => world.primary.clock.nowMs - (point.deletedAtMs ?? 0) < GARBAGE_SETTINGS.undeleteMs,
+    // For so long it can be undeleted with certainty, by who is not asleep over it.
+    mustSucceed: (code) =>
+      code !== "LEASE_LOST" && world.primary.clock.nowMs - (point.deletedAtMs ?? 0) < GARBAGE_SETTINGS.undeleteMs,
     mayFail: TOO_LATE,
     failed: (code) => orderFailed(point, order, TOO_LATE.includes(code)),
   };
@@ -224,13 +227,41 @@ function sweepReplica(): Work<unknown> {
   };
 }
 
+/** The two change their roles. */
+function promote(world: World, choose: Choose): Work<unknown> | undefined {
+  if (!world.isPromoting && choose([true, false, false]) !== true) return undefined;
+  const { primary, replica } = world;
+  world.isPromoting = true;
+  return {
+    title: `promote ${replica.store.url}`,
+    run: (process) => process.repository.replicas.promote(process.replica, { ...BY, name: replica.store.url }),
+    done: () => {
+      // Of two who did it at once the first was enough.
+      if (world.primary === primary) [world.primary, world.replica] = [replica, primary];
+      world.isPromoting = false;
+      return undefined;
+    },
+  };
+}
+
+async function keysOf({ store, random }: ModelProcess, world: World) {
+  return openKeys(store, cheapOpener(), { random, now: () => world.primary.clock.nowMs, ...BY });
+}
+
+function rotate(world: World): Work<unknown> {
+  return {
+    title: "rotate the passphrase's slot",
+    run: async (process) => rotateTo(await keysOf(process, world), cheapOpener()),
+    done: () => undefined,
+  };
+}
+
 function newEpoch(world: World): Work<unknown> {
   return {
     title: "begin a new key epoch",
-    run: async ({ store, random }) => {
-      const opener = cheapOpener();
-      const keys = await openKeys(store, opener, { random, now: () => world.primary.clock.nowMs, ...BY });
-      return await beginEpoch(keys, await planEpoch(keys, { openers: [opener], without: [] }));
+    run: async (process) => {
+      const keys = await keysOf(process, world);
+      return await beginEpoch(keys, await planEpoch(keys, { openers: [keys.opener], without: [] }));
     },
     done: () => undefined,
   };
@@ -258,4 +289,6 @@ export const WORK_KINDS: readonly WorkKind[] = [
   { kind: "collect", weight: 10, make: collect },
   { kind: "sweep the replica", weight: 3, make: sweepReplica },
   { kind: "new epoch", weight: 1, make: newEpoch },
+  { kind: "rotate", weight: 2, make: rotate },
+  { kind: "promote", weight: 4, make: promote },
 ];

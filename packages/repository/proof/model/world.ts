@@ -14,6 +14,8 @@ export type World = AsyncDisposable & {
   seed: number;
   primary: HeldStore;
   replica: HeldStore;
+  /** A promotion was ordered and not answered: from now on nothing need be written before it is done again. */
+  isPromoting: boolean;
   scheduler: StepScheduler;
   processes: ModelProcess[];
   state: ModelState;
@@ -28,9 +30,9 @@ export type World = AsyncDisposable & {
 };
 
 export async function newWorld(seed: number, kinds: readonly WorkKind[]): Promise<World> {
-  const primary = heldStore(NOW);
+  const primary = heldStore(NOW, new Map(), "memory:one");
   // The replica is another machine's: its clock is its own.
-  const replica = heldStore(NOW + 90_000);
+  const replica = heldStore(NOW + 90_000, new Map(), "memory:two");
   await makeSmall(primary.store, `world ${seed}`);
   const directory = await mkdtemp(join(tmpdir(), "stillpoint-model-"));
   for (const machine of new Set(MACHINES)) await mkdir(join(directory, String(machine)));
@@ -40,6 +42,7 @@ export async function newWorld(seed: number, kinds: readonly WorkKind[]): Promis
     seed,
     primary,
     replica,
+    isPromoting: false,
     scheduler: stepScheduler(),
     processes,
     state: { backups: new Map(), points: new Map() },
