@@ -1,18 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { access, open } from "node:fs/promises";
+import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Secret } from "@stillpoint/contracts/secret";
+import { createKeyFile, keyFiles } from "@stillpoint/repository/keys/key-files";
 import { newPassphrase } from "@stillpoint/repository/keys/new-passphrase";
 
 /** A new file (0600) with 256 random bits, or what is given, unless there is one already. */
 export async function makeKeyFile(path: string, content: Secret = newPassphrase(randomBytes)): Promise<boolean> {
   try {
-    await using file = await open(path, "wx", 0o600);
-    await file.writeFile(`${content.reveal()}\n`);
-    await file.sync();
-    return true;
+    // One that is there is read, and judged, by whoever opens it: its directory need not be ours to write.
+    return !(await keyFiles.exists(path)) && (await createKeyFile(path, content));
   } catch (error) {
-    await access(path); // there is one: it is read, and judged, by whoever opens it
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    return false;
+    throw new StillpointError("KEY_UNREADABLE", {
+      what: "Cannot make the key file",
+      where: path,
+      why: error instanceof Error ? error.message : String(error),
+      hint: "name a file in a directory that exists and is yours to write",
+      cause: error,
+    });
   }
 }

@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { Secret } from "@stillpoint/contracts/secret";
@@ -14,7 +14,7 @@ import { ageIdentity, ageRecipient } from "../src/keys/age.ts";
 import { kmsOpener } from "../src/keys/aws-kms.ts";
 import { openKeys } from "../src/keys/key-context.ts";
 import { keyDues } from "../src/keys/key-dues.ts";
-import { type KeyFiles, keyFiles } from "../src/keys/key-files.ts";
+import { createKeyFile, type KeyFiles, keyFiles } from "../src/keys/key-files.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
 import { openerFromFile } from "../src/keys/opener-file.ts";
 import { type RotationOptions, rotateIfDue, whyNotByItself } from "../src/keys/rotate-if-due.ts";
@@ -149,6 +149,34 @@ describe("a key file that is due", () => {
         expect(await readdir(directory.path)).toEqual(["repository.key"]);
       }
     expect(cuts).toBeGreaterThan(40);
+  });
+
+  it("replaced by two at once is opened by what is in the file, and nothing is left beside it", async () => {
+    await using directory = await temporaryDirectory("rotation");
+    const { path, store } = await withKeyFile(directory.path);
+    const content = await readFile(path, "utf8");
+    for (let round = 0; round < 10; round++) {
+      await writeFile(path, content, { mode: 0o600 });
+      const copy = await copyOf(store);
+      const both = [1, 2].map(() => rotateIfDue(copy, { keyFile: path }, options()));
+      const outcomes = await Promise.allSettled(both);
+      expect(outcomes.map(({ status }) => status)).toContain("fulfilled");
+      expect(await readFile(path, "utf8")).not.toBe(content);
+      await openKeyRing(copy, await openerFromFile(path, passphrase));
+      expect((await readdir(directory.path)).filter((name) => name.endsWith(".part"))).toEqual([]);
+      await rm(`${path}.next`, { force: true });
+    }
+  });
+
+  it("is made whole or not at all, by one of many", async () => {
+    await using directory = await temporaryDirectory("rotation");
+    const path = join(directory.path, "new.key");
+    const contents = Array.from({ length: 8 }, (_, n) => `passphrase ${n}`);
+    const made = await Promise.all(contents.map((each) => createKeyFile(path, new Secret(each))));
+    expect(made.filter((each) => each)).toHaveLength(1);
+    expect(contents[made.indexOf(true)]).toBe((await readFile(path, "utf8")).trim());
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(directory.path)).toEqual(["new.key"]);
   });
 
   it("that is the only way in stays as it is, and people are told why", async () => {

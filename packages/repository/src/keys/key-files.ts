@@ -1,5 +1,6 @@
-import { access, chown, constants, link, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { randomUUID } from "node:crypto";
+import { access, constants, link, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Secret } from "@stillpoint/contracts/secret";
 import { inSecretMount, readKeyFile } from "../key-file.ts";
@@ -14,6 +15,8 @@ export type KeyFiles = {
   replace: (path: string, by: string) => Promise<void>;
 };
 
+const PART = ".part";
+
 async function syncDirectory(path: string): Promise<void> {
   await using directory = await open(dirname(path), constants.O_RDONLY);
   await directory.sync();
@@ -21,6 +24,39 @@ async function syncDirectory(path: string): Promise<void> {
 
 function isCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
+}
+
+/**
+ * A key in a file: whole or not at all, durable, 0600. False where there is one already, which stays. It is written beside its
+ * place, under a name of its own: two who make one at once never write into one another's.
+ */
+export async function createKeyFile(
+  path: string,
+  content: Secret,
+  owner?: { uid: number; gid: number },
+): Promise<boolean> {
+  const whole = `${path}.${randomUUID()}${PART}`;
+  try {
+    await using file = await open(whole, "wx", 0o600);
+    await file.writeFile(`${content.reveal()}\n`);
+    if (owner !== undefined && process.getuid?.() === 0) await file.chown(owner.uid, owner.gid);
+    await file.sync();
+  } catch (error) {
+    await rm(whole, { force: true });
+    throw error;
+  }
+  // A link, for a rename would replace what another process put there meanwhile.
+  const isMade = await link(whole, path).then(
+    () => true,
+    async (error: unknown) => {
+      if (isCode(error, "EEXIST")) return false;
+      await rm(whole, { force: true });
+      throw error;
+    },
+  );
+  await rm(whole, { force: true });
+  await syncDirectory(path);
+  return isMade;
 }
 
 export const keyFiles: KeyFiles = {
@@ -35,28 +71,14 @@ export const keyFiles: KeyFiles = {
     }
   },
   async create(path, content, like) {
-    const { uid, gid } = await stat(like);
-    const whole = `${path}.part`;
-    await rm(whole, { force: true }); // of an attempt that broke off
-    try {
-      await using file = await open(whole, "wx", 0o600);
-      await file.writeFile(`${content.reveal()}\n`);
-      if (process.getuid?.() === 0) await chown(whole, uid, gid);
-      await file.sync();
-    } catch (error) {
-      await rm(whole, { force: true });
-      throw error;
-    }
-    // A link, for a rename would replace what another process put there meanwhile.
-    await link(whole, path).catch((error: unknown) => {
-      if (!isCode(error, "EEXIST")) throw error;
-    });
-    await rm(whole);
-    await syncDirectory(path);
+    await createKeyFile(path, content, await stat(like));
   },
   async replace(path, by) {
     await rename(by, path);
-    await rm(`${by}.part`, { force: true }); // the same secret, where `create` was ended before its last step
+    // The same secret, or one that came to nothing, where `create` was ended before its last step.
+    for (const name of await readdir(dirname(by)))
+      if (name.startsWith(`${basename(by)}.`) && name.endsWith(PART))
+        await rm(join(dirname(by), name), { force: true });
     await syncDirectory(path);
   },
 };
