@@ -106,6 +106,11 @@ export function program(world: World): Command {
     .requiredOption("--repository <url>", "its URL (a directory, s3://, azure://, gs://) or targets file")
     .option("--new-identity", "the key file, which is made if absent, gets an age identity, not a passphrase", false)
     .option("--escrow-recipient <age1…>", "whose identity opens it too; may be repeated", several, [])
+    .option(
+      "--sole-initialiser",
+      "nobody else makes a repository there now: for storage that cannot create a name in one step",
+      false,
+    )
     .option(...JSON_OPTION)
     .action((options) => initialiseRepository(world, options));
   addCareCommands(repo, world);

@@ -4,7 +4,7 @@ import { type OpenTarget, openTargets } from "@stillpoint/object-store/open-targ
 import { targetWorld } from "@stillpoint/object-store/target-world";
 import type { Opener } from "@stillpoint/repository/keys/opener";
 import { findPrimary, type Roles } from "@stillpoint/repository/replicas/find-primary";
-import { withObjectLock } from "@stillpoint/repository/replicas/object-lock";
+import { locking } from "@stillpoint/repository/replicas/object-lock";
 import { openRepository, type Repository } from "@stillpoint/repository/repository";
 import { indexCache } from "./index-cache.ts";
 import { type KeyOptions, openerOf } from "./key/key-options.ts";
@@ -12,19 +12,25 @@ import type { World } from "./world.ts";
 
 export type OpenedTargets = AsyncDisposable & Roles<OpenTarget> & { opener: Opener };
 
-/** The targets that a targets file names, or the one of a URL, in the roles that the newest promotion gives them. */
-export async function openAllTargets(world: World, where: string, key: KeyOptions): Promise<OpenedTargets> {
+/**
+ * The targets that a targets file names, or the one of a URL, in the roles that the newest promotion gives them. `orFirst`: where
+ * it names none of them, as they stand.
+ */
+export async function openAllTargets(
+  world: World,
+  where: string,
+  key: KeyOptions,
+  { orFirst = false } = {},
+): Promise<OpenedTargets> {
   await using opening = new AsyncDisposableStack();
   const opener = await openerOf(world, key);
   const machine = targetWorld(world.environment, { now: world.clock.now });
   const opened = opening.use(await openTargets(namedTargets(where, machine.readFile), machine));
-  const lock = (target: OpenTarget): OpenTarget =>
-    target.lockMs === undefined
-      ? target
-      : { ...target, store: withObjectLock(target.store, target.lockMs, world.clock.now) };
+  const lock = (target: OpenTarget) => locking(target, world.clock.now);
   const roles = await findPrimary([lock(opened.primary), ...opened.replicas.map(lock)], opener, {
     random: world.random,
     now: world.clock.now,
+    orFirst,
   });
   const all = opening.move();
   return { ...roles, opener, [Symbol.asyncDispose]: () => all.disposeAsync() };

@@ -1,5 +1,6 @@
 import { userInfo } from "node:os";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { isMeant } from "@stillpoint/repository/replicas/primary";
 import { bytes, span } from "./figures.ts";
 import type { KeyOptions } from "./key/key-options.ts";
 import { type OpenedTargets, openAllTargets, openOn, targetNamed } from "./open-targets.ts";
@@ -16,21 +17,27 @@ export type PromoteOptions = KeyOptions & {
 
 /** Makes a replica the primary. Says what it would mean, and does it with --yes. */
 export async function promoteReplica(world: World, name: string, options: PromoteOptions): Promise<void> {
-  await using targets = await openAllTargets(world, options.repository, options);
+  await using targets = await openAllTargets(world, options.repository, options, { orFirst: true });
   const target = targetNamed(targets, name);
-  if (target === targets.primary)
+  const by = userInfo().username;
+  const { primary: first, promotion } = targets;
+  if (promotion !== undefined && !isMeant(promotion, { name: first.name, url: first.store.url })) {
+    const gone = `${promotion.target}, which was promoted at ${promotion.url},`;
+    world.errorLine(`${gone} is not among the targets`);
+    return promoteAlone(world, targets, { name, by, gone }, options);
+  }
+  if (target === first)
     throw new StillpointError("CONFLICT", {
       what: "Did not promote a target",
       where: name,
       why: "it is the primary already",
       hint: "where promoting it broke off, `stillpoint repo replicate --take-in <old primary>` copies what is left",
     });
-  const by = userInfo().username;
   const opened = await openOn(world, targets, targets.primary).catch((error: unknown) => {
     if (!(error instanceof StillpointError)) throw error;
     world.errorLine(`the primary, ${targets.primary.name}, is out of reach: ${error.message}`);
   });
-  if (opened === undefined) return promoteAlone(world, targets, name, by, options);
+  if (opened === undefined) return promoteAlone(world, targets, { name, by, gone: targets.primary.name }, options);
   await using primary = opened;
   const plan = await primary.replicas.planPromotion(target.store, world.signal);
   const { lag, pointsBehind } = plan;
@@ -66,8 +73,7 @@ const left = (objects: number) =>
 async function promoteAlone(
   world: World,
   targets: OpenedTargets,
-  name: string,
-  by: string,
+  { name, by, gone }: { name: string; by: string; gone: string },
   options: PromoteOptions,
 ): Promise<void> {
   const target = targetNamed(targets, name);
@@ -78,7 +84,7 @@ async function promoteAlone(
     points++;
     if (newest === undefined || cut.at > newest) newest = cut.at;
   }
-  const has = `${name} has ${points} points, the newest of ${newest ?? "never"}; what came later is on ${targets.primary.name} alone`;
+  const has = `${name} has ${points} points, the newest of ${newest ?? "never"}; what came later is on ${gone} alone`;
   if (!options.yes || options.dryRun) {
     if (options.json) world.out(`${JSON.stringify({ target: name, promoted: false, points, newest })}\n`);
     else world.out(`${has}\nnothing was changed: say --yes --accept-loss\n`);
@@ -91,10 +97,11 @@ async function promoteAlone(
       why: `${has}, and how much that is cannot be told while it is out of reach`,
       hint: "bring the primary back, or say --accept-loss; what it holds can be taken in later: stillpoint repo replicate --take-in",
     });
-  const promotion = await repository.replicas.promoteAlone({ name, by });
+  const after = targets.promotion;
+  const promotion = await repository.replicas.promoteAlone({ name, by, after });
   if (options.json) world.out(`${JSON.stringify({ target: name, promoted: true, promotion, points, newest })}\n`);
   else
     world.out(
-      `${name} is the primary; ${has}. ${RESTART}. Stop those that still reach ${targets.primary.name}: they cannot know yet\n`,
+      `${name} is the primary; ${has}. ${RESTART}. Stop those that still reach ${gone}: they cannot know yet\n`,
     );
 }

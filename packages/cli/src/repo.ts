@@ -1,12 +1,17 @@
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { openPrimary } from "@stillpoint/object-store/open-object-store";
 import { initRepository } from "@stillpoint/repository/init-repository";
 import { ageRecipient, newIdentity } from "@stillpoint/repository/keys/age";
 import { chosenKey } from "@stillpoint/repository/keys/configured-opener";
+import { locking } from "@stillpoint/repository/replicas/object-lock";
 import { openerOf, type RepositoryKeyOptions } from "./key/key-options.ts";
 import { makeKeyFile } from "./make-key-file.ts";
 import type { World } from "./world.ts";
 
-type InitOptions = RepositoryKeyOptions & { newIdentity: boolean; escrowRecipient: string[] };
+type InitOptions = RepositoryKeyOptions & {
+  newIdentity: boolean;
+  escrowRecipient: string[];
+  soleInitialiser: boolean;
+};
 
 export async function initialiseRepository(world: World, options: InitOptions): Promise<void> {
   const { keyFile } = chosenKey(options, world.environment);
@@ -16,8 +21,11 @@ export async function initialiseRepository(world: World, options: InitOptions): 
   const further = await Promise.all(
     options.escrowRecipient.map(async (each) => ({ sealer: await ageRecipient(each), type: "escrow" as const })),
   );
-  await using store = await openObjectStore(options.repository, { environment: world.environment, create: true });
-  await initRepository(store, { opener, further, random: world.random, now: world.clock.now });
+  const { now } = world.clock;
+  const primary = await openPrimary(options.repository, { environment: world.environment, create: true });
+  await using store = locking(primary, now).store;
+  const { soleInitialiser } = options;
+  await initRepository(store, { opener, further, random: world.random, now, soleInitialiser });
   if (options.json) world.out(`${JSON.stringify({ repository: store.url, keyFile, keyFileMade: made })}\n`);
   else world.out(`repository made at ${store.url}\n`);
   if (made)

@@ -175,6 +175,15 @@ describe("stillpoint key", () => {
     });
   });
 
+  it("says what keeps it from making a key file, and leaves nothing of it", async () => {
+    await using directory = await temporaryDirectory("cli-keys");
+    const stillpoint = commandIn(directory.path);
+    const at = ["--repository", join(directory.path, "repository"), "--key-file", join(directory.path, "none", "key")];
+    const { err } = await stillpoint("repo", "init", ...at);
+    expect(err).toMatch(/Cannot make the key file.*none\/key/s);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
   it("takes a passphrase from standard input, and shows it nowhere", async () => {
     await using setup = await made();
     const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));

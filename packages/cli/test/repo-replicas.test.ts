@@ -111,7 +111,18 @@ async function setup() {
   };
   const all = opening.move();
   const { first = "", near = "", far = "" } = places;
-  return { directory, first, near, far, run, code, codeAt, backUp, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  return {
+    directory,
+    first,
+    near,
+    far,
+    run,
+    code,
+    runAt,
+    codeAt,
+    backUp,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
 }
 
 async function names(directory: string): Promise<string[]> {
@@ -192,6 +203,24 @@ describe("stillpoint repo", () => {
     expect(await all.codeAt(all.first, "point", "delete", id(1))).toBe("NOT_PRIMARY");
     expect(await all.codeAt(all.near, ...remove)).toBe("ok");
     expect(await all.codeAt(all.near, "point", "delete", id(1))).toBe("ok");
+  });
+
+  it("where the promoted target has moved says so, and goes on when it is promoted at its new place", async () => {
+    await using all = await setup();
+    await all.backUp(all.first, "primary", 1);
+    await all.run("repo", "promote", "near", "--yes");
+    await all.run("repo", "promote", "primary", "--yes");
+    const moved = `${all.first}-moved`;
+    await rename(all.first, moved);
+    const targets = join(all.directory, "moved.yaml");
+    await writeFile(targets, `primary: { url: ${moved} }\nreplicas:\n  near: { url: ${all.near} }\n`);
+    expect(await all.codeAt(targets, "key", "list")).toBe("CONFIG_INVALID");
+    expect(await all.codeAt(targets, "repo", "promote", "primary", "--yes")).toBe("REPLICA_BEHIND");
+    expect(await all.codeAt(targets, "repo", "promote", "primary", "--yes", "--accept-loss")).toBe("ok");
+    expect(await all.codeAt(targets, "key", "list")).toBe("ok");
+    await all.backUp(moved, "primary", 2);
+    await all.runAt(targets, "repo", "replicate", "--once");
+    expect(await names(all.near)).toEqual(await names(moved));
   });
 
   it("with the primary out of reach: restores from a replica, promotes with the loss accepted, and takes it in later", async () => {

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { fromErrno } from "./directory-errors.ts";
 import { namedTargets } from "./named-targets.ts";
 import type { ObjectStore } from "./object-store.ts";
-import { openTarget } from "./open-target.ts";
+import { type OpenTarget, openTarget } from "./open-target.ts";
 import type { Environment } from "./store-credentials.ts";
 import { parseStoreUrl } from "./store-url.ts";
 import { targetWorld } from "./target-world.ts";
@@ -15,8 +15,8 @@ export type OpenObjectStoreOptions = {
   random?: () => number;
 };
 
-/** The storage that a URL names, or the primary of a targets file, behind its wrappers. Nothing is asked of it yet. */
-export async function openObjectStore(where: string, options: OpenObjectStoreOptions): Promise<ObjectStore> {
+/** The target that a URL names, or the primary of a targets file. Nothing is asked of it yet. */
+export async function openPrimary(where: string, options: OpenObjectStoreOptions): Promise<OpenTarget> {
   const { environment, create = false, random } = options;
   const world = targetWorld(environment, random === undefined ? {} : { random });
   const { primary: spec } = namedTargets(where, world.readFile);
@@ -25,5 +25,10 @@ export async function openObjectStore(where: string, options: OpenObjectStoreOpt
     await mkdir(place.directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
       throw fromErrno(error, "Cannot create the directory of the repository", place.directory);
     });
-  return (await openTarget("primary", spec, world)).store;
+  return openTarget("primary", spec, world);
+}
+
+/** Its storage, behind its wrappers. */
+export async function openObjectStore(where: string, options: OpenObjectStoreOptions): Promise<ObjectStore> {
+  return (await openPrimary(where, options)).store;
 }

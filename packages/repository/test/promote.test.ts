@@ -6,6 +6,7 @@ import { openKeys } from "../src/keys/key-context.ts";
 import { beginEpoch, planEpoch } from "../src/keys/new-epoch.ts";
 import { passphraseOpener } from "../src/keys/passphrase.ts";
 import { retireSlot } from "../src/keys/retire-slot.ts";
+import { findPrimary, type NamedStore } from "../src/replicas/find-primary.ts";
 import { openRepository, type Repository } from "../src/repository.ts";
 import { cheap, work } from "./key-trial.ts";
 import { pointOf } from "./point-trial.ts";
@@ -18,6 +19,7 @@ import {
   namesIn,
   noise,
   PASSPHRASE,
+  randomFrom,
   SCRYPT_COST,
   tarOf,
   unpack,
@@ -168,6 +170,27 @@ describe("promoting a replica", () => {
       await primary[Symbol.asyncDispose]();
       if (done) break;
     }
+  });
+
+  it("counts also on a copy that never heard of the promotion before", async () => {
+    const { first, second, primary } = await pair();
+    const third = named("memory:third");
+    await primary.replicas.replicate(third);
+    await primary.replicas.promote(second, order);
+    // The second is lost: what is left are the first, which knows of it, and the third, which does not.
+    const left: [NamedStore, NamedStore] = [
+      { name: "first", store: first },
+      { name: "third", store: third },
+    ];
+    const chance = { random: randomFrom("roles"), now: () => NOW };
+    await expect(findPrimary(left, PASSPHRASE, chance)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    const { promotion } = await findPrimary(left, PASSPHRASE, { ...chance, orFirst: true });
+    expect(promotion).toMatchObject({ target: "second" });
+    await using promoted = await openAs(third, "third");
+    await promoted.replicas.promoteAlone({ name: "third", by: "tests", after: promotion });
+    const roles = await findPrimary(left, PASSPHRASE, chance);
+    expect([roles.primary.name, roles.promotion?.target]).toEqual(["third", "third"]);
+    await primary[Symbol.asyncDispose]();
   });
 
   it("with the old one out of reach loses nothing of what that goes on to store: both together are one repository", async () => {

@@ -180,6 +180,6 @@ export async function exportKey(world: World, options: RepositoryKeyOptions & { 
   const { slot, sheet } = await stillAlive(world, "making a passphrase for the sheet", () =>
     exportSheet(opened.context, { url, label: options.label }),
   );
-  world.out(sheet);
+  world.out(options.json ? `${JSON.stringify({ slot, sheet })}\n` : sheet);
   world.errorLine(`key slot ${slot} is made for the sheet; another export makes another one`);
 }

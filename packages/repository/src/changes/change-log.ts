@@ -6,7 +6,11 @@ import { OBJECT_IDS } from "../format/object-ids.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { type Change, type NewestChanges, newestChanges, type StoredChange } from "./newest.ts";
 
-export type NewChange = Pick<Change, "change" | "object" | "by"> & { detail?: Change["detail"] };
+export type NewChange = Pick<Change, "change" | "object" | "by"> & {
+  detail?: Change["detail"];
+  /** A sequence that is taken elsewhere: this one is to count instead. */
+  above?: number | undefined;
+};
 type LogContext = Pick<RepositoryContext, "store" | "ring" | "random" | "now">;
 
 const READS_AT_ONCE = 16;
@@ -49,8 +53,8 @@ export function changeLog(context: LogContext) {
      * Behind every change that can be seen. Of two that are appended at once, the higher id counts, for everybody. Appending
      * again after a lost answer says the same thing twice, which changes nothing.
      */
-    async append({ detail = {}, ...rest }: NewChange): Promise<Change> {
-      let last = 0;
+    async append({ detail = {}, above = 0, ...rest }: NewChange): Promise<Change> {
+      let last = above;
       for await (const { name } of context.store.list(FOLDER))
         last = Math.max(last, Number(name.slice(FOLDER.length).split("-", 1)[0]));
       const document: Change = {

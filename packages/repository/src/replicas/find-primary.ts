@@ -30,12 +30,12 @@ function meantOf<Target extends NamedStore>(targets: readonly Target[], said: Pr
 
 /**
  * Which of the targets is the primary: the one that the newest promotion names, found on whichever of them can be asked;
- * the first one where there was none. One target alone is asked nothing.
+ * the first one where there was none, or, `orFirst`, where it names none of them. One target alone is asked nothing.
  */
 export async function findPrimary<Target extends NamedStore>(
   targets: readonly [Target, ...Target[]],
   key: Opener | Secret,
-  chance: { random: (length: number) => Uint8Array; now: () => number },
+  chance: { random: (length: number) => Uint8Array; now: () => number; orFirst?: boolean },
 ): Promise<Roles<Target>> {
   const silent: Roles<Target>["silent"] = [];
   let promotion: Promotion | undefined;
@@ -49,13 +49,14 @@ export async function findPrimary<Target extends NamedStore>(
         if (!(error instanceof StillpointError)) throw error;
         if (error.code !== EMPTY) silent.push({ name, error });
       }
-  const primary = promotion === undefined ? targets[0] : meantOf(targets, promotion);
+  const meant = promotion === undefined ? targets[0] : meantOf(targets, promotion);
+  const primary = meant ?? (chance.orFirst ? targets[0] : undefined);
   if (primary === undefined)
     throw new StillpointError("CONFIG_INVALID", {
       what: "Cannot tell which target is the primary",
       where: `${promotion?.target}, ${promotion?.url}`,
       why: `${promotion?.by} promoted it at ${promotion?.at}, and it is not among the targets`,
-      hint: "name it among the targets, by that URL, or promote one that is there",
+      hint: "name it among the targets, by that URL; where it has moved or is gone, `stillpoint repo promote` one that is there",
     });
   return { primary, replicas: targets.filter((each) => each !== primary), promotion, silent };
 }

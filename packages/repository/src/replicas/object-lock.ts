@@ -29,6 +29,15 @@ export function withObjectLock(store: ObjectStore, lockMs: number, now: () => nu
   };
 }
 
+/** A target whose store locks what is written to it, where the target says so. */
+export function locking<Target extends { store: ObjectStore; lockMs?: number | undefined }>(
+  target: Target,
+  now: () => number,
+): Target {
+  const { store, lockMs } = target;
+  return lockMs === undefined ? target : { ...target, store: withObjectLock(store, lockMs, now) };
+}
+
 export type LockFigures = { locked: number; extended: number; legalHolds: number };
 
 /**

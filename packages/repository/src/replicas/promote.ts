@@ -43,8 +43,9 @@ async function say(
   changes: ChangeLog,
   detail: Pick<Promotion, "target" | "url" | "lost">,
   by: string,
+  above?: number,
 ): Promise<Promotion> {
-  await changes.append({ change: "promote", object: CONFIG_NAME, detail, by });
+  await changes.append({ change: "promote", object: CONFIG_NAME, detail, by, above });
   const newest = await newestPromotion(changes);
   if (newest?.target === detail.target) return newest;
   throw new StillpointError("CONFLICT", {
@@ -95,16 +96,24 @@ export async function promote(
  */
 const GENERATIONS_SKIPPED = 10_000;
 
+export type AloneOptions = {
+  name: string;
+  by: string;
+  lost?: Lag | undefined;
+  /** The newest promotion that is known, on whichever target: this one counts instead. */
+  after?: Pick<Promotion, "sequence"> | undefined;
+};
+
 /**
  * The same where the old primary is out of reach; `context` is the replica's own. Writers that still reach the old one go
  * on there until they meet the word. What they store is not lost: it has names of its own, and is taken in later.
  */
 export async function promoteAlone(
   context: RepositoryContext,
-  { name, by, lost }: { name: string; by: string; lost?: Lag | undefined },
+  { name, by, lost, after }: AloneOptions,
 ): Promise<Promotion> {
   const detail = { target: name, url: context.store.url };
   const state = await context.condemned.load();
   await context.condemned.append({ ...state, newest: state.newest + GENERATIONS_SKIPPED }, {});
-  return say(context.changes, lost === undefined ? detail : { ...detail, lost }, by);
+  return say(context.changes, lost === undefined ? detail : { ...detail, lost }, by, after?.sequence);
 }

@@ -5,7 +5,14 @@ import { applyLegalHolds, type HoldFigures } from "./legal-holds.ts";
 import { type ClassReport, moveClasses } from "./move-classes.ts";
 import { extendLocks, type LockFigures } from "./object-lock.ts";
 import { newestPromotion, type Promotion, primaryGuard, type TargetIdentity } from "./primary.ts";
-import { type PromoteOptions, type PromotionPlan, planPromotion, promote, promoteAlone } from "./promote.ts";
+import {
+  type AloneOptions,
+  type PromoteOptions,
+  type PromotionPlan,
+  planPromotion,
+  promote,
+  promoteAlone,
+} from "./promote.ts";
 import { type Repaired, repairObject } from "./repair-object.ts";
 import { type ReplicateOptions, type ReplicateReport, replicate } from "./replicate.ts";
 import type { Lag } from "./survey.ts";
@@ -32,7 +39,7 @@ export type Replicas = {
   /** Makes a replica the primary instead of this repository's store. */
   promote(replica: ObjectStore, options: PromoteOptions): Promise<{ promotion: Promotion; lag: Lag }>;
   /** Makes this repository's own store the primary, where the old one is out of reach. */
-  promoteAlone(options: { name: string; by: string; lost?: Lag | undefined }): Promise<Promotion>;
+  promoteAlone(options: AloneOptions): Promise<Promotion>;
   /** Moves a target's packs to the class that the age of the points on them asks for. */
   moveClasses(
     store: ObjectStore,

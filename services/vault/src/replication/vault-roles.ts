@@ -1,7 +1,7 @@
 import type { OpenTarget } from "@stillpoint/object-store/open-target";
 import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
 import { findPrimary, type Roles } from "@stillpoint/repository/replicas/find-primary";
-import { withObjectLock } from "@stillpoint/repository/replicas/object-lock";
+import { locking } from "@stillpoint/repository/replicas/object-lock";
 import type { ServiceContext } from "@stillpoint/service/define-service";
 import type { VaultConfig } from "../config.ts";
 import { keyChoiceOf } from "../key-care.ts";
@@ -14,8 +14,7 @@ export async function vaultRoles(
 ): Promise<Roles<OpenTarget>> {
   const { config, environment, clock, random, log } = context;
   const { primary, replicas } = resources.use(await openVaultTargets(context));
-  const lock = (target: OpenTarget): OpenTarget =>
-    target.lockMs === undefined ? target : { ...target, store: withObjectLock(target.store, target.lockMs, clock.now) };
+  const lock = (target: OpenTarget) => locking(target, clock.now);
   const opener = await configuredOpener(keyChoiceOf(config), environment);
   const roles = await findPrimary([lock(primary), ...replicas.map(lock)], opener, { random, now: clock.now });
   for (const { name, error } of roles.silent)
