@@ -46,10 +46,10 @@ export function program(world: World): Command {
     .option(...JSON_OPTION)
     .action((plan: string | undefined, options) => backUp(world, plan, options));
 
-  command
-    .command("points")
+  withKey(command.command("points"))
     .description("list recovery points, newest first")
     .option("--plan <name>", "of this plan only")
+    .option("--repository <url>", "straight from a repository, with no service running: its URL or targets file")
     .option("--limit <count>", "at most this many", "20")
     .option(...JSON_OPTION)
     .action((options) => listPoints(world, options));

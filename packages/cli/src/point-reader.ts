@@ -25,6 +25,8 @@ export type PointReader = AsyncDisposable & {
 /** For so long thawed copies stay: a restore that breaks off can be done again. */
 const THAWED_DAYS = 7;
 const THAW_ASKED_EVERY_MS = 300_000;
+/** What is there without a running system. */
+const LIST = "stillpoint points --repository …";
 
 export async function repositoryReader(world: World, url: string, key: KeyOptions): Promise<PointReader> {
   await using opening = new AsyncDisposableStack();
@@ -33,13 +35,13 @@ export async function repositoryReader(world: World, url: string, key: KeyOption
   const opened = opening.move();
   return {
     async find(pointId, plan) {
-      if (pointId !== undefined) return (await repository.point(pointId)) ?? unknownPoint(pointId);
+      if (pointId !== undefined) return (await repository.point(pointId)) ?? unknownPoint(pointId, LIST);
       let newest: Point | undefined;
       for await (const point of repository.points()) {
         if (point.partial || (plan !== undefined && point.plan !== plan)) continue;
         if (newest === undefined || point.cut.at > newest.cut.at) newest = point;
       }
-      return newest ?? unknownPoint(plan ?? "any plan");
+      return newest ?? unknownPoint(plan ?? "any plan", LIST);
     },
     extract:
       (_, over) =>
@@ -94,10 +96,10 @@ export async function vaultReader(world: World): Promise<PointReader> {
   };
 }
 
-function unknownPoint(where: string): never {
+function unknownPoint(where: string, list = "stillpoint points"): never {
   throw new StillpointError("POINT_UNKNOWN", {
     what: "There is no such recovery point",
     where,
-    hint: "see `stillpoint points`",
+    hint: `see \`${list}\``,
   });
 }

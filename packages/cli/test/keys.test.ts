@@ -164,7 +164,7 @@ describe("stillpoint key", () => {
     expect((await list()).slots).toHaveLength(1);
     const { code, out } = await key("export", "--yes", "--label", "safe", ...first);
     expect(code).toBe(0);
-    expect(out).toContain(`Where        ${setup.repository}`);
+    expect(out).toContain(`Where        file://${setup.repository}\n`);
     await writeFile(at("sheet"), `${/^Passphrase +(\S+)$/m.exec(out)?.[1]}\n`, { mode: 0o600 });
     const opened = await list("sheet");
     expect(opened.slots.find(({ slot }) => slot === opened.openedBy)).toMatchObject({ sheet: true, label: "safe" });

@@ -230,6 +230,9 @@ describe("stillpoint repo", () => {
     await all.backUp(all.first, "primary", 2);
     const away = `${all.first}-away`;
     await rename(all.first, away);
+    const listed = JSON.parse(await all.run("points", "--json", "--limit", "1"));
+    expect(listed.points.map((each: { point: Point }) => each.point.pointId)).toEqual([id(1)]);
+    expect(await all.run("points", "--plan", "another")).not.toContain(id(1));
     const to = join(all.directory, "restored");
     await all.run("restore", id(1), "--to", to);
     expect((await readFile(join(to, "config", "a"))).equals(BODY)).toBe(true);

@@ -11,6 +11,6 @@ export function isTargetsFile(where: string): boolean {
 export function namedTargets(where: string, readFile: (path: string) => string): TargetsSpec {
   if (isTargetsFile(where)) return readTargetsFile(where, readFile);
   // Parsed alone first: a URL that is none is named as itself, not as a field of a file.
-  parseStoreUrl(where);
-  return { primary: targetSpec.parse({ url: where }), replicas: {} };
+  const place = parseStoreUrl(where);
+  return { primary: targetSpec.parse({ url: place.kind === "directory" ? place.directory : where }), replicas: {} };
 }

@@ -29,7 +29,7 @@ export function objectCold(where: string, why: string, cause?: unknown): Stillpo
     what: "Cannot read an object yet",
     where,
     why,
-    hint: "ask for its thaw and wait: a restore does both",
+    hint: "ask for its thaw and wait: `stillpoint restore --repository … --thaw` does both",
     cause,
   });
 }

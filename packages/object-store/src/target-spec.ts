@@ -112,6 +112,8 @@ export const targetSpec = z
     // The others know only locks that nobody can end: what was meant for a trial would stay for good.
     if (target.lockMode === "governance" && kind !== "s3") refuse("lockMode", "only s3 has governance");
     if (kind !== "directory") return;
+    // Every process that reads the file would take another directory for it.
+    if (!/^(\/|file:)/.test(target.url)) refuse("url", "must be an absolute path");
     if (target.lockDays !== undefined) refuse("lockDays", "a directory has no object lock");
     if (target.storageClasses.length > 0) refuse("storageClasses", "a directory has no storage classes");
     for (const field of ["endpoint", "proxy", "ca", "clientCertificate", "connections"] as const)

@@ -38,6 +38,7 @@ describe("a targets file", () => {
       /credentials: are not for this kind/,
     );
     expect(whyNot("primary: { url: /d, lockDays: 3 }")).toMatch(/lockDays: a directory has no object lock/);
+    expect(whyNot("primary: { url: backups/shop }")).toMatch(/primary\.url: must be an absolute path/);
     expect(whyNot("primary: { url: /d, proxy: http://proxy:1 }")).toMatch(/proxy: a directory is not reached by/);
     expect(whyNot("primary: { url: 'gs://b', lockMode: governance }")).toMatch(/lockMode: only s3 has governance/);
     expect(whyNot(`primary: { ${s3}, endpoint: "https://user:hunter2@host" }`)).toMatch(/endpoint: .*without cred/);

@@ -82,7 +82,7 @@ describe("promoting a replica", () => {
     const { slot } = await addSlot(spare, cheap("a spare one"), { type: "opener" });
     await primary.replicas.promote(second, order);
     const slots = await namesIn(first, "keys/");
-    const refused = { code: "NOT_PRIMARY", where: "first" };
+    const refused = { code: "NOT_PRIMARY", where: "first at memory:first" };
     await expect(addSlot(spare, cheap("a late one"), { type: "opener" })).rejects.toMatchObject(refused);
     await expect(retireSlot(spare, slot)).rejects.toMatchObject(refused);
     const plan = await planEpoch(spare, { openers: [], without: [slot] });

@@ -1,5 +1,4 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { isTargetsFile } from "@stillpoint/object-store/named-targets";
 import { addSlot } from "@stillpoint/repository/keys/add-slot";
 import { ageRecipient, newIdentity } from "@stillpoint/repository/keys/age";
 import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
@@ -176,7 +175,9 @@ export async function exportKey(world: World, options: RepositoryKeyOptions & { 
     "Whoever has the sheet and the repository's objects can restore everything. It is printed once, to standard output.",
     options.yes,
   );
-  const url = isTargetsFile(options.repository) ? opened.context.store.url : options.repository;
+  // A path is written out: the sheet is read in another directory, on another machine.
+  const isUrl = options.repository.includes("://");
+  const url = isUrl ? options.repository : opened.context.store.url;
   const { slot, sheet } = await stillAlive(world, "making a passphrase for the sheet", () =>
     exportSheet(opened.context, { url, label: options.label }),
   );

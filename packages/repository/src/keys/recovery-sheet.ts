@@ -58,7 +58,8 @@ Printed      ${printedAt}
 
 TO RESTORE, with Stillpoint:
   1. Put the passphrase into a file, exactly as it stands above, and:  chmod 600 sheet.key
-  2. stillpoint restore --repository '${url}' --key-file sheet.key --to /an/empty/directory
+  2. stillpoint points --repository '${url}' --key-file sheet.key
+  3. stillpoint restore <point> --repository '${url}' --key-file sheet.key --to /an/empty/directory
 
 TO RESTORE, without Stillpoint (Python 3):
   1. Copy all objects of the repository into a directory.

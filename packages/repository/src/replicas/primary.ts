@@ -42,7 +42,7 @@ export function isMeant({ target, url }: Pick<Promotion, "target" | "url">, iden
 export function notPrimary(identity: TargetIdentity, { target, by, at }: Promotion): StillpointError {
   return new StillpointError("NOT_PRIMARY", {
     what: "Did not write: this target is not the repository's primary any more",
-    where: identity.name ?? identity.url,
+    where: identity.name === undefined ? identity.url : `${identity.name} at ${identity.url}`,
     why: `${by} promoted ${target} at ${at}`,
     hint: `write to ${target}: make it the primary among the targets and start again; \`stillpoint repo promote\` makes this one the primary again`,
   });
