@@ -7,8 +7,10 @@ import { openChunkIndex } from "../src/index/open-chunk-index.ts";
 import { addSlot } from "../src/keys/add-slot.ts";
 import { openKeys } from "../src/keys/key-context.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
+import { beginEpoch, planEpoch } from "../src/keys/new-epoch.ts";
 import { passphraseOpener } from "../src/keys/passphrase.ts";
 import { retireSlot } from "../src/keys/retire-slot.ts";
+import { rotateTo } from "../src/keys/rotate-slot.ts";
 import { openRepository } from "../src/repository.ts";
 import { pointOf, proofOf, trialId } from "./point-trial.ts";
 import {
@@ -244,5 +246,25 @@ describe("the sweep of a replica", () => {
     await expect(openKeyRing(store, second)).rejects.toMatchObject({ code: "KEY_WRONG" });
     await openKeyRing(store, first);
     await repository[Symbol.asyncDispose]();
+  });
+
+  it("leaves a replica that is behind what opens it: the new slot or epoch of a rotation may not be there yet", async () => {
+    const opener = passphraseOpener(PASSPHRASE, { cost: SCRYPT_COST });
+    const work = { random: randomFrom("behind"), now: () => NOW, by: "tests" };
+    for (const change of ["slot", "epoch"]) {
+      const { store, replica, repository, garbage } = await setup();
+      const context = await openKeys(store, opener, work);
+      if (change === "slot") await rotateTo(context, opener);
+      else await beginEpoch(context, await planEpoch(context, { openers: [], without: [] }));
+      await repository[Symbol.asyncDispose]();
+      await using later = await openRepository(store, { passphrase: PASSPHRASE, threads: 0, now: () => NOW });
+      await condemn(store, garbage);
+      const report = await later.replicas.sweep(replica, { graceMs: GRACE });
+      expect(report.postponed).toBe("the target is behind");
+      await assertSound(replica);
+      await later.replicas.replicate(replica);
+      expect((await later.replicas.sweep(replica, { graceMs: GRACE })).deleted.objects).toBe(1);
+      await assertSound(replica);
+    }
   });
 });

@@ -50,7 +50,7 @@ function chooser(draws: readonly number[]): Choose {
 }
 
 /** Everything that is under way has a witness: the clock moved, or somebody else was at work. */
-function disturb(world: World): void {
+export function disturb(world: World): void {
   const under = world.processes.flatMap(({ tasks }) => tasks).filter(({ ended }) => !ended);
   for (const task of under) task.disturbed = true;
 }
@@ -73,7 +73,7 @@ async function begin(world: World, process: ModelProcess, choose: Choose): Promi
 }
 
 /** Lets up to so many calls of a process go, in any order that its parallel calls may have. */
-async function run(world: World, process: ModelProcess, calls: number, choose: Choose): Promise<string> {
+export async function run(world: World, process: ModelProcess, calls: number, choose: Choose): Promise<string> {
   let made = 0;
   for (; made < calls; made++) {
     if (world.scheduler.waitingOf(process.id).length === 0 && process.tasks.some(({ ended }) => !ended))
@@ -89,7 +89,7 @@ async function run(world: World, process: ModelProcess, calls: number, choose: C
 }
 
 /** More calls than any piece of work has. */
-const ENOUGH_CALLS = 5_000;
+export const ENOUGH_CALLS = 5_000;
 
 async function replace(world: World, process: ModelProcess): Promise<void> {
   world.scheduler.kill(process.id);

@@ -2,7 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { getDocument } from "../documents-store.ts";
 import { change, sealedPoint } from "../format/documents.ts";
-import { objectName, packIdOf } from "../format/kinds.ts";
+import { epochName, objectName, packIdOf } from "../format/kinds.ts";
 import type { ChunkIndex } from "../index/chunk-index.ts";
 import { readIndex } from "../index/index-objects.ts";
 import { openChunkIndex } from "../index/open-chunk-index.ts";
@@ -33,7 +33,10 @@ export type SweepReport = {
   postponed?: string;
 };
 
+const BEHIND = "the target is behind";
 const ASKS_AT_ONCE = 16;
+/** What takes the place of something that goes must be there before it goes: of index objects, and of what opens the target. */
+const TAKES_PLACE: ReadonlySet<ReplicatedKind> = new Set<ReplicatedKind>(["index", "keys", "epochs"]);
 const idOf = (name: string) => name.slice(name.indexOf("/") + 1);
 
 /**
@@ -47,6 +50,9 @@ export async function sweepReplica(
   { graceMs, dryRun = false, signal }: SweepOptions,
 ): Promise<SweepReport> {
   const report: SweepReport = { deleted: { objects: 0, bytes: 0 }, retained: [], waiting: 0, unexplained: [] };
+  // A list that is sealed under a key epoch which the target does not have would be no object of it.
+  if ((await target.head(epochName(context.ring.epochs.current), signal)) === undefined)
+    return { ...report, postponed: BEHIND };
   const primary = await copyMarks(context, target, signal);
   const marks = await readMarks(context, target, primary.generations, signal);
   const nowMs = await target.now(signal);
@@ -57,10 +63,9 @@ export async function sweepReplica(
   const retired = retiredSlots(newest);
   const isExplained = (name: string) => marks.objects.has(name) || retired.has(name);
   report.unexplained = survey.strays.map(({ name }) => name).filter((name) => !isExplained(name));
-  const isBehind = survey.lacking.some(({ kind }) => kind === "index");
-  // An index object that takes the place of those that go must be there before they go.
+  const isBehind = survey.lacking.some(({ kind }) => TAKES_PLACE.has(kind));
   if (isBehind || context.loader.damaged.size > 0) {
-    const postponed = isBehind ? "the target is behind" : "the primary has a damaged index object";
+    const postponed = isBehind ? BEHIND : "the primary has a damaged index object";
     return { ...report, waiting: marks.objects.size, postponed };
   }
 
