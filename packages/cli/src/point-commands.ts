@@ -2,7 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { instant, uuid } from "@stillpoint/contracts/names";
 import type { Repository } from "@stillpoint/repository/repository";
 import type { Command } from "commander";
-import { type RepositoryKeyOptions, withKey } from "./key/key-options.ts";
+import { again, type RepositoryKeyOptions, withKey } from "./key/key-options.ts";
 import { openAllTargets, openOn } from "./open-targets.ts";
 import type { World } from "./world.ts";
 
@@ -48,7 +48,7 @@ export function addPointCommands(program: Command, world: World): void {
     .action((pointId: string, options: Options) =>
       within(world, options, async (repository, by) => {
         await repository.deletePoint(pointId, { by, reason: options.reason });
-        const words = `deleted ${pointId}; bring it back: stillpoint point undelete ${pointId} --repository ${options.repository}`;
+        const words = `deleted ${pointId}; bring it back: stillpoint point undelete ${pointId} ${again(options)}`;
         return { result: { pointId, deleted: true }, words };
       }),
     );
@@ -73,7 +73,7 @@ export function addPointCommands(program: Command, world: World): void {
             hint: "--until 2027-01-31T00:00:00.000Z",
           });
         const hold = await repository.placeHold(pointId, { by, reason, until });
-        const words = `held; release it: stillpoint point release ${pointId} ${hold.holdId} --repository ${options.repository}`;
+        const words = `held; release it: stillpoint point release ${pointId} ${hold.holdId} ${again(options)}`;
         return { result: hold, words };
       }),
     );

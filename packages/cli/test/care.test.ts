@@ -25,7 +25,7 @@ async function care() {
     const world = { ...testWorld(directory.path), out: (text: string) => (out += text), error: more, errorLine: more };
     const words = line
       .split(" ")
-      .map((word) => (["targets.yaml", "key", "repair.json"].includes(word) ? at(word) : word));
+      .map((word) => (["targets.yaml", "key", "repair.json", "nothing.json"].includes(word) ? at(word) : word));
     try {
       await program(world).parseAsync(["node", "stillpoint", ...words]);
       return { code: 0, out, err };
@@ -92,12 +92,18 @@ it("damage is named and exits with 8, planned without a change, repaired from th
   expect(await setup.run(`repo scrub ${of}`)).toMatchObject({ code: 8, out: expect.stringContaining(`✗ ${pack}`) });
   const planned = await setup.run(`repo repair ${of} --plan-out repair.json`);
   expect(planned).toMatchObject({ code: 0, out: expect.stringContaining("nothing was changed") });
-  expect(await setup.run(`repo repair ${of} --plan-out repair.json`)).toMatchObject({ code: 1 });
+  expect(await setup.run(`repo repair ${of} --plan-out repair.json`)).toMatchObject({ code: 6 });
   expect(await setup.run(`repo check ${of} --read-data`)).toMatchObject({ code: 8 });
-  const repaired = await setup.run(`repo repair ${of} --apply repair.json`);
+  // What it prints can be pasted.
+  const [, next = ""] = /^ {2}stillpoint (.+)$/m.exec(planned.out) ?? [];
+  const repaired = await setup.run(next);
   expect(repaired).toMatchObject({ code: 0, out: expect.stringContaining(`✓ ${pack}: repaired`) });
   expect(await setup.run(`repo check ${of} --read-data`)).toMatchObject({ code: 0 });
   expect(await readdir(setup.at("primary/quarantine"))).toHaveLength(1);
+  expect(await setup.run(`repo repair ${of} --plan-out nothing.json`)).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("there is nothing to repair"),
+  });
   expect(await setup.run(`repo repair ${of}`)).toMatchObject({ code: 2 });
   expect(await setup.run(`repo check ${of} --read-data 2/3`)).toMatchObject({ code: 2 });
 });

@@ -38,7 +38,10 @@ export interface ObjectStore extends AsyncDisposable {
   put(name: string, body: ObjectBody, options?: PutOptions): Promise<void>;
   /** A range that passes the end gives what there is: the caller compares lengths. OBJECT_COLD: it needs a thaw first. */
   get(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array>;
-  /** In the order of the names' bytes, page by page, beginning behind `after`. */
+  /**
+   * In the order of the names' bytes, page by page, beginning behind `after`. What was put before it began is in it: who collects
+   * garbage relies on that.
+   */
   list(
     prefix: string,
     options?: { after?: string | undefined; signal?: AbortSignal | undefined },

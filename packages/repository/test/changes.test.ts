@@ -144,6 +144,9 @@ describe("a hold", () => {
     const hold = { ...BY, reason: "late" };
     await expect(setup.repository.placeHold(trialId(1), hold)).rejects.toMatchObject({ code: "CONFLICT" });
     await expect(setup.repository.placeHold(trialId(2), hold)).rejects.toMatchObject({ code: "POINT_UNKNOWN" });
+    await setup.repository.undeletePoint(trialId(1), BY);
+    const over = { ...hold, until: new Date(NOW).toISOString() };
+    await expect(setup.repository.placeHold(trialId(1), over)).rejects.toMatchObject({ code: "INVALID_REQUEST" });
     await expect(setup.repository.releaseHold(trialId(1), trialId(3), BY)).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
 });

@@ -1,11 +1,17 @@
+import { createHash } from "node:crypto";
 import { withFaults } from "@stillpoint/object-store/faults";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CheckProgress } from "../src/check/report.ts";
 import { isInPart } from "../src/check/round.ts";
+import { objectName } from "../src/format/kinds.ts";
+import { OBJECT_IDS } from "../src/format/object-ids.ts";
+import { sealObject } from "../src/format/sealed-object.ts";
+import { encodeTail } from "../src/format/tail-format.ts";
+import { openKeyRing } from "../src/keys/key-ring.ts";
 import { pointOf, trialId } from "./point-trial.ts";
-import { file, head, NOW, namesIn, noise, open, randomFrom, tarOf, trial } from "./trial.ts";
+import { file, head, NOW, namesIn, noise, open, PASSPHRASE, randomFrom, tarOf, trial } from "./trial.ts";
 
 type Objects = Map<string, { bytes: Uint8Array; modifiedMs: number }>;
 const sound: Objects = new Map();
@@ -24,6 +30,16 @@ beforeAll(async () => {
   await repository.sealPoint(pointOf(2, ["one", "two"]));
   await repository.sealPoint(pointOf(3, ["two"]));
   await repository.placeHold(trialId(1), { reason: "case 7", by: "legal" });
+  const { ring } = await openKeyRing(setup.store, PASSPHRASE);
+  const at = { source: "orders", stream: "00000001", from: "0-0000", to: "0-1000", fenceToken: 7 };
+  const body = noise(3, 3_000);
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  const tail = encodeTail({ ...at, plan: "shop", sha256, writtenAt: new Date(NOW).toISOString() }, body);
+  const id = OBJECT_IDS.tail(at);
+  await setup.store.put(
+    objectName("tails", id),
+    sealObject("tails", id, tail, ring.epochs, (length) => noise(4, length)),
+  );
 });
 afterAll(() => sound.clear());
 

@@ -1,12 +1,13 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { RepairReport } from "@stillpoint/repository/repair/repair";
 import { planRepair, type RepairPlan, repairPlan } from "@stillpoint/repository/repair/repair-plan";
 import type { Repository } from "@stillpoint/repository/repository";
-import type { RepositoryKeyOptions } from "../key/key-options.ts";
+import { again, type RepositoryKeyOptions } from "../key/key-options.ts";
 import { type OpenedTargets, openAllTargets, openOn } from "../open-targets.ts";
 import type { World } from "../world.ts";
+import { writePlanFile } from "../write-plan-file.ts";
 import { damaged, describeCheck, partsOf } from "./check.ts";
 import { showProgress } from "./show-progress.ts";
 
@@ -39,14 +40,14 @@ async function makePlan(
   progress.end();
   const madeAt = toInstant(world.clock.now());
   const plan = planRepair(report, { repositoryId: repository.id, url: primary.store.url, madeAt });
-  // Never over another plan: somebody may have looked at that one.
-  await writeFile(file, `${JSON.stringify(plan, undefined, 2)}\n`, { mode: 0o600, flag: "wx" });
+  await writePlanFile(file, `${JSON.stringify(plan, undefined, 2)}\n`);
   if (options.json) return world.out(`${JSON.stringify(plan, undefined, 2)}\n`);
   world.out(describeCheck(report));
   for (const { object, steps } of plan.objects) world.out(`→ ${object}: ${steps.join("; ")}\n`);
   if (plan.unlistedPacks > 0) world.out(`→ ${plan.unlistedPacks} packs that no index lists: list them\n`);
+  if (plan.objects.length + plan.unlistedPacks === 0) return world.out("there is nothing to repair\n");
   world.out(`${plan.objects.length} objects to repair; nothing was changed. When you have looked at it:\n`);
-  world.out(`  stillpoint repo repair --repository ${options.repository} --apply ${file}\n`);
+  world.out(`  stillpoint repo repair ${again(options)} --apply ${file}\n`);
 }
 
 async function readPlan(file: string): Promise<RepairPlan> {

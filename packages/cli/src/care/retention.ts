@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { BUCKETS } from "@stillpoint/contracts/topology";
@@ -8,6 +8,7 @@ import { table } from "../figures.ts";
 import { type GuestBus, reachBus } from "../reach.ts";
 import { stillAlive } from "../still-alive.ts";
 import type { World } from "../world.ts";
+import { writePlanFile } from "../write-plan-file.ts";
 
 /** Every point of a plan is looked at. */
 const PATIENCE = { timeoutMs: 300_000 };
@@ -33,8 +34,7 @@ export async function planRetention(
       ),
     );
   const text = `${JSON.stringify({ retention }, undefined, 2)}\n`;
-  // Never over another plan: somebody may have looked at that one.
-  if (options.out !== undefined) await writeFile(options.out, text, { mode: 0o600, flag: "wx" });
+  if (options.out !== undefined) await writePlanFile(options.out, text);
   world.out(options.json ? text : retention.map(describe).join("\n"));
 }
 

@@ -17,6 +17,21 @@ export function withKey(command: Command): Command {
     .option("--escrow", "the key file has the identity of an escrow slot");
 }
 
+/** The options again, for a command that a person is to paste. */
+export function again({ repository, keyFile, kmsKey, transitKey, escrow }: RepositoryKeyOptions): string {
+  const words = [`--repository ${quoted(repository)}`];
+  if (keyFile !== undefined) words.push(`--key-file ${quoted(keyFile)}`);
+  if (kmsKey !== undefined) words.push(`--kms-key ${quoted(kmsKey)}`);
+  if (transitKey !== undefined) words.push(`--transit-key ${quoted(transitKey)}`);
+  if (escrow) words.push("--escrow");
+  return words.join(" ");
+}
+
+/** As a shell reads it back. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 /** What the options name. An identity of escrow opens whatever somebody made for it: a person has to compare. */
 export async function openerOf(world: Pick<World, "environment" | "errorLine">, options: KeyOptions): Promise<Opener> {
   const { keyFile, kmsKey, transitKey, escrow } = options;

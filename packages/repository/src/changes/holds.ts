@@ -42,9 +42,16 @@ const WHAT = "Cannot hold a point";
 /** From here on no retention and nobody's order deletes the point, until the hold is released or its time is over. */
 export async function placeHold(context: RepositoryContext, pointId: string, asked: NewHold): Promise<Hold> {
   if ((await findPoint(context, pointId)) === undefined)
-    throw new StillpointError("POINT_UNKNOWN", { what: WHAT, where: pointId });
+    throw new StillpointError("POINT_UNKNOWN", {
+      what: WHAT,
+      where: pointId,
+      why: "the repository holds no such point",
+      hint: "stillpoint points",
+    });
   if (deletionOf(await context.changes.newest(), pointId) !== undefined)
     throw refused(WHAT, pointId, "it is deleted", `stillpoint point undelete ${pointId}`);
+  if (asked.until !== undefined && Date.parse(asked.until) <= (await context.store.now()))
+    throw new StillpointError("INVALID_REQUEST", { what: WHAT, where: asked.until, why: "it would be over already" });
   const placed: Hold = {
     holdId: uuidv7(context.now(), context.random(10)),
     pointId,

@@ -12,6 +12,7 @@ const KINDS = [
   "index",
   "holds",
   "records",
+  "tails",
   "changes",
   "condemned",
 ] as const satisfies readonly ObjectKind[];
