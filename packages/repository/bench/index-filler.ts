@@ -10,6 +10,7 @@ const PACKS_PER_INDEX = 64;
 /** Of 1 MiB that compress to a half, in packs of 16 MiB. */
 const CHUNKS_PER_PACK = 32;
 const CHUNK_BYTES = 524_288;
+export const PACK_BYTES = 44 + CHUNKS_PER_PACK * (CHUNK_BYTES + 41);
 const WRITES_AT_ONCE = 8;
 
 function pack(): IndexedPack {
@@ -23,7 +24,7 @@ function pack(): IndexedPack {
   return {
     packId: random.toString("hex", 0, 32),
     epoch: 1,
-    length: 44 + CHUNKS_PER_PACK * (CHUNK_BYTES + 41),
+    length: PACK_BYTES,
     entries,
   };
 }

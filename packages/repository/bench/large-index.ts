@@ -47,6 +47,8 @@ export async function benchLargeIndex({ chunks, kind, log }: LargeIndexOptions):
     log("index: looking chunks up, and a backup");
     const lookups = await measured({ ...job, action: "look up" });
     const backup = await measured({ ...job, action: "backup" });
+    log("index: a collection that finds everything to be garbage");
+    const collection = await measured({ ...job, action: "collect" });
     const millions = `${chunks / 1e6} M chunks`;
     return [
       figure(`${millions}, index objects`, filled.count, "objects"),
@@ -56,6 +58,8 @@ export async function benchLargeIndex({ chunks, kind, log }: LargeIndexOptions):
       atMost(`${millions}, peak memory of opening cold`, cold.peakRssMiB, "MiB", PEAK_MIB),
       atMost(`${millions}, peak memory of opening warm`, warm.peakRssMiB, "MiB", PEAK_MIB),
       atMost(`${millions}, peak memory of a backup`, backup.peakRssMiB, "MiB", PEAK_MIB),
+      figure(`${millions}, a collection that condemns all of it`, collection.ms / 1_000, "s"),
+      atMost(`${millions}, peak memory of that collection`, collection.peakRssMiB, "MiB", PEAK_MIB),
       figure(`${millions}, backup of what is not there`, backup.count / 1_000 / backup.ms, "MB/s"),
       figure(`${millions}, looking up what is not there`, lookups.absentPerSecond ?? 0, "chunks/s"),
       figure(`${millions}, looking up what is there`, lookups.presentPerSecond ?? 0, "chunks/s"),

@@ -2,14 +2,16 @@
 import { randomFillSync } from "node:crypto";
 import { Secret } from "@stillpoint/contracts/secret";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { packName } from "../src/format/kinds.ts";
 import { indexLoader } from "../src/index/index-loader.ts";
 import { readIndex } from "../src/index/index-objects.ts";
 import { openChunkIndex } from "../src/index/open-chunk-index.ts";
 import { initRepository } from "../src/init-repository.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
 import { openRepository } from "../src/repository.ts";
-import { fillIndex } from "./index-filler.ts";
+import { fillIndex, PACK_BYTES } from "./index-filler.ts";
 import { type IndexMeasures, indexJob } from "./index-job.ts";
 
 const PASSPHRASE = new Secret("a passphrase of the benchmark");
@@ -84,11 +86,40 @@ async function backUp(): Promise<number> {
   return bytes;
 }
 
+/** Every pack that indexes list, as a listing gives it: next to none of them is there, which a collection need not find out. */
+async function withPacks(of: ObjectStore): Promise<ObjectStore> {
+  const { ring } = await openKeyRing(of, PASSPHRASE);
+  const ids: Buffer[] = [];
+  for await (const { name } of of.list("index/"))
+    for (const { packId } of (await readIndex(of, name, ring.epochs)).packs) ids.push(Buffer.from(packId, "hex"));
+  const all = Buffer.concat(ids.sort(Buffer.compare));
+  const storedMs = Date.now() - 30 * 86_400_000;
+  const there = new Map((await Array.fromAsync(of.list("packs/"))).map((each) => [each.name, each]));
+  async function* packs() {
+    for (let at = 0; at < all.length; at += 32) {
+      const name = packName(all.toString("hex", at, at + 32));
+      yield there.get(name) ?? { name, size: PACK_BYTES, modifiedMs: storedMs };
+    }
+  }
+  return { ...of, list: (prefix, options) => (prefix === "packs/" ? packs() : of.list(prefix, options)) };
+}
+
+/** No root reaches any pack, so that all are looked at, held in memory, and condemned: as much as a collection can find. */
+async function collect(): Promise<number> {
+  const listing = await withPacks(store);
+  await using repository = await openRepository(listing, {
+    passphrase: PASSPHRASE,
+    index: { directory: job.directory },
+  });
+  return (await repository.collectGarbage()).condemned.objects;
+}
+
 const ACTIONS = {
   fill: async () => ({ count: await fill() }),
   open: async () => ({ count: await open() }),
   "look up": lookUp,
   backup: async () => ({ count: await backUp() }),
+  collect: async () => ({ count: await collect() }),
 } as const;
 
 const begun = performance.now();
