@@ -65,7 +65,7 @@ test("a watcher is told when a lease runs out", async () => {
   const leases = await bus.bucket(BUCKETS.leases);
   await leases.put("capture.shop.orders", { owner: "one", since: "2026-01-02T03:04:05.006Z" });
   const seen: string[] = [];
-  for await (const change of leases.watch("capture.shop.*", AbortSignal.timeout(20_000))) {
+  for await (const change of leases.watch("capture.shop.*", AbortSignal.timeout(60_000))) {
     seen.push(change.type);
     if (change.type === "deleted") break;
   }

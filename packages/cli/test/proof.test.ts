@@ -38,7 +38,7 @@ describe("a proof, where sandboxes run in the open", () => {
       expect.stringMatching(/reached 127\.0\.0\.1/),
     ]);
     expect(proof.checks.length).toBeGreaterThan(8);
-  }, 120_000);
+  });
 
   it("comes in the end although an agent is killed in the middle of its rehearsal, and leaves nothing behind", async () => {
     const { bus } = test;
@@ -60,5 +60,5 @@ describe("a proof, where sandboxes run in the open", () => {
       const left = await readdir(join(test.world.home, "agents", "agent-sqlite"));
       return left.every((name) => !name.startsWith("rehearsal"));
     });
-  }, 120_000);
+  });
 });

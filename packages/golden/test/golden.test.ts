@@ -145,12 +145,12 @@ describe("what the second implementation wrote", () => {
   test("is a directory that PostgreSQL recovers to the mark and opens", async () => {
     const { query, rows, ...of } = EXPECTED.answers.postgres;
     expect(await askPostgres(restored(of), query)).toEqual(rows);
-  }, 120_000);
+  });
 
   test("is a home that Neo4j recovers to the mark and opens", async () => {
     const { query, rows, ...of } = EXPECTED.answers.neo4j;
     expect(await askNeo4j(restored(of), query)).toEqual(rows);
-  }, 180_000);
+  });
 
   test("has the extended attributes that were captured", async () => {
     const run = await preparePython();

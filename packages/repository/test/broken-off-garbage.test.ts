@@ -103,7 +103,7 @@ describe("a collection that breaks off", () => {
       expect(await trial.restores(4, files(4))).toBe(true);
     }
     expect(broken).toBeGreaterThan(12);
-  }, 60_000);
+  });
 
   it("in the middle of a sweep leaves what it had begun to the next, and a point in it cannot be undeleted any more", async () => {
     await using trial = await eventful();

@@ -145,13 +145,12 @@ describe("a restore", () => {
     let still = 0;
     await vi.waitFor(
       () => {
-        still = seen.bytes === last ? still + 1 : 0;
+        still = seen.bytes > MB && seen.bytes === last ? still + 1 : 0;
         last = seen.bytes;
         expect(still).toBeGreaterThan(10);
       },
-      { timeout: 20_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
-    expect(seen.bytes).toBeGreaterThan(MB);
     expect(seen.bytes).toBeLessThan(40 * MB);
     await reading.return?.();
   });
@@ -196,13 +195,12 @@ describe("a backup", () => {
     let still = 0;
     await vi.waitFor(
       () => {
-        still = taken === last ? still + 1 : 0;
+        still = taken > 2 && taken === last ? still + 1 : 0;
         last = taken;
         expect(still).toBeGreaterThan(25);
       },
-      { timeout: 30_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
-    expect(taken).toBeGreaterThan(2);
     expect(taken).toBeLessThan(60);
     openStore();
     expect((await writing).bytes).toBe(90 * MB);

@@ -51,7 +51,7 @@ describe("an object store that takes nothing", () => {
         last = pulled;
         expect(still).toBeGreaterThan(25);
       },
-      { timeout: 30_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
     expect(pulled).toBeLessThan(60 * MB);
     openStore();

@@ -107,7 +107,7 @@ describe("a process that is killed", () => {
       onTestFinished(() => void child.kill("SIGKILL"));
       const ended = once(child, "exit");
       await vi.waitFor(async () => expect((await namesIn(store, "packs/")).length).toBeGreaterThanOrEqual(packs), {
-        timeout: 30_000,
+        timeout: 60_000,
         interval: 5,
       });
       child.kill("SIGKILL");

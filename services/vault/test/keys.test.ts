@@ -83,7 +83,7 @@ test("a key that is due is replaced by itself, people are reminded of the others
   const { ring: renewed } = await openKeyRing(store, await openerFromFile(keyFile));
   const told: unknown[] = [];
   const events = [keyDue, keyRotated, maintenanceFinished];
-  for await (const fact of bus.followEvents(events, { after, signal: AbortSignal.timeout(20_000) })) {
+  for await (const fact of bus.followEvents(events, { after, signal: AbortSignal.timeout(60_000) })) {
     if (fact.type === "current") break;
     told.push(fact.body);
   }

@@ -94,7 +94,7 @@ test("a task is done once by one of two vaults, and its result is an event and c
   const taskId = await ask(bus, "check");
   expect(await reportOf(bus, "check", taskId)).toMatchObject({ outcome: "sound", problems: [], requestedBy: "person" });
   const told: string[] = [];
-  for await (const fact of bus.followEvents([maintenanceFinished], { after, signal: AbortSignal.timeout(20_000) })) {
+  for await (const fact of bus.followEvents([maintenanceFinished], { after, signal: AbortSignal.timeout(60_000) })) {
     if (fact.type === "current") break;
     told.push(fact.body.report.taskId);
   }
@@ -151,7 +151,7 @@ test("retention is applied to each plan that is in force, each deletion is told,
   const report = await reportOf(bus, "retain", await ask(bus, "retain"));
   expect(report).toMatchObject({ outcome: "sound", figures: { plans: 1, kept: 1, deleted: 2, withoutPlan: 1 } });
   const told: string[] = [];
-  for await (const fact of bus.followEvents([pointDeleted], { after, signal: AbortSignal.timeout(20_000) })) {
+  for await (const fact of bus.followEvents([pointDeleted], { after, signal: AbortSignal.timeout(60_000) })) {
     if (fact.type === "current") break;
     told.push(fact.body.pointId);
   }
