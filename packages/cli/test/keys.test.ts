@@ -175,6 +175,13 @@ describe("stillpoint key", () => {
     });
   });
 
+  it("lists when keys are due as the vault counts it", async () => {
+    await using setup = await made({ STILLPOINT_KEY_ROTATION_DAYS: "30" });
+    const { slots } = await setup.list();
+    const [{ createdAt, dueAt }] = slots as unknown as [{ createdAt: string; dueAt: string }]; // one, and the test says the fields
+    expect(Date.parse(dueAt) - Date.parse(createdAt)).toBe(30 * 86_400_000);
+  });
+
   it("says what keeps it from making a key file, and leaves nothing of it", async () => {
     await using directory = await temporaryDirectory("cli-keys");
     const stillpoint = commandIn(directory.path);

@@ -121,6 +121,10 @@ describe("removing a key slot", () => {
     });
     faulty.assertAllMet();
     expect((await states(second))[context.ring.slot.id]).toBe("retired");
+    // A storage that says so and keeps it is found out.
+    faulty.add("delete", { fault: "lie" });
+    expect(await remove(second, context.ring.slot.id)).toMatchObject({ outcome: "retained" });
+    faulty.assertAllMet();
     // Saying it twice says it once, and tries the deletion again.
     const changes = await namesIn(faulty.store, "changes/");
     expect(await remove(second, context.ring.slot.id)).toMatchObject({ outcome: "deleted" });

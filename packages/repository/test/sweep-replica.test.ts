@@ -1,3 +1,4 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
 import { Secret } from "@stillpoint/contracts/secret";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
@@ -174,6 +175,25 @@ describe("the sweep of a replica", () => {
       expect(await missing(replica, garbage)).toEqual(garbage);
       await repository[Symbol.asyncDispose]();
     }
+  });
+
+  it("reports what its credentials may not delete as retained, and nothing as deleted", async () => {
+    const all = await setup();
+    const { clock, store, replica, repository, garbage } = all;
+    await condemn(store, garbage);
+    await repository.replicas.sweep(replica, { graceMs: GRACE });
+    await collect(all);
+    clock.replica += 2 * GRACE;
+    const denied = new StillpointError("STORE_DENIED", { what: "Cannot delete an object", why: "not you" });
+    const report = await repository.replicas.sweep(
+      { ...replica, delete: () => Promise.reject(denied) },
+      { graceMs: GRACE },
+    );
+    expect(report.deleted).toEqual({ objects: 0, bytes: 0 });
+    expect(report.retained.length).toBeGreaterThan(0);
+    expect(await missing(replica, garbage)).toEqual([]);
+    await assertSound(replica);
+    await repository[Symbol.asyncDispose]();
   });
 
   it("takes the word that a point is deleted only after the point: one that a lock keeps is not there again", async () => {

@@ -1,6 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
-import { keyDues } from "@stillpoint/repository/keys/key-dues";
+import { keyDues, type RotationPeriod } from "@stillpoint/repository/keys/key-dues";
 import { openerFromFile } from "@stillpoint/repository/keys/opener-file";
 import { readSlots } from "@stillpoint/repository/keys/read-slots";
 import { knownSlots } from "@stillpoint/repository/keys/slot-states";
@@ -8,6 +8,8 @@ import { testSlots } from "@stillpoint/repository/keys/test-slots";
 import type { World } from "../world.ts";
 import type { RepositoryKeyOptions } from "./key-options.ts";
 import { openKeyWork, slotFacts, slotLine } from "./key-work.ts";
+
+const DAY_MS = 86_400_000;
 
 export async function listKeys(world: World, options: RepositoryKeyOptions & { unopened: boolean }): Promise<void> {
   if (options.unopened) return listUnopened(world, options);
@@ -18,6 +20,7 @@ export async function listKeys(world: World, options: RepositoryKeyOptions & { u
     keyDues(
       slots.filter(({ state }) => state === "active").map(({ slot }) => slot),
       world.clock.now(),
+      rotationPeriod(world),
     ).map((due) => [due.slot, due]),
   );
   const { ring } = context;
@@ -42,6 +45,12 @@ export async function listKeys(world: World, options: RepositoryKeyOptions & { u
     world.out(`${slotLine(each)}${when}${own}\n`);
   }
   for (const name of damaged) world.out(`${name}  DAMAGED: take it from another copy of the repository\n`);
+}
+
+/** As the vault counts, where its setting is in this environment too. */
+function rotationPeriod({ environment }: World): RotationPeriod {
+  const days = Number(environment.STILLPOINT_KEY_ROTATION_DAYS || Number.NaN);
+  return Number.isInteger(days) && days > 0 ? { periodMs: days * DAY_MS } : {};
 }
 
 /** What the slots say of themselves, so that one finds out which key is needed. */

@@ -16,7 +16,25 @@ function refusal(error: unknown): string | undefined {
   return isRefusal ? (error.why ?? error.what) : undefined;
 }
 
-/** A refused deletion is an answer, not a failure: the object is retained, and told of as such. So is one that did nothing. */
+/**
+ * Deletes one. Answers why it is there still, and undefined where it is gone: a refused deletion is no failure, the object is
+ * retained, and told of as such. So is one that did nothing.
+ */
+export async function deleteObject(
+  store: ObjectStore,
+  object: string,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    await store.delete(object, signal);
+    return (await store.head(object, signal)) === undefined ? undefined : STILL_THERE;
+  } catch (error) {
+    const why = refusal(error);
+    if (why === undefined) throw error;
+    return why;
+  }
+}
+
 export async function deleteObjects(
   store: ObjectStore,
   objects: readonly string[],
@@ -34,15 +52,9 @@ export async function deleteObjects(
     await options.before();
     await Promise.all(
       some.map(async (object) => {
-        try {
-          await store.delete(object, options.signal);
-          if ((await store.head(object, options.signal)) === undefined) deleted.push(object);
-          else retained.push({ object, why: STILL_THERE });
-        } catch (error) {
-          const why = refusal(error);
-          if (why === undefined) throw error;
-          retained.push({ object, why });
-        }
+        const why = await deleteObject(store, object, options.signal);
+        if (why === undefined) deleted.push(object);
+        else retained.push({ object, why });
       }),
     );
   }

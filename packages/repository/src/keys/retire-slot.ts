@@ -1,15 +1,13 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { changeLog } from "../changes/change-log.ts";
 import { objectName } from "../format/kinds.ts";
+import { deleteObject } from "../garbage/delete-objects.ts";
 import type { KeyContext } from "./key-context.ts";
 import { onPrimary } from "./on-primary.ts";
 import { type KnownSlot, knownSlots } from "./slot-states.ts";
 
 /** `retained`: the target keeps the object (a lock, a policy, no permission): whoever has its secret and can read it can still open it. */
 export type RetiredSlot = { slot: string; outcome: "deleted" } | { slot: string; outcome: "retained"; why: string };
-
-/** What a target says that keeps an object. */
-const KEPT = new Set(["OBJECT_RETAINED", "STORE_DENIED"]);
 
 /**
  * Says that the slot is not to be used any more, and then deletes its object where the store lets it. The deletion waits until another
@@ -32,13 +30,8 @@ async function sayAndDelete(context: KeyContext, slotId: string): Promise<Retire
       why: "somebody else retired the others at the same time, and no opener would be left",
       hint: "add a new key slot; this one opens the repository until then",
     });
-  try {
-    await context.store.delete(name);
-    return { slot: slotId, outcome: "deleted" };
-  } catch (error) {
-    if (!(error instanceof StillpointError) || !KEPT.has(error.code)) throw error;
-    return { slot: slotId, outcome: "retained", why: error.why ?? error.what };
-  }
+  const why = await deleteObject(context.store, name);
+  return why === undefined ? { slot: slotId, outcome: "deleted" } : { slot: slotId, outcome: "retained", why };
 }
 
 export type Removal = {

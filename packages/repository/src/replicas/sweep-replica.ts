@@ -1,8 +1,8 @@
-import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { getDocument } from "../documents-store.ts";
 import { change, sealedPoint } from "../format/documents.ts";
 import { epochName, objectName, packIdOf } from "../format/kinds.ts";
+import { deleteObject } from "../garbage/delete-objects.ts";
 import type { ChunkIndex } from "../index/chunk-index.ts";
 import { readIndex } from "../index/index-objects.ts";
 import { openChunkIndex } from "../index/open-chunk-index.ts";
@@ -93,10 +93,7 @@ export async function sweepReplica(
     report.waiting += left.filter(({ name }) => marks.objects.has(name)).length;
   }
   async function deleteOne({ name, size }: LackingObject): Promise<boolean> {
-    try {
-      if (!dryRun) await target.delete(name, signal);
-    } catch (error) {
-      if (!(error instanceof StillpointError && error.code === "OBJECT_RETAINED")) throw error;
+    if (!dryRun && (await deleteObject(target, name, signal)) !== undefined) {
       report.retained.push(name);
       return false;
     }
