@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bus } from "@stillpoint/bus/bus";
 import { maintainRepository } from "@stillpoint/contracts/commands";
@@ -61,7 +61,7 @@ async function reportOf(bus: Bus, task: MaintenanceTask, taskId: string) {
   });
 }
 
-async function writeFileBackup(repository: Repository, backupId: string): Promise<void> {
+async function writeFileBackup(repository: Repository, backupId: string, type: "full" | "log" = "full"): Promise<void> {
   const tar = createTarWriter();
   const body = randomBytes(10_000);
   const entry = {
@@ -80,7 +80,7 @@ async function writeFileBackup(repository: Repository, backupId: string): Promis
       })(),
     )
     .then(() => tar.end());
-  const head = { plan: "shop", source: "files", kind: "files" as const, type: "full" as const, runId: randomUUID() };
+  const head = { plan: "shop", source: "files", kind: "files" as const, type, runId: randomUUID() };
   await repository.writeBackup({ ...head, backupId, startedAt: new Date().toISOString() }, tar.stream);
   await written;
 }
@@ -111,6 +111,36 @@ test("garbage is collected, and what a deleted point still pins is left", async 
   expect(report).toMatchObject({ outcome: "sound", figures: { freedObjects: 0, condemnedObjects: 0 } });
   await setup.repository.undeletePoint(pointId, { by: "a test" });
   expect((await setup.repository.check({ readData: true })).problems).toEqual([]);
+});
+
+test("the log is kept for as long as its plan says, and whole where no plan says anything", async () => {
+  await using setup = await installation();
+  const { bus, repository } = setup;
+  /** The storage's clock goes on, as far as its objects can tell. */
+  const age = async (days: number) => {
+    for await (const { name, modifiedMs } of setup.store.list("")) {
+      const seconds = modifiedMs / 1_000 - days * 86_400;
+      await utimes(join(setup.path, name), seconds, seconds);
+    }
+  };
+  await writeFileBackup(repository, "base-1");
+  await sealTrialPoint(repository, "shop", "2026-01-01T12:00:00.000Z", "base-1");
+  await writeFileBackup(repository, "log-1", "log");
+  await age(30);
+  await writeFileBackup(repository, "base-2");
+  await sealTrialPoint(repository, "shop", "2026-01-31T12:00:00.000Z", "base-2");
+  await age(30);
+  await using _vault = await inProcessService(service, setup.nats, setup.settings);
+  const plans = await bus.bucket(BUCKETS.plans);
+  const condemnedWith = async (log: string | undefined) => {
+    const definition = { sources: { files: { kind: "files" as const, paths: ["/etc"] } }, keep: { log } };
+    const acceptedAt = "2026-01-01T00:00:00.000Z";
+    if (log !== undefined) await plans.put("shop", { plan: "shop", revision: "a".repeat(64), definition, acceptedAt });
+    return (await reportOf(bus, "gc", await ask(bus, "gc"))).figures.condemnedObjects;
+  };
+  expect(await condemnedWith(undefined)).toBe(0);
+  expect(await condemnedWith("40d")).toBe(0);
+  expect(await condemnedWith("7d")).toBeGreaterThan(0);
 });
 
 test("damage is named, with what it hurts, and the task has not failed", async () => {

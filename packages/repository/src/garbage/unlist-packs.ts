@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { IndexedPack } from "../format/index-format.ts";
 import { objectName } from "../format/kinds.ts";
 import { readIndex, writeIndex } from "../index/index-objects.ts";
@@ -5,6 +6,7 @@ import type { RepositoryContext } from "../repository-context.ts";
 
 /** Entries in one index object that is written here. */
 const MOST_CHUNKS = 500_000;
+const FORGOTTEN_AT_ONCE = 1_000;
 
 /**
  * Takes packs out of the index before they are deleted: every index object that lists one of them is replaced by another that
@@ -40,6 +42,10 @@ export async function unlistPacks(
     if (chunks >= MOST_CHUNKS) await flush();
   }
   await flush();
-  index.forget(gone);
+  const all = [...gone];
+  for (let at = 0; at < all.length; at += FORGOTTEN_AT_ONCE) {
+    index.forget(all.slice(at, at + FORGOTTEN_AT_ONCE));
+    await nextTurn(); // others of this thread have their turn
+  }
   return [...affected];
 }
