@@ -1,7 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { pausedAt } from "../proof/model/paused.ts";
+import { pausedAt, sweptBeside } from "../proof/model/paused.ts";
 
 const MOST_CALLS = 100;
+
+it("a backup asleep behind any of its calls is not passed by a sweep that is about to delete what it leans on", async () => {
+  let done = 0;
+  for (let k = 0; k < MOST_CALLS; k++) {
+    const { wasUnderWay, how, violations } = await sweptBeside(k);
+    expect({ k, violations }).toEqual({ k, violations: [] });
+    if (how.includes("is done")) done++;
+    if (!wasUnderWay) break;
+  }
+  expect(done).toBeGreaterThan(3);
+});
 
 describe("asleep past its lease behind any of its calls, while all that it leans on is swept,", () => {
   for (const kind of ["backup", "seal"] as const)

@@ -47,6 +47,7 @@ export async function startProcess(world: World, id: number, machine: number): P
   const store = steppedStore(primary.store, scheduler, id);
   const repository = await scheduler.freely(id, () =>
     openSmall(store, `${world.seed} ${id}`, {
+      leaseMs: world.leaseMs,
       now: () => primary.clock.nowMs + skew.ms,
       // Neither set nor wrong; the storage's clock runs as fast.
       monotonicMs: () => primary.clock.nowMs,

@@ -12,6 +12,8 @@ import type { WorkKind } from "./works.ts";
 /** A repository, its replica, the processes that work on them, and what must be true of it all. */
 export type World = AsyncDisposable & {
   seed: number;
+  /** How long leases live in it. */
+  leaseMs: number;
   primary: HeldStore;
   replica: HeldStore;
   /** A promotion was ordered and not answered: from now on nothing need be written before it is done again. */
@@ -29,6 +31,10 @@ export type World = AsyncDisposable & {
   directory: string;
 };
 
+const HOUR = 3_600_000;
+/** As it is by default; and longer than the grace, so that a sweep has to wait for those who are alive. */
+const LEASES_MS = [HOUR, 72 * HOUR];
+
 export async function newWorld(seed: number, kinds: readonly WorkKind[]): Promise<World> {
   const primary = heldStore(NOW, new Map(), "memory:one");
   // The replica is another machine's: its clock is its own.
@@ -40,6 +46,7 @@ export async function newWorld(seed: number, kinds: readonly WorkKind[]): Promis
   let count = 0;
   return {
     seed,
+    leaseMs: LEASES_MS[seed % LEASES_MS.length] ?? HOUR,
     primary,
     replica,
     isPromoting: false,

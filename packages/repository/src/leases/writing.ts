@@ -21,13 +21,16 @@ export type WritingOptions = {
  * there, and stays while what the writer put last (manifest, point) is a root. While the lease is alive no generation newer
  * than the one in it is swept.
  *
- * Order: `beginWriting` before anything is leaned on; `leans` in the same turn in which the index said where a chunk lies;
- * `settle`, then the manifest with the generation it gave, then `confirm`, then the answer. Disposal ends the lease.
+ * Order: `beginWriting` (what is condemned, the lease, what is condemned by then) before anything is leaned on; `leans` in
+ * the same turn in which the index said where a chunk lies; `settle`, then the manifest with the generation it gave, then
+ * `confirm`, then the answer. Disposal ends the lease.
  */
 export async function beginWriting(context: RepositoryContext, options: WritingOptions) {
   const { signal } = options;
   const startedAt = (await context.condemned.load(signal)).newest;
   const lease = await renewedLease(context, { role: "writer", generation: options.generation ?? startedAt }, signal);
+  // Before there was a lease a whole grace may have gone by: what is being swept now must be known as condemned.
+  await context.condemned.load(signal);
   let generation = lease.generation;
   const use = packUse();
   /** Packs of its own: none of them is condemned while the lease lives. */
