@@ -5,6 +5,7 @@ import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { encodeTwoLines, macOf } from "./format/authenticated-text.ts";
 import { type Chunking, type Config, DEFAULT_CHUNKING, type KeySlot } from "./format/documents.ts";
 import { CONFIG_NAME, FORMAT_VERSION } from "./format/kinds.ts";
+import { deleteObject } from "./garbage/delete-objects.ts";
 import { encodeEpoch, readEpochs } from "./keys/epoch-chain.ts";
 import { encodeSlot, type MasterKey } from "./keys/key-slot.ts";
 import type { Opener, Sealer } from "./keys/opener.ts";
@@ -93,7 +94,7 @@ async function begin(store: ObjectStore, opener: Opener, options: InitOptions): 
     async (error: unknown) => {
       // Only where the epoch is surely another's: after a lost answer these slots may be those that open it.
       if (error instanceof StillpointError && error.code === "REPOSITORY_EXISTS")
-        for (const name of names) await store.delete(name);
+        for (const name of names) await deleteObject(store, name); // one that a lock keeps opens nothing
       throw error;
     },
   );

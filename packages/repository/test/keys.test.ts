@@ -1,9 +1,11 @@
 import { Secret } from "@stillpoint/contracts/secret";
 import { withFaults } from "@stillpoint/object-store/faults";
 import { memoryStore } from "@stillpoint/object-store/memory";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { describe, expect, it } from "vitest";
 import { initRepository } from "../src/init-repository.ts";
 import { SCRYPT_COST as REAL_COST } from "../src/keys/passphrase.ts";
+import { withObjectLock } from "../src/replicas/object-lock.ts";
 import { openRepository } from "../src/repository.ts";
 import {
   file,
@@ -107,24 +109,38 @@ describe("making a repository", () => {
     expect([...objects].map(([name, { bytes }]) => `${name} ${Buffer.from(bytes).toString("hex")}`)).toEqual(before);
   });
 
-  it("by two at once makes one, which opens with the winner's passphrase and holds no stray slot", async () => {
-    const store = memoryStore(() => NOW);
-    const make = (passphrase: string) =>
-      initRepository(store, {
-        passphrase: new Secret(passphrase),
-        random: randomFrom(passphrase),
-        now: () => NOW,
-        scryptCost: SCRYPT_COST,
-      });
-    const outcomes = await Promise.allSettled(["first", "second", "third"].map(make));
-    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
-    for (const outcome of outcomes)
-      if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "REPOSITORY_EXISTS" });
-    const winner = ["first", "second", "third"][outcomes.findIndex(({ status }) => status === "fulfilled")] ?? "";
-    await using repository = await openRepository(store, { passphrase: new Secret(winner) });
-    await repository.writeBackup(head("one"), tarOf([file("a", noise(1, 10_000))]));
-    expect(await namesIn(store, "keys/")).toHaveLength(1);
-  });
+  it.each([
+    ["no stray slot", (store: ObjectStore) => store, 1],
+    [
+      "no other that opens, where a lock keeps them",
+      (store: ObjectStore) => withObjectLock(store, 86_400_000, () => NOW),
+      3,
+    ],
+  ] as const)(
+    "by some at once makes one, which opens with the winner's passphrase and holds %s",
+    async (_, of, slots) => {
+      const store = of(memoryStore(() => NOW));
+      const make = (passphrase: string) =>
+        initRepository(store, {
+          passphrase: new Secret(passphrase),
+          random: randomFrom(passphrase),
+          now: () => NOW,
+          scryptCost: SCRYPT_COST,
+        });
+      const outcomes = await Promise.allSettled(["first", "second", "third"].map(make));
+      expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+      for (const outcome of outcomes)
+        if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "REPOSITORY_EXISTS" });
+      const winner = ["first", "second", "third"][outcomes.findIndex(({ status }) => status === "fulfilled")] ?? "";
+      await using repository = await openRepository(store, { passphrase: new Secret(winner) });
+      await repository.writeBackup(head("one"), tarOf([file("a", noise(1, 10_000))]));
+      expect(await namesIn(store, "keys/")).toHaveLength(slots);
+      for (const loser of ["first", "second", "third"].filter((each) => each !== winner))
+        await expect(openRepository(store, { passphrase: new Secret(loser) })).rejects.toMatchObject({
+          code: "KEY_WRONG",
+        });
+    },
+  );
 
   it("that another passphrase began is not finished by this one", async () => {
     const store = memoryStore(() => NOW);

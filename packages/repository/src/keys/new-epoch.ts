@@ -3,6 +3,7 @@ import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { KeySlot } from "../format/documents.ts";
 import { CONFIG_NAME, objectName } from "../format/kinds.ts";
 import { claimExclusive } from "../garbage/claim.ts";
+import { deleteObject } from "../garbage/delete-objects.ts";
 import { LEASE_MS } from "../leases/renewed-lease.ts";
 import { putAndRead } from "../put-and-read.ts";
 import { proveSlot } from "./add-slot.ts";
@@ -147,7 +148,7 @@ export async function beginEpoch(context: KeyContext, plan: EpochPlan): Promise<
   await putAndRead(store, object.name, object.bytes, { ifAbsent: true }).catch(async (error: unknown) => {
     if (!(error instanceof StillpointError) || error.code !== "OBJECT_EXISTS") throw error;
     // Surely another's: nothing will ever try these slots.
-    for (const name of names) await store.delete(name);
+    for (const name of names) await deleteObject(store, name); // one that a lock keeps is a stray, and opens nothing
     throw overtaken(store, plan.epoch);
   });
   const renewed = await reopen(context, plan);
