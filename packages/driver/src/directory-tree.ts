@@ -2,9 +2,9 @@ import { constants } from "node:fs";
 import { chmod, type FileHandle, lchown, lstat, lutimes, mkdir, open, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { fileWriter } from "@stillpoint/direct-io/file-writer";
 import { writeExactly } from "./body.ts";
 import { codeOf, diskError } from "./disk-error.ts";
-import { fileWriter } from "./file-writer.ts";
 import type { TreeEntry, TreeWriter } from "./tree.ts";
 import { checkTreePath, isWithin } from "./tree-path.ts";
 

@@ -9,7 +9,7 @@ import {
   openSync,
   rmSync,
 } from "node:fs";
-import { writeDirect } from "@stillpoint/driver/write-direct";
+import { writeDirect } from "@stillpoint/direct-io/write-direct";
 import { giveBack } from "./give-back.ts";
 import { openChunk } from "./open-chunk.ts";
 import { readFully, readRange } from "./read-range.ts";

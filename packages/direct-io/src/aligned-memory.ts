@@ -21,6 +21,11 @@ export function putAligned(memory: Uint8Array): void {
   free.push(memory);
 }
 
+/** The file system or the disk does not take it directly after all. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EINVAL";
+}
+
 /** The same open file by a second descriptor, past the page cache. Linux has it, and most of its file systems. */
 export function directPath(fd: number): string {
   return `/proc/self/fd/${fd}`;

@@ -1,7 +1,14 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { ALIGNED_BYTES, DIRECT_LEAST, DIRECT_UNIT, directPath, putAligned, takeAligned } from "./aligned-memory.ts";
-import { codeOf } from "./disk-error.ts";
+import {
+  ALIGNED_BYTES,
+  DIRECT_LEAST,
+  DIRECT_UNIT,
+  directPath,
+  isRefused,
+  putAligned,
+  takeAligned,
+} from "./aligned-memory.ts";
 
 /** `write` is done with the bytes when it resolves; `end` resolves when all are written. Close it also after a failure. */
 export type FileWriter = { write(bytes: Uint8Array): Promise<void>; end(): Promise<void>; close(): Promise<void> };
@@ -18,7 +25,7 @@ async function writeAligned(direct: FileHandle, bytes: Uint8Array, at: number): 
     while (from < bytes.byteLength)
       from += (await direct.write(bytes, from, bytes.byteLength - from, at + from)).bytesWritten;
   } catch (error) {
-    if (codeOf(error) !== "EINVAL") throw error;
+    if (!isRefused(error)) throw error;
   }
   return from;
 }

@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
-import { DIRECT_LEAST, DIRECT_UNIT, directPath, putAligned, takeAligned } from "./aligned-memory.ts";
-import { codeOf } from "./disk-error.ts";
+import { DIRECT_LEAST, DIRECT_UNIT, directPath, isRefused, putAligned, takeAligned } from "./aligned-memory.ts";
 
 function writeFully(fd: number, bytes: Uint8Array, at: number): void {
   for (let from = 0; from < bytes.length; ) from += writeSync(fd, bytes, from, bytes.length - from, at + from);
@@ -25,7 +24,7 @@ function writeAligned(fd: number, bytes: Uint8Array, at: number): number {
       from += writeSync(fd, memory, 0, part.length, at + from);
     }
   } catch (error) {
-    if (codeOf(error) !== "EINVAL") throw error;
+    if (!isRefused(error)) throw error;
   } finally {
     putAligned(memory);
   }
