@@ -152,7 +152,7 @@ async function derivations(objects: ReadonlyMap<string, { bytes: Uint8Array }>) 
   const table = gearTable(epochKey);
   const body = noise(7, 400_000);
   const lengths: number[] = [];
-  const piece = { cut: CUT.content, length: body.length, begins: true, ends: true };
+  const piece = { cut: CUT.content, length: body.length, begins: true, ends: true, earlier: [] };
   cutter(SMALL, table).cut(body, 0, [piece], CUTTER_START, lengths);
   const nameKey = (label: string) => deriveKey(epochKey, nothing, label);
   const named = Buffer.from("the plain bytes of a chunk");

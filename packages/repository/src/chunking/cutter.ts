@@ -9,7 +9,17 @@ export type Cut = (typeof CUT)[keyof typeof CUT];
  * A run of bytes of one file, as it lies in the stream of all bodies. A bundled file's end is a place where a chunk may end;
  * the others always begin and end a chunk.
  */
-export type Piece = { cut: Cut; length: number; begins: boolean; ends: boolean };
+export type Piece = {
+  cut: Cut;
+  length: number;
+  begins: boolean;
+  ends: boolean;
+  /**
+   * Where chunks of this file ended in an earlier backup, counted from the piece's start: those within it and the first one
+   * beyond. An end that the bytes before it still make one is taken without a look at the rest of its chunk.
+   */
+  earlier: number[];
+};
 
 /** Where the cutter stands between two buffers. */
 export type CutterState = {
@@ -21,9 +31,11 @@ export type CutterState = {
   found: boolean;
   /** In a bundle: files in it, which are bounded too. */
   files: number;
+  /** The open chunk was not looked through: it is expected to end where it did before. */
+  unseen: boolean;
 };
 
-export const CUTTER_START: CutterState = { open: 0, cut: CUT.content, hash: 0, found: false, files: 0 };
+export const CUTTER_START: CutterState = { open: 0, cut: CUT.content, hash: 0, found: false, files: 0, unseen: false };
 
 /** Files in a bundle at most: their entries wait in memory until its chunk is named. */
 const BUNDLE_FILES = 4096;
@@ -52,10 +64,45 @@ export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
     return -1;
   }
 
-  function cutContent(bytes: Uint8Array, from: number, to: number, state: CutterState, lengths: number[]): void {
+  const { contentMin, contentTarget, contentMax } = chunking;
+
+  /** Whether a chunk from `start` on may end at `end`, by the bytes before it alone. */
+  function mayEnd(bytes: Uint8Array, start: number, end: number): boolean {
+    const length = end - start;
+    if (length < contentMin || length > contentMax) return false;
+    if (length === contentMax) return true;
+    const mask = length < contentTarget ? content.rare : content.frequent;
+    let hash = 0;
+    for (let at = end - 32; at < end; at++) hash = ((hash << 1) + (table[bytes[at] as number] as number)) | 0; // in range
+    return (hash & mask) === 0;
+  }
+
+  function cutContent(bytes: Uint8Array, from: number, piece: Piece, state: CutterState, lengths: number[]): void {
+    const to = from + piece.length;
     let at = from;
+    let known = 0;
     while (at < to) {
-      const { contentMin, contentTarget, contentMax } = chunking;
+      const start = at - state.open;
+      while (from + (piece.earlier[known] ?? Number.POSITIVE_INFINITY) <= at) known++;
+      const earlier = from + (piece.earlier[known] ?? Number.POSITIVE_INFINITY);
+      const isFileEnd = piece.ends && earlier === to && earlier - start <= contentMax;
+      if (earlier <= to && (isFileEnd || mayEnd(bytes, start, earlier))) {
+        state.open = earlier - start;
+        at = earlier;
+        close(state, lengths);
+        continue;
+      }
+      if (earlier > to && earlier - start <= contentMax && (state.open === 0 || state.unseen)) {
+        state.unseen = true;
+        state.open += to - at;
+        return;
+      }
+      if (state.unseen) {
+        // It is not as it was: its bytes, which lie before these, are looked through after all.
+        at = start;
+        state.open = 0;
+        state.unseen = false;
+      }
       // No boundary below the minimum; the hash needs its 32 bytes before that.
       const skip = Math.min(Math.max(contentMin - 32 - state.open, 0), to - at);
       at += skip;
@@ -87,6 +134,7 @@ export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
     state.hash = 0;
     state.found = false;
     state.files = 0;
+    state.unseen = false;
   }
 
   return {
@@ -98,7 +146,7 @@ export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
         const joins = piece.cut === CUT.bundle && state.cut === CUT.bundle;
         if (piece.begins && !joins) close(state, lengths);
         state.cut = piece.cut;
-        if (piece.cut === CUT.content) cutContent(bytes, from, to, state, lengths);
+        if (piece.cut === CUT.content) cutContent(bytes, from, piece, state, lengths);
         else lookInBundle(bytes, from, to, state);
         if (piece.ends) {
           state.files++;

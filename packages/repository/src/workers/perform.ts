@@ -37,6 +37,7 @@ function cut(cutting: Cutter, { slab, carry, at, end, pieces, state, last }: Cut
   if (last && after.open > 0) {
     lengths.push(after.open);
     after.open = 0;
+    after.unseen = false;
   }
   new Uint8Array(carry).set(bytes.subarray(end - after.open, end));
   return { lengths, state: after };

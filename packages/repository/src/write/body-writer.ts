@@ -2,6 +2,7 @@ import { CUTTER_START, type Cut, type CutterState, type Piece } from "../chunkin
 import { DATA_CHUNK } from "../format/chunk-type.ts";
 import type { FileRead } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
+import type { ChunkEnds } from "./chunk-ends.ts";
 import type { chunkSink } from "./chunk-sink.ts";
 import type { PageGroup } from "./page-file.ts";
 import type { PageFile, pageWriter } from "./page-writer.ts";
@@ -36,7 +37,7 @@ type Filling = Slab & { runs: Run[]; reads: FileRead[] };
 
 /** The body that is being written. */
 type Body =
-  | { pages?: undefined; cut: Cut; begun: boolean }
+  | { pages?: undefined; cut: Cut; begun: boolean; at: number; ends: ChunkEnds | undefined }
   | { pages: PageFile; left: number; page: number; start: number; length: number; target: number };
 
 /**
@@ -127,6 +128,9 @@ export function bodyWriter(options: BodyWriterOptions) {
       const last = run.pieces.at(-1);
       if (last === undefined || last.ends || piece.begins) run.pieces.push(piece);
       else {
+        // What lay beyond it is told again with what follows.
+        last.earlier = last.earlier.filter((end) => end <= last.length);
+        last.earlier.push(...piece.earlier.map((end) => end + last.length));
         last.length += piece.length;
         last.ends = piece.ends;
       }
@@ -135,7 +139,7 @@ export function bodyWriter(options: BodyWriterOptions) {
   }
 
   /** How many bytes of the body may go to the slab now, up to `most`, and the slab. */
-  async function place(most: number): Promise<{ target: Filling; length: number }> {
+  async function place(most: number): Promise<{ target: Filling; length: number; earlier: number[] }> {
     if (body?.pages !== undefined && body.length === 0) {
       const { blockBytes } = body.pages.cut;
       const blocks = Math.max(1, Math.min(GROUP_BLOCKS, Math.floor(SLAB_BYTES / blockBytes)));
@@ -144,16 +148,20 @@ export function bodyWriter(options: BodyWriterOptions) {
       if (slab !== undefined && SLAB_BYTES - slab.used < body.target) submit(false);
     }
     const target = slab ?? (await nextSlab());
-    if (body?.pages === undefined) return { target, length: Math.min(most, SLAB_BYTES - target.used) };
+    if (body?.pages === undefined) {
+      const length = Math.min(most, SLAB_BYTES - target.used);
+      const at = body?.at ?? 0;
+      return { target, length, earlier: (await body?.ends?.between(at, at + length)) ?? [] };
+    }
     if (body.length === 0) {
       body.start = HEADROOM + target.used;
       const before = target.runs.at(-1);
       if (before !== undefined && before.pages === undefined) before.closes = true;
     }
-    return { target, length: Math.min(most, body.target - body.length) };
+    return { target, length: Math.min(most, body.target - body.length), earlier: [] };
   }
 
-  function took(target: Filling, length: number): void {
+  function took({ target, length, earlier }: Awaited<ReturnType<typeof place>>): void {
     target.used += length;
     if (body?.pages !== undefined) {
       body.length += length;
@@ -165,34 +173,38 @@ export function bodyWriter(options: BodyWriterOptions) {
       body.left -= body.length;
       body.length = 0;
     } else if (body !== undefined) {
-      pushPiece(target, { cut: body.cut, length, begins: !body.begun, ends: false });
+      pushPiece(target, { cut: body.cut, length, begins: !body.begun, ends: false, earlier });
       body.begun = true;
+      body.at += length;
     }
     if (target.used === SLAB_BYTES) submit(false);
   }
 
   return {
-    begin(how: { cut: Cut }): void {
-      body = { cut: how.cut, begun: false };
+    /** `ends`: where its chunks ended in the backup before this one. */
+    begin({ cut: how, ends }: { cut: Cut; ends?: ChunkEnds }): void {
+      body = { cut: how, begun: false, at: 0, ends };
     },
     beginPages(file: PageFile): void {
       body = { pages: file, left: file.left, page: 0, start: 0, length: 0, target: 0 };
     },
     async write(bytes: Uint8Array): Promise<void> {
       for (let at = 0; at < bytes.length; ) {
-        const { target, length } = await place(bytes.length - at);
+        const placed = await place(bytes.length - at);
+        const { target, length } = placed;
         target.bytes.set(bytes.subarray(at, at + length), HEADROOM + target.used);
         at += length;
-        took(target, length);
+        took(placed);
       }
     },
     /** The first `size` bytes of a file of this machine, read by a worker. */
     async writeFile(path: string, size: number): Promise<void> {
       for (let offset = 0; offset < size; ) {
-        const { target, length } = await place(size - offset);
+        const placed = await place(size - offset);
+        const { target, length } = placed;
         target.reads.push({ path, offset, length, at: HEADROOM + target.used });
         offset += length;
-        took(target, length);
+        took(placed);
       }
     },
     /** The body's end; an empty one counts too, as a place where a bundle may end. */
@@ -201,7 +213,7 @@ export function bodyWriter(options: BodyWriterOptions) {
       const { cut: how, begun } = body;
       body = undefined;
       const target = slab ?? (await nextSlab());
-      pushPiece(target, { cut: how, length: 0, begins: !begun, ends: true });
+      pushPiece(target, { cut: how, length: 0, begins: !begun, ends: true, earlier: [] });
       const run = target.runs.at(-1);
       if (run?.pages === undefined && (run?.pieces.length ?? 0) >= 8192) submit(false);
     },

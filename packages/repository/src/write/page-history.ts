@@ -1,9 +1,7 @@
-import type { Manifest } from "../format/documents.ts";
 import { NAME_LENGTH } from "../format/pack-format.ts";
 import { type ChunkPages, decodePageHashList, SHORT_HASH_LENGTH } from "../format/page-hash-list.ts";
-import { type Block, decodeTreeItems, type TreeItem, type TreeRecord } from "../format/tree-format.ts";
-import { joinReads, readChunks } from "../read/chunk-reader.ts";
-import type { RepositoryContext } from "../repository-context.ts";
+import type { Block, TreeRecord } from "../format/tree-format.ts";
+import type { FilePlace, ParentTree } from "./parent-tree.ts";
 
 /** A page that the backup before this one does not have, or not in a way that can be leaned on. */
 export const UNKNOWN_PAGE = 0xffff_ffff;
@@ -71,78 +69,38 @@ export function pageWindow(
 }
 
 /** The pages of one earlier backup, file by file, read as they are asked for. */
-export function pageHistory(
-  context: RepositoryContext,
-  { tree }: Manifest,
-  where: string,
-  signal: AbortSignal,
-): PageHistory {
-  let decoded: { number: number; items: TreeItem[] } | undefined;
-  let directory: Promise<Map<string, { chunk: number; item: number; hint: string }>> | undefined;
+export function pageHistory(tree: ParentTree): PageHistory {
   const lists = new Map<string, ChunkPages[] | undefined>();
-
-  /** Undefined where the repository does not have it any more: then there is no history, and no harm. */
-  async function chunk(name: Uint8Array): Promise<Uint8Array | undefined> {
-    const location = context.index.locate(name);
-    const [read] = location === undefined ? [] : joinReads([{ name, location }]);
-    return read && (await readChunks(context, read, signal)).get(Buffer.from(name).toString("hex"));
-  }
-
-  async function items(number: number): Promise<TreeItem[]> {
-    if (decoded?.number === number) return decoded.items;
-    const bytes = await chunk(Buffer.from(tree[number] ?? "", "hex"));
-    const list = bytes === undefined ? [] : [...decodeTreeItems(where, Buffer.from(bytes))];
-    decoded = { number, items: list };
-    return list;
-  }
-
-  async function listFiles() {
-    const files = new Map<string, { chunk: number; item: number; hint: string }>();
-    for (let number = 0; number < tree.length; number++)
-      (await items(number)).forEach((item, i) => {
-        if (item.item !== "entry" || item.entry.type !== "file" || !item.entry.hint.startsWith("page:")) return;
-        // A body that was laid over a part of the file, or that came twice, says nothing about the whole.
-        if (files.has(item.entry.path) || item.entry.offset !== undefined) files.delete(item.entry.path);
-        else files.set(item.entry.path, { chunk: number, item: i, hint: item.entry.hint });
-      });
-    return files;
-  }
 
   async function listOf(name: Uint8Array): Promise<ChunkPages[] | undefined> {
     const key = keyOf(name);
     if (!lists.has(key)) {
-      const bytes = await chunk(name);
+      const bytes = await tree.chunk(name);
       lists.set(key, bytes && decodePageHashList(bytes));
       for (const oldest of lists.keys()) if (lists.size > LISTS_KEPT) lists.delete(oldest);
     }
     return lists.get(key);
   }
 
-  async function* windows(from: { chunk: number; item: number }, pageBytes: number): AsyncGenerator<PageWindow> {
+  async function* windows(from: FilePlace, pageBytes: number): AsyncGenerator<PageWindow> {
     let blocks: Block[] = [];
     let page = 0;
-    for (let number = from.chunk, first = from.item + 1; number < tree.length; number++, first = 0) {
-      const all = await items(number);
-      for (const item of all.slice(first)) {
-        if (item.item === "entry") return;
-        if (item.item === "blocks") blocks.push(...item.blocks);
-        else {
-          const known = await Promise.all(
-            item.chunks.map(async (name) => ({ name, chunks: (await listOf(name)) ?? [] })),
-          );
-          const window = pageWindow(page, blocks, known, pageBytes);
-          yield window;
-          page += window.pages;
-          blocks = [];
-        }
+    for await (const item of tree.itemsOf(from)) {
+      if (item.item === "blocks") {
+        blocks.push(...item.blocks);
+        continue;
       }
+      const known = await Promise.all(item.chunks.map(async (name) => ({ name, chunks: (await listOf(name)) ?? [] })));
+      const window = pageWindow(page, blocks, known, pageBytes);
+      yield window;
+      page += window.pages;
+      blocks = [];
     }
   }
 
   return {
     async open(record, pageBytes) {
-      directory ??= listFiles();
-      const found = (await directory).get(record.path);
+      const found = await tree.find(record.path);
       if (found === undefined || record.type !== "file" || found.hint !== record.hint) return undefined;
       const following = windows(found, pageBytes);
       let window: PageWindow | undefined;

@@ -17,12 +17,14 @@ import type { RepositoryContext } from "../repository-context.ts";
 import { abortable, untilAborted } from "./abortable.ts";
 import { cutOf, EMPTY } from "./body-cuts.ts";
 import { bodyWriter } from "./body-writer.ts";
+import { chunkEnds } from "./chunk-ends.ts";
 import { chunkSink } from "./chunk-sink.ts";
 import { findParent } from "./find-parent.ts";
 import { hashLists } from "./hash-lists.ts";
 import { innerTar } from "./inner-tar.ts";
 import { type PageHistory, pageHistory } from "./page-history.ts";
 import { pageWriter } from "./page-writer.ts";
+import { type ParentTree, parentTree } from "./parent-tree.ts";
 import { taskGroup } from "./task-group.ts";
 import { treeBuilder } from "./tree-builder.ts";
 
@@ -124,10 +126,13 @@ export async function writeItems(
     short: (path) => group.fail(becameShorter(path)),
   });
 
-  let history: Promise<PageHistory | undefined> | undefined;
-  async function findHistory(): Promise<PageHistory | undefined> {
+  let history: Promise<{ tree: ParentTree; pages: PageHistory } | undefined> | undefined;
+  async function findHistory(): Promise<{ tree: ParentTree; pages: PageHistory } | undefined> {
     const parent = await findParent(context, head, ended);
-    return parent && pageHistory(context, parent.document, objectName("backups", parent.backupId), ended);
+    if (parent === undefined) return undefined;
+    const where = objectName("backups", parent.backupId);
+    const tree = parentTree(context, parent.document, { where, least: chunking.bundleBelow, signal: ended });
+    return { tree, pages: pageHistory(tree) };
   }
 
   /** Where the bytes of an entry go. */
@@ -137,14 +142,21 @@ export async function writeItems(
     if (how.pages !== undefined && record.type === "file" && record.size > 0) {
       history ??= findHistory();
       const open = builder.entry(record, true);
-      bodies.beginPages(pages.open(how.pages, open, await (await history)?.open(record, how.pages.pageBytes)));
+      bodies.beginPages(pages.open(how.pages, open, await (await history)?.pages.open(record, how.pages.pageBytes)));
       return bodies;
     }
     builder.entry(record);
     const isTar = entry.type === "file" && entry.hint === "tar" && entry.size >= chunking.bundleBelow;
-    const target = isTar ? innerTar(bodies, chunking) : bodies;
-    target.begin(how.pages === undefined ? how : { cut: CUT.bundle });
-    return target;
+    if (isTar) {
+      const inner = innerTar(bodies, chunking);
+      inner.begin();
+      return inner;
+    }
+    const cut = how.pages === undefined ? how.cut : CUT.bundle;
+    if (cut === CUT.content) history ??= findHistory();
+    const before = cut === CUT.content ? await history : undefined;
+    bodies.begin({ cut, ...(before && { ends: chunkEnds(before.tree, record) }) });
+    return bodies;
   }
 
   let bytes = 0;
