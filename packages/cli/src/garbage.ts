@@ -29,6 +29,10 @@ export function describeGarbage(plan: GarbagePlan): string {
   const lines = [`freed now: ${bytes(plan.freedNow.bytes)} in ${objects(plan.freedNow.objects)}`];
   for (const { at, bytes: freed, objects: count } of plan.freedOn)
     lines.push(`freed on ${at}: ${bytes(freed)} in ${objects(count)}`);
+  if (plan.later.objects > 0)
+    lines.push(
+      `freed by later runs, for this is more than one condemns: ${bytes(plan.later.bytes)} in ${objects(plan.later.objects)}`,
+    );
   for (const { holder, role, until } of plan.waitsFor)
     lines.push(`what is due waits for a ${role}: ${holder}, until ${until} unless it is renewed`);
   if (plan.pinned.length > 0) {

@@ -89,15 +89,18 @@ async function backUp(): Promise<number> {
 /** Every pack that indexes list, as a listing gives it: next to none of them is there, which a collection need not find out. */
 async function withPacks(of: ObjectStore): Promise<ObjectStore> {
   const { ring } = await openKeyRing(of, PASSPHRASE);
-  const ids: Buffer[] = [];
+  // In one memory each: what this takes must not be taken for the collection's.
+  const ids = Buffer.alloc(32 * Math.ceil(job.chunks / 16));
+  let count = 0;
   for await (const { name } of of.list("index/"))
-    for (const { packId } of (await readIndex(of, name, ring.epochs)).packs) ids.push(Buffer.from(packId, "hex"));
-  const all = Buffer.concat(ids.sort(Buffer.compare));
+    for (const { packId } of (await readIndex(of, name, ring.epochs)).packs) ids.write(packId, 32 * count++, "hex");
+  const order = Uint32Array.from({ length: count }, (_, i) => 32 * i);
+  order.sort((a, b) => ids.compare(ids, b, b + 32, a, a + 32));
   const storedMs = Date.now() - 30 * 86_400_000;
   const there = new Map((await Array.fromAsync(of.list("packs/"))).map((each) => [each.name, each]));
   async function* packs() {
-    for (let at = 0; at < all.length; at += 32) {
-      const name = packName(all.toString("hex", at, at + 32));
+    for (const at of order) {
+      const name = packName(ids.toString("hex", at, at + 32));
       yield there.get(name) ?? { name, size: PACK_BYTES, modifiedMs: storedMs };
     }
   }

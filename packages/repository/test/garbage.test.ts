@@ -103,6 +103,34 @@ describe("garbage", () => {
     expect(await trial.restores(2, kept, other)).toBe(true);
   });
 
+  it("of more packs than one run condemns goes with the runs that follow, and the plan tells how much that is", async () => {
+    await using trial = await garbageTrial();
+    await trial.point(1, files(1, 30));
+    await trial.point(2, files(2));
+    const all = await namesIn(trial.store, "packs/");
+    await trial.repository.deletePoint(trialId(1), BY);
+    trial.clock.pass(2 * DAY);
+    const few = { settings: { ...SETTINGS, mostPacks: 2 } };
+    const whole = await trial.repository.planGarbage(settings);
+    const plan = await trial.repository.planGarbage(few);
+    const onlyIn = whole.freedOn.reduce((sum, each) => sum + each.objects, 0);
+    expect(whole.later).toEqual({ objects: 0, bytes: 0 });
+    expect(plan.later.objects).toBeGreaterThan(1);
+    expect(plan.freedOn.reduce((sum, each) => sum + each.objects, plan.later.objects)).toBe(onlyIn);
+    let runs = 0;
+    for (let left = Number.POSITIVE_INFINITY; left > 0; runs++) {
+      const report = await trial.repository.collectGarbage(few);
+      trial.clock.pass(DAY);
+      left = report.plan.later.objects + report.condemned.objects;
+    }
+    expect(runs).toBeGreaterThan(2);
+    const left = await namesIn(trial.store, "packs/");
+    expect(left.length).toBeLessThan(all.length - 3);
+    expect(await trial.restores(2, files(2))).toBe(true);
+    expect((await trial.repository.planGarbage(settings)).freedOn).toEqual([]);
+    expect((await trial.repository.check({ readData: true })).problems).toEqual([]);
+  });
+
   it("of an upload that broke off stays a day, for the next attempt, and then goes", async () => {
     await using trial = await garbageTrial();
     const broken = async function* () {

@@ -11,6 +11,8 @@ export type GarbagePlan = {
   freedNow: Freed;
   /** What goes at the first run from this moment on, oldest first; for what is not condemned yet, if a run is made now. */
   freedOn: (Freed & { at: string })[];
+  /** What further runs condemn: more packs than one does. */
+  later: Freed;
   /** Bytes that go when this ends, and the grace after it; those without an end go when somebody ends them. */
   pinned: (Pick<Pinned, "pin" | "what" | "bytes"> & { until?: string })[];
   /** Holders of leases that what is due waits for. */
@@ -58,6 +60,7 @@ export function planOf(
     at: toInstant(nowMs),
     freedNow: now,
     freedOn: [...later].sort(([a], [b]) => a - b).map(([atMs, freed]) => ({ at: toInstant(atMs), ...freed })),
+    later: { ...scan.later },
     pinned: pinned.map(({ pin, what, bytes, untilMs }) => ({
       pin,
       what,
@@ -71,7 +74,7 @@ export function planOf(
           until: toInstant(storedMs + lengthMs),
         }))
       : [],
-    waste: { bytes: scan.wasteBytes, packs: scan.partial.length },
+    waste: { bytes: scan.wasteBytes, packs: scan.partialPacks },
     broken,
   };
 }

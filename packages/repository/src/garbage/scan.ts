@@ -5,6 +5,7 @@ import { objectName, packIdOf, packName } from "../format/kinds.ts";
 import { OBJECT_IDS } from "../format/object-ids.ts";
 import { packOverhead } from "../format/pack-format.ts";
 import type { RepositoryContext } from "../repository-context.ts";
+import type { CondemnedState } from "./condemned-state.ts";
 import type { Reached } from "./mark.ts";
 import type { Roots } from "./read-roots.ts";
 import { pinOfPoint } from "./roots.ts";
@@ -20,8 +21,11 @@ export type Unreached = { object: string; kind: GarbageKind; size: number; store
 export type PartialPack = { packId: string; size: number; storedMs: number; liveBytes: number };
 export type Scan = {
   unreached: Unreached[];
-  /** With at least the part of waste that the settings say. */
+  /** Unreached packs beyond those that one run condemns: only counted. */
+  later: { objects: number; bytes: number };
+  /** With at least the part of waste that the settings say; of more than one run writes anew, the first. */
   partial: PartialPack[];
+  partialPacks: number;
   /** Bytes in reached packs that nothing needs, of all of them. */
   wasteBytes: number;
   /** Packs that an index lists, that nothing needs, and that are not there. */
@@ -30,16 +34,24 @@ export type Scan = {
 
 type Listed = { name: string; size: number; modifiedMs: number };
 
-/** Looks at every object once, after the walk. Holds what is not reached in memory, and nothing of the rest. */
+export type ScanOptions = {
+  nowMs: number;
+  state: CondemnedState;
+  /** What was stored since is not condemned. */
+  fenceMs: number;
+  settings: GarbageSettings;
+  signal?: AbortSignal | undefined;
+};
+
+/** Looks at every object once, after the walk. Holds what is not reached in memory, as far as one run goes. */
 export async function scan(
   context: RepositoryContext,
   reach: Reached,
   roots: Roots,
-  nowMs: number,
-  settings: GarbageSettings,
-  signal?: AbortSignal,
+  { nowMs, state, fenceMs, settings, signal }: ScanOptions,
 ): Promise<Scan> {
-  const result: Scan = { unreached: [], partial: [], wasteBytes: 0, dangling: [] };
+  const later = { objects: 0, bytes: 0 };
+  const result: Scan = { unreached: [], later, partial: [], partialPacks: 0, wasteBytes: 0, dangling: [] };
   const list = (folder: string): AsyncIterable<Listed> => context.store.list(folder, { signal });
   const idIn = (folder: string, { name }: Listed) => name.slice(folder.length);
   const add = (kind: GarbageKind, { name, size, modifiedMs }: Listed) =>
@@ -71,22 +83,33 @@ export async function scan(
     if (since.length > 0 && each.modifiedMs < Math.min(...since)) add("tails", each);
   }
 
+  const held = { old: 0, young: 0 };
+  const addPack = (each: Listed) => {
+    const age = each.modifiedMs < fenceMs ? "old" : "young";
+    // What is condemned already is held whatever the number: it is to be swept.
+    if (state.objects.has(each.name) || held[age]++ < settings.mostPacks) add("packs", each);
+    else {
+      later.objects++;
+      later.bytes += each.size;
+    }
+  };
   let listedPacks = 0;
   let reachedPacks = 0;
   for await (const each of list("packs/")) {
     const packId = packIdOf(each.name);
     const length = context.index.packLength(packId);
     if (length !== undefined) listedPacks++;
-    if (!reach.has(packId)) add("packs", each);
+    if (!reach.has(packId)) addPack(each);
     else {
       reachedPacks++;
       if (length !== undefined && each.size !== length)
         throw damagedPack(each.name, `it is ${each.size} bytes long instead of ${length}`);
       const { chunks, bytes: liveBytes } = reach.live(packId);
-      const held = context.index.chunksIn(packId);
-      const waste = chunks === held ? 0 : Math.max(0, each.size - packOverhead(held) - liveBytes);
+      const all = context.index.chunksIn(packId);
+      const waste = chunks === all ? 0 : Math.max(0, each.size - packOverhead(all) - liveBytes);
       result.wasteBytes += waste;
-      if (waste / each.size >= settings.waste)
+      if (waste / each.size < settings.waste) continue;
+      if (result.partialPacks++ < settings.mostPacks)
         result.partial.push({ packId, size: each.size, storedMs: each.modifiedMs, liveBytes });
     }
   }

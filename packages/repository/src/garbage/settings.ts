@@ -17,6 +17,11 @@ export type GarbageSettings = {
   waste: number;
   /** Bytes of packs that one run writes anew at most. */
   rewriteBytes: number;
+  /**
+   * Packs that one run condemns, or writes anew, at most; the next one goes on. What a run holds in memory is bounded by it,
+   * however much of a repository is garbage.
+   */
+  mostPacks: number;
   /** So many small index objects are merged into large ones. */
   mergeFrom: number;
 };
@@ -28,5 +33,6 @@ export const GARBAGE_SETTINGS: GarbageSettings = {
   keepLogMs: () => Number.POSITIVE_INFINITY,
   waste: 0.2,
   rewriteBytes: 10_737_418_240,
+  mostPacks: 100_000,
   mergeFrom: 1_000,
 };
