@@ -16,7 +16,7 @@ type PointPage = { points: PointSummary[]; next?: string | undefined };
 async function pointsOfSystem(world: World, { plan, limit }: PointsOptions): Promise<PointPage> {
   await using bus = await reachBus(world);
   const asked = { limit: Number(limit), ...(plan === undefined ? {} : { plan }) };
-  return bus.request(queryPoints, {}, asked, REQUEST);
+  return await bus.request(queryPoints, {}, asked, REQUEST);
 }
 
 /** Without any service: a bucket and a key are enough. */
