@@ -21,6 +21,7 @@ import { directoryBytes, type Peer, peersHere } from "@stillpoint/repository/ben
 import type { Area, AreaOptions } from "./area.ts";
 import { emptyBucket } from "./bucket.ts";
 import { runByHttp } from "./http-path.ts";
+import { touchMemory } from "./machine.ts";
 import { pageSums, postgresSet } from "./postgres-set.ts";
 
 const PARTS = fileURLToPath(new URL("../../../.stillpoint/parts", import.meta.url));
@@ -44,6 +45,7 @@ async function rounds(bench: Bench, data: Data): Promise<{ peers: Run[]; own: Ow
   const { root, filesJson } = data;
   for (let round = 1; round <= bench.rounds; round++) {
     log(`round ${round} of ${bench.rounds}`);
+    await touchMemory();
     for (const [peer, runs] of peerRuns) runs.push(await runPeer(peer, join(base, "peer"), root, log));
     log("stillpoint from files: backup, unchanged backup, restore");
     const url = join(base, "local");
@@ -65,16 +67,15 @@ const rivals = (peers: readonly Run[]) => {
 
 async function localFigures(bench: Bench, data: Data): Promise<Figure[]> {
   const { peers, own, http } = await rounds(bench, data);
-  const kopia = peers.find(({ name }) => name.startsWith("kopia"));
+  const kopia = peers.filter(({ name }) => name.startsWith("kopia"));
+  const others = peers.filter((peer) => !kopia.includes(peer));
+  const density = { name: "stored bytes of the data's", value: own.bytes / own.storedBytes, unit: "×" };
+  const densityOf = (peer: Run) => own.bytes / peer.storedBytes;
   return [
     ...throughputs("local, from files", own, rivals(peers), { backup: 1.5, restore: 1.5 }),
     ...throughputs("local, agent to vault", http, rivals(peers), { backup: 1, restore: 1 }),
-    ...compared(
-      { name: "stored bytes of the data's", value: own.bytes / own.storedBytes, unit: "×" },
-      peers,
-      (peer) => own.bytes / peer.storedBytes,
-      kopia === undefined ? null : 1 / 1.05,
-    ),
+    ...compared(density, others, densityOf),
+    ...compared(density, kopia, densityOf, 1 / 1.05),
     ...compared(
       { name: "unchanged second backup", value: rate(own.bytes, own.again.ms), unit: "MB/s" },
       rivals(peers),
@@ -95,6 +96,7 @@ async function localFigures(bench: Bench, data: Data): Promise<Figure[]> {
 
 async function s3Figures(bench: Bench, data: Data): Promise<Figure[]> {
   const { base, log } = bench;
+  await touchMemory();
   const peers: Run[] = [];
   for (const peer of bench.peers.filter(({ name }) => !name.startsWith("borg"))) {
     await using bucket = await emptyBucket(PARTS, log);
@@ -121,8 +123,8 @@ async function changedFigures(bench: Bench, cluster: ReturnType<typeof postgresS
   const restic = bench.peers.find(({ name }) => name.startsWith("restic"));
   const figures: Figure[] = [];
   for (const { part, transactionsPer, goal } of [
-    { part: 5, transactionsPer: 0.055, goal: 1 / 3 },
-    { part: 16, transactionsPer: 0.19, goal: 1 / 2 },
+    { part: 5, transactionsPer: 0.026, goal: 1 / 3 },
+    { part: 16, transactionsPer: 0.1, goal: 1 / 2 },
   ]) {
     let data = await listed(base, "cluster", root, await cluster.copyTo(root));
     const { sums, changed: all } = await pageSums(root, data.files);

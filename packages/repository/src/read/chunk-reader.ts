@@ -5,6 +5,7 @@ import { packKeyOf } from "../format/pack-format.ts";
 import type { ChunkLocation } from "../index/chunk-index.ts";
 import { readVerified } from "../replicas/other-copies.ts";
 import type { RepositoryContext } from "../repository-context.ts";
+import { ownMemory } from "../workers/own-memory.ts";
 import type { PackRange } from "../workers/tasks.ts";
 
 export type WantedChunk = { name: Uint8Array; location: ChunkLocation };
@@ -133,8 +134,6 @@ async function openRange(
   range: PackRange,
 ): Promise<Map<string, Uint8Array> | string> {
   const epoch = read.chunks[0]?.location.epoch ?? 0;
-  const whole =
-    range instanceof Uint8Array && range.buffer instanceof ArrayBuffer && range.byteLength === range.buffer.byteLength;
   const { chunks } = await pool.run(
     {
       task: "open",
@@ -149,7 +148,7 @@ async function openRange(
       ...packKeyOf(packName(read.packId), epoch, ring.epochs),
       epoch,
     },
-    whole ? [range.buffer as ArrayBuffer] : [], // checked above; other memory is copied
+    ownMemory(range),
   );
   const opened = new Map<string, Uint8Array>();
   for (const [i, chunk] of chunks.entries()) {

@@ -6,6 +6,7 @@ import { packKeyOf } from "../format/pack-format.ts";
 import type { Extent } from "../format/tree-format.ts";
 import { readVerified } from "../replicas/other-copies.ts";
 import type { RepositoryContext } from "../repository-context.ts";
+import { ownMemory } from "../workers/own-memory.ts";
 import type { RestorePiece, RestoreResult, RestoreTask } from "../workers/tasks.ts";
 import type { uploadQueue } from "../write/upload-queue.ts";
 import { joinReads, locateAgain, locateChunk, type Read, type WantedChunk } from "./chunk-reader.ts";
@@ -123,7 +124,7 @@ async function restoreRead(
         throw objectDamaged(object, "the object is missing", error);
       throw error;
     });
-    const result = await context.pool.run(make(range));
+    const result = await context.pool.run(make(range), ownMemory(range));
     if (result.failure !== undefined) throw failureOf(result.failure);
     if (result.damage !== undefined) throw objectDamaged(object, result.damage);
     return result.writtenBytes;
