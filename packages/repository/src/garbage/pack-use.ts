@@ -1,3 +1,5 @@
+import { packNumbers } from "./pack-numbers.ts";
+
 /** Chunks of a pack that are in use, and their bytes. */
 export type Live = { chunks: number; bytes: number };
 
@@ -14,12 +16,13 @@ function longer<Numbers extends Uint32Array | Float64Array>(
 }
 
 /**
- * Which chunks of which packs are used: a bit for each position. Takes some 150 bytes for each pack and none for a chunk's
- * name: ten million chunks in six hundred thousand packs are a hundred megabytes.
+ * Which chunks of which packs are used: a bit for each position. Takes some 60 bytes for each pack and none for a chunk's
+ * name: a hundred million chunks in three million packs are two hundred megabytes.
  */
 export function packUse() {
-  const numbers = new Map<string, number>();
-  let count = 0;
+  const numbers = packNumbers();
+  /** Packs with a chunk in use. */
+  let packs = 0;
   let inline = new Uint32Array(64);
   let chunks = new Uint32Array(64);
   let bytes = new Float64Array(64);
@@ -27,16 +30,16 @@ export function packUse() {
   const further = new Map<number, Uint8Array>();
 
   function numberOf(packId: string): number {
-    const known = numbers.get(packId);
-    if (known !== undefined) return known;
-    if (count === inline.length) {
+    const number = numbers.give(packId);
+    if (number === inline.length) {
       inline = longer(inline, (length) => new Uint32Array(length));
       chunks = longer(chunks, (length) => new Uint32Array(length));
       bytes = longer(bytes, (length) => new Float64Array(length));
     }
-    numbers.set(packId, count);
-    return count++;
+    return number;
   }
+
+  const isUsed = (number: number | undefined): number is number => number !== undefined && (chunks[number] ?? 0) > 0;
 
   function isSet(number: number, position: number): boolean {
     if (position < INLINE) return (((inline[number] ?? 0) >>> position) & 1) === 1;
@@ -66,25 +69,36 @@ export function packUse() {
       const number = numberOf(packId);
       if (isSet(number, position)) return false;
       set(number, position);
+      if (!isUsed(number)) packs++;
       chunks[number] = (chunks[number] ?? 0) + 1;
       bytes[number] = (bytes[number] ?? 0) + length;
       return true;
     },
-    has: (packId: string) => numbers.has(packId),
+    has: (packId: string) => isUsed(numbers.of(packId)),
     uses(packId: string, position: number): boolean {
-      const number = numbers.get(packId);
+      const number = numbers.of(packId);
       return number !== undefined && isSet(number, position);
     },
     live(packId: string): Live {
-      const number = numbers.get(packId) ?? -1;
+      const number = numbers.of(packId) ?? -1;
       return { chunks: chunks[number] ?? 0, bytes: bytes[number] ?? 0 };
     },
-    packIds: () => numbers.keys(),
+    *packIds(): Generator<string> {
+      for (let number = 0; number < numbers.count; number++) if (isUsed(number)) yield numbers.idOf(number);
+    },
     get packs() {
-      return numbers.size;
+      return packs;
     },
     /** Forgets a pack: used again, it begins with nothing. */
-    drop: (packId: string) => numbers.delete(packId),
+    drop(packId: string): void {
+      const number = numbers.of(packId);
+      if (!isUsed(number)) return;
+      packs--;
+      inline[number] = 0;
+      chunks[number] = 0;
+      bytes[number] = 0;
+      further.delete(number);
+    },
   };
 }
 export type PackUse = ReturnType<typeof packUse>;
