@@ -106,8 +106,10 @@ async function trial(
 ): Promise<{ failed: boolean; named: boolean; findings: string[] }> {
   const title = placed.map(({ method, position, swept }) => `${method} ${position} ${swept.title}`).join(" and ");
   const { faulty, sound, touched } = siteOf(base, operation, title);
-  for (const { method, position, swept } of placed) faulty.addAt(method, position, swept.fault);
-  const outcome = await settled(operation.run(touched), () => calls(faulty));
+  const { promise: until, resolve: hasWaited } = Promise.withResolvers<void>();
+  for (const { method, position, swept } of placed)
+    faulty.addAt(method, position, swept.fault === "slow" ? { fault: "slow", until } : swept.fault);
+  const outcome = await settled(operation.run(touched), () => calls(faulty), hasWaited);
   if (outcome.ended === "hung") return { failed: true, named: false, findings: ["it hangs"] };
   const findings: string[] = [];
   const failed = outcome.ended === "failed";
@@ -173,7 +175,7 @@ export async function sweep(
 
 /** The same byte flipped where it is stored and where it is read back: nobody can tell that from a sound storage. */
 function cancel([one, two]: readonly PlacedFault[]): boolean {
-  const [a, b] = [one?.swept.fault, two?.swept.fault];
+  const [a, b] = [one, two].map((placed) => (placed?.swept.fault === "slow" ? undefined : placed?.swept.fault));
   return one?.method !== two?.method && a?.fault === "flip" && b?.fault === "flip" && a.atByte === b.atByte;
 }
 

@@ -1,17 +1,24 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Fault, Method } from "@stillpoint/object-store/faults";
 
-/** `lasting`: what is stored is not what was sent. It may be found only by reading it, so it must then be named. */
-export type SweptFault = { title: string; fault: Fault; lasting: boolean };
+/**
+ * `lasting`: what is stored is not what was sent. It may be found only by reading it, so it must then be named. `slow`: the
+ * call waits until nothing else goes on.
+ */
+export type SweptFault = { title: string; fault: Fault | "slow"; lasting: boolean };
 
-const passing = (title: string, fault: Fault): SweptFault => ({ title, fault, lasting: false });
+const passing = (title: string, fault: Fault | "slow"): SweptFault => ({ title, fault, lasting: false });
 const lasting = (title: string, fault: Fault): SweptFault => ({ title, fault, lasting: true });
 
 const unreachable: Fault = {
   fault: "error",
   error: new StillpointError("STORE_UNREACHABLE", { what: "Lost the object store" }),
 };
-const FAILS = [passing("fails", unreachable), passing("loses its answer", { fault: "lostAnswer" })];
+const FAILS = [
+  passing("fails", unreachable),
+  passing("loses its answer", { fault: "lostAnswer" }),
+  passing("is slower than all others", "slow"),
+];
 const FLIPS = [5, 40, -20];
 const SHORT = [0, 10, -1];
 

@@ -15,7 +15,10 @@ beforeAll(async () => {
   base = await smallRepository(2);
 });
 
-describe("with one fault at every call of the object store", () => {
+/** Many small trials: on a machine that has other work too they take their time. */
+const PATIENT = { timeout: 300_000 };
+
+describe("with one fault at every call of the object store", PATIENT, () => {
   for (const operation of SWEPT_OPERATIONS)
     it(`${operation.title} fails loudly or succeeds, and comes out right when it is run again`, async () => {
       const { trials, failed, findings } = await sweep(base, operation, FAULTS_AT_EACH_CALL);

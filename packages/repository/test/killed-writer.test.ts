@@ -13,7 +13,8 @@ beforeAll(async () => {
   base = await smallRepository(2);
 });
 
-describe("a process that is killed right after any of its writes", () => {
+// As many processes as there are writes: on a machine that has other work too that takes its time.
+describe("a process that is killed right after any of its writes", { timeout: 300_000 }, () => {
   for (const operation of SWEPT_OPERATIONS.filter(({ title }) => KILLED.includes(title)))
     it(`to the directory, in ${operation.title}, leaves what checks clean, and doing it again comes out right`, async () => {
       const prepared = await preparedFor(base, operation);

@@ -92,33 +92,40 @@ async function backUpAndSeal({ bus, ticketKey }: Installation, { claims, backupI
   await bus.request(vaultSeal, {}, { point }, { timeoutMs });
 }
 
-test("a vault killed right after any of its writes leaves what checks clean, and the next one does the work again", async () => {
-  await using all = await installation();
-  const { vault, watched, open } = all;
-  let owed: Attempt | undefined;
-  let kills = 0;
-  for (let k = 1; k <= MOST_WRITES; k++) {
-    if (owed !== undefined) {
-      const { point, backupId, body } = owed;
-      await vault.restart();
-      await backUpAndSeal(all, owed);
+// It starts a process for each write: on a machine that has other work too that takes its time.
+const PATIENT = { timeout: 300_000 };
+
+test(
+  "a vault killed right after any of its writes leaves what checks clean, and the next one does the work again",
+  PATIENT,
+  async () => {
+    await using all = await installation();
+    const { vault, watched, open } = all;
+    let owed: Attempt | undefined;
+    let kills = 0;
+    for (let k = 1; k <= MOST_WRITES; k++) {
+      if (owed !== undefined) {
+        const { point, backupId, body } = owed;
+        await vault.restart();
+        await backUpAndSeal(all, owed);
+        await using repository = await open();
+        expect(await repository.point(point.pointId)).toMatchObject({ pointId: point.pointId });
+        const restored: Buffer[] = [];
+        for await (const item of readTar(repository.readBackup(backupId))) restored.push(await buffer(item.body));
+        expect(restored.map((each) => each.equals(body))).toEqual([true]);
+      }
+      const killed = Promise.withResolvers<"killed">();
+      watched.after(k, () => vault.kill().then(() => killed.resolve("killed"), killed.reject));
+      owed = attempt(k);
+      const done = backUpAndSeal(all, owed).then(() => "done" as const);
+      // Who waits for an answer of the one that died is told so in the end; it is no matter here.
+      const end = await Promise.race([done.catch(() => killed.promise), killed.promise]);
+      if (end === "done") break;
+      kills++;
       await using repository = await open();
-      expect(await repository.point(point.pointId)).toMatchObject({ pointId: point.pointId });
-      const restored: Buffer[] = [];
-      for await (const item of readTar(repository.readBackup(backupId))) restored.push(await buffer(item.body));
-      expect(restored.map((each) => each.equals(body))).toEqual([true]);
+      expect((await repository.check({ readData: true })).problems).toEqual([]);
     }
-    const killed = Promise.withResolvers<"killed">();
-    watched.after(k, () => vault.kill().then(() => killed.resolve("killed"), killed.reject));
-    owed = attempt(k);
-    const done = backUpAndSeal(all, owed).then(() => "done" as const);
-    // Who waits for an answer of the one that died is told so in the end; it is no matter here.
-    const end = await Promise.race([done.catch(() => killed.promise), killed.promise]);
-    if (end === "done") break;
-    kills++;
-    await using repository = await open();
-    expect((await repository.check({ readData: true })).problems).toEqual([]);
-  }
-  expect(kills).toBeGreaterThan(6);
-  expect(kills).toBeLessThan(MOST_WRITES);
-});
+    expect(kills).toBeGreaterThan(6);
+    expect(kills).toBeLessThan(MOST_WRITES);
+  },
+);
