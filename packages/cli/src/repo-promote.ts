@@ -24,7 +24,7 @@ export async function promoteReplica(world: World, name: string, options: Promot
   if (promotion !== undefined && !isMeant(promotion, { name: first.name, url: first.store.url })) {
     const gone = `${promotion.target}, which was promoted at ${promotion.url},`;
     world.errorLine(`${gone} is not among the targets`);
-    return promoteAlone(world, targets, { name, by, gone }, options);
+    return await promoteAlone(world, targets, { name, by, gone }, options);
   }
   if (target === first)
     throw new StillpointError("CONFLICT", {
@@ -37,7 +37,8 @@ export async function promoteReplica(world: World, name: string, options: Promot
     if (!(error instanceof StillpointError)) throw error;
     world.errorLine(`the primary, ${targets.primary.name}, is out of reach: ${error.message}`);
   });
-  if (opened === undefined) return promoteAlone(world, targets, { name, by, gone: targets.primary.name }, options);
+  if (opened === undefined)
+    return await promoteAlone(world, targets, { name, by, gone: targets.primary.name }, options);
   await using primary = opened;
   const plan = await primary.replicas.planPromotion(target.store, world.signal);
   const { lag, pointsBehind } = plan;

@@ -51,7 +51,7 @@ function say(world: World, name: string, { copiedObjects, copiedBytes, notCopied
 /** Once, or until Ctrl-C. Each replica is served even if another fails; the first failure is thrown in the end. */
 export async function replicateRepository(world: World, options: ReplicateOptions): Promise<void> {
   await using targets = await openAllTargets(world, options.repository, options);
-  if (options.takeIn !== undefined) return takeIn(world, targets, options.takeIn, options.json === true);
+  if (options.takeIn !== undefined) return await takeIn(world, targets, options.takeIn, options.json === true);
   const replicas = options.replica === undefined ? targets.replicas : [targetNamed(targets, options.replica)];
   if (replicas.length === 0)
     throw new StillpointError("CONFIG_INVALID", {

@@ -8,6 +8,7 @@ import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { initRepository } from "@stillpoint/repository/init-repository";
 import { readKeyFile } from "@stillpoint/repository/key-file";
 import { openRepository } from "@stillpoint/repository/repository";
+import { ownBucket } from "@stillpoint/testkit/s3";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { describe, expect, it } from "vitest";
 import { program } from "../src/commands.ts";
@@ -66,9 +67,10 @@ async function setup() {
   await initRepository(store, { passphrase, random, now: Date.now, scryptCost: { n: 1024, r: 8, p: 1 } });
 
   const said: string[] = [];
+  const environment: Record<string, string> = {};
   const interrupted = new AbortController();
   const world: World = {
-    environment: {},
+    environment,
     home: directory,
     partsDirectory: directory,
     clock: { now: Date.now, monotonicMs: () => performance.now() },
@@ -113,6 +115,7 @@ async function setup() {
   const { first = "", near = "", far = "" } = places;
   return {
     directory,
+    environment,
     first,
     near,
     far,
@@ -221,6 +224,25 @@ describe("stillpoint repo", () => {
     await all.backUp(moved, "primary", 2);
     await all.runAt(targets, "repo", "replicate", "--once");
     expect(await names(all.near)).toEqual(await names(moved));
+  });
+
+  it("promotes a bucket with the primary out of reach, and takes in later what that has", async () => {
+    await using all = await setup();
+    const { endpoint, region, bucket, accessKeyId, secretAccessKey } = await ownBucket();
+    Object.assign(all.environment, { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey });
+    const targets = join(all.directory, "cloud.yaml");
+    const cloud = `"s3://${bucket}/shop?endpoint=${endpoint}&region=${region}"`;
+    await writeFile(targets, `primary: { url: ${all.first} }\nreplicas:\n  cloud: { url: ${cloud} }\n`);
+    await all.backUp(all.first, "primary", 1);
+    await all.runAt(targets, "repo", "replicate", "--once");
+    await all.backUp(all.first, "primary", 2);
+    const away = `${all.first}-away`;
+    await rename(all.first, away);
+    expect(await all.codeAt(targets, "repo", "promote", "cloud", "--yes", "--accept-loss")).toBe("ok");
+    await rename(away, all.first);
+    expect(await all.runAt(targets, "repo", "replicate", "--take-in", "primary")).toMatch(/cloud: copied/);
+    const { points } = JSON.parse(await all.runAt(targets, "points", "--json"));
+    expect(points.map((each: { point: Point }) => each.point.pointId).sort()).toEqual([id(1), id(2)]);
   });
 
   it("with the primary out of reach: restores from a replica, promotes with the loss accepted, and takes it in later", async () => {
