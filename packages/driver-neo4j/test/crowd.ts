@@ -34,6 +34,8 @@ export function startCrowd(driver: Driver) {
     }
   };
   const workers = acknowledged.map((_, worker) => work(worker));
+  // What fails is thrown where they are waited for, and not outside of every test.
+  for (const each of workers) each.catch(() => undefined);
   return {
     /** All that was acknowledged, while nobody writes until the result is disposed. */
     async quiet() {

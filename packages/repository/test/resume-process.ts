@@ -12,4 +12,4 @@ async function* withoutEnd(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   yield* tar;
   await new Promise(() => setInterval(() => undefined, 60_000));
 }
-await repository.writeBackup(head("one"), withoutEnd(tarOf(largeItems(25))));
+await repository.writeBackup(head("one"), withoutEnd(tarOf(largeItems(16))));

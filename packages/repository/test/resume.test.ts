@@ -102,7 +102,7 @@ describe("a process that is killed", () => {
     await using store = await openObjectStore(at, { environment: {} });
     await makeRepository(store);
     const script = fileURLToPath(new URL("./resume-process.ts", import.meta.url));
-    for (const packs of [5, 15]) {
+    for (const packs of [4, 10]) {
       const child = spawn(process.execPath, [...NODE_FLAGS, script, at, directory], { stdio: "inherit" });
       onTestFinished(() => void child.kill("SIGKILL"));
       const ended = once(child, "exit");
@@ -115,10 +115,10 @@ describe("a process that is killed", () => {
       expect(await namesIn(store, "backups/")).toEqual([]);
     }
     await using again = await openRepository(store, { passphrase: PASSPHRASE, threads: 1, index: { directory } });
-    await again.writeBackup(head("one"), tarOf(largeItems(25)));
+    await again.writeBackup(head("one"), tarOf(largeItems(16)));
     expect(await twice(store)).toEqual({ twice: 0, unlisted: 0 });
     expect((await again.check({ readData: true })).problems).toEqual([]);
-    expect(digests(await unpack(again.readBackup("one")))).toEqual(digests([...largeItems(25)]));
+    expect(digests(await unpack(again.readBackup("one")))).toEqual(digests([...largeItems(16)]));
   });
 });
 
