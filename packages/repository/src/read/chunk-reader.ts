@@ -12,9 +12,12 @@ export type WantedChunk = { name: Uint8Array; location: ChunkLocation };
 
 /** Bytes between two wanted chunks that are rather read in vain than asked for apart. */
 const GAP = 65_536;
+/** What is read in vain is at most such a part of what is wanted: a restore reads no more than twice what it restores. */
+const GAPS_PART = 8;
 const LONGEST_READ = 8 * 1024 * 1024;
 
-export type Read = { packId: string; offset: number; length: number; chunks: WantedChunk[] };
+/** A range of a pack that holds the chunks, of which so many bytes are theirs. */
+export type Read = { packId: string; offset: number; length: number; wanted: number; chunks: WantedChunk[] };
 
 /** Pure: neighbouring chunks of a pack are joined into one read. */
 export function joinReads(wanted: readonly WantedChunk[]): Read[] {
@@ -30,11 +33,17 @@ export function joinReads(wanted: readonly WantedChunk[]): Read[] {
     const { packId, offset, length } = chunk.location;
     const last = reads.at(-1);
     const end = last === undefined ? 0 : last.offset + last.length;
-    const near = last?.packId === packId && offset - end <= GAP && offset + length - last.offset <= LONGEST_READ;
-    if (last !== undefined && near) {
-      last.length = Math.max(last.length, offset + length - last.offset);
-      last.chunks.push(chunk);
-    } else reads.push({ packId, offset, length, chunks: [chunk] });
+    if (last?.packId === packId && offset - end <= GAP) {
+      const joined = Math.max(last.length, offset + length - last.offset);
+      const wanted = last.wanted + length;
+      if (joined <= LONGEST_READ && (joined - wanted) * GAPS_PART <= wanted) {
+        last.length = joined;
+        last.wanted = wanted;
+        last.chunks.push(chunk);
+        continue;
+      }
+    }
+    reads.push({ packId, offset, length, wanted: length, chunks: [chunk] });
   }
   return reads;
 }
