@@ -105,6 +105,20 @@ describe("files of pages", () => {
     expect(digests(await unpack(repository.readBackup("two")))).toEqual(digests(items));
   });
 
+  it.each([`page:${PAGE}`, "content"] as const)(
+    "are backed up though the backup before is damaged: %s",
+    async (hint) => {
+      const objects = new Map<string, { bytes: Uint8Array; modifiedMs: number }>();
+      const store = memoryStore(() => NOW, objects);
+      await using setup = await trial(undefined, store);
+      await setup.repository.writeBackup(head("one"), tarOf([file("data", noise(8, 600_000), hint)]));
+      for (const [name, object] of objects) if (name.startsWith("packs/")) object.bytes = object.bytes.subarray(0, 100);
+      const items = [file("data", noise(9, 600_000), hint)];
+      await setup.repository.writeBackup(head("two"), tarOf(items));
+      expect(digests(await unpack(setup.repository.readBackup("two")))).toEqual(digests(items));
+    },
+  );
+
   it("of every length of page, and next to small files and content, keep their order and bytes", async () => {
     await using setup = await trial();
     const make = (seed: number): Item[] => [

@@ -1,14 +1,18 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Manifest } from "../format/documents.ts";
 import { decodeTreeItems, type TreeItem } from "../format/tree-format.ts";
 import { joinReads, readChunks } from "../read/chunk-reader.ts";
 import type { RepositoryContext } from "../repository-context.ts";
+
+/** Damage is found by a check, and told by it with all that it hurts. */
+const UNREADABLE: ReadonlySet<string> = new Set(["OBJECT_DAMAGED", "OBJECT_MISSING", "OBJECT_COLD"]);
 
 /** Where a file's items begin in a tree: which chunk of it, and which item there is the entry. */
 export type FilePlace = { chunk: number; item: number; hint: string };
 
 /** The tree of an earlier backup, read as it is asked for. */
 export type ParentTree = {
-  /** Plain bytes; undefined where the repository does not have them any more: then there is no history, and no harm. */
+  /** Plain bytes; undefined where the repository does not have them whole any more: then there is no history, and no harm. */
   chunk(name: Uint8Array): Promise<Uint8Array | undefined>;
   /** A large file that came once and whole. */
   find(path: string): Promise<FilePlace | undefined>;
@@ -28,7 +32,13 @@ export function parentTree(
   async function chunk(name: Uint8Array): Promise<Uint8Array | undefined> {
     const location = context.index.locate(name);
     const [read] = location === undefined ? [] : joinReads([{ name, location }]);
-    return read && (await readChunks(context, read, signal)).get(Buffer.from(name).toString("hex"));
+    try {
+      return read && (await readChunks(context, read, signal)).get(Buffer.from(name).toString("hex"));
+    } catch (error) {
+      // An earlier backup that cannot be read keeps none from being made: what it would save is saved the next time.
+      if (error instanceof StillpointError && UNREADABLE.has(error.code)) return undefined;
+      throw error;
+    }
   }
 
   async function items(number: number): Promise<TreeItem[]> {
