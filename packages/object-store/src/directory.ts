@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
-import { fileWriter } from "@stillpoint/direct-io/file-writer";
 import { errnoOf, fromErrno, rootMissing } from "./directory-errors.ts";
 import { listDirectory } from "./directory-list.ts";
 import { assertPlainPut, objectExists, objectMissing, objectRetained } from "./object-errors.ts";
@@ -21,18 +20,11 @@ function absent(error: unknown): { mtimeMs: number } {
   throw error;
 }
 
-/** Past the page cache where the object is large: it has to reach the disk at once anyway. */
+/** Writes a list of buffers whole: `writev` may take fewer bytes than it was given. */
 async function writeAll(file: FileHandle, parts: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
-  const size = parts.reduce((sum, { length }) => sum + length, 0);
-  const writer = fileWriter(file, 0, size);
-  try {
-    for (const part of parts) {
-      signal?.throwIfAborted();
-      await writer.write(part);
-    }
-    await writer.end();
-  } finally {
-    await writer.close();
+  for (const part of parts) {
+    signal?.throwIfAborted();
+    for (let at = 0; at < part.length; ) at += (await file.write(part, at, part.length - at)).bytesWritten;
   }
 }
 
