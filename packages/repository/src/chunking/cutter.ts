@@ -53,7 +53,22 @@ export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
   const rolled = new Int32Array(1);
   function search(bytes: Uint8Array, from: number, to: number, mask: number, start: number): number {
     let hash = start;
-    for (let at = from; at < to; at++) {
+    let at = from;
+    // Two bytes at a time, as in FastCDC of 2020: the second does not wait for the first one's sum.
+    for (; at + 1 < to; at += 2) {
+      const first = table[bytes[at] as number] as number; // both indexes are in range
+      const second = table[bytes[at + 1] as number] as number;
+      if ((((hash << 1) + first) & mask) === 0) {
+        rolled[0] = 0;
+        return at + 1;
+      }
+      hash = ((hash << 2) + (first << 1) + second) | 0;
+      if ((hash & mask) === 0) {
+        rolled[0] = 0;
+        return at + 2;
+      }
+    }
+    for (; at < to; at++) {
       hash = ((hash << 1) + (table[bytes[at] as number] as number)) | 0; // both indexes are in range
       if ((hash & mask) === 0) {
         rolled[0] = 0;
