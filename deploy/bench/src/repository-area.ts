@@ -16,12 +16,13 @@ import {
   throughputs,
 } from "@stillpoint/repository/bench/compare";
 import { atMost, type Figure, figure } from "@stillpoint/repository/bench/figure";
-import { makeSmallFiles, makeTextAndVectors, type SetFile } from "@stillpoint/repository/bench/mixed-set";
+import { makeSmallFiles, type SetFile } from "@stillpoint/repository/bench/mixed-set";
 import { directoryBytes, type Peer, peersHere } from "@stillpoint/repository/bench/peers";
 import type { Area, AreaOptions } from "./area.ts";
 import { emptyBucket } from "./bucket.ts";
 import { runByHttp } from "./http-path.ts";
 import { touchMemory } from "./machine.ts";
+import { makeMixedSet } from "./mixed-cluster.ts";
 import { pageSums, postgresSet } from "./postgres-set.ts";
 
 const PARTS = fileURLToPath(new URL("../../../.stillpoint/parts", import.meta.url));
@@ -189,16 +190,8 @@ export const repository: Area = async (options) => {
     await chmod(base, 0o711); // the database server runs as an account of its own, which passes through
     options.log(`making a mixed set of ${options.megabytes} MB`);
     const cluster = postgresSet(part, join(base, "cluster"));
-    await cluster.fill((options.megabytes * 1e6) / 2);
     const root = join(base, "set");
-    const pages = (await cluster.copyTo(join(root, "postgres"))).map((file) => ({
-      ...file,
-      path: `postgres/${file.path}`,
-    }));
-    const data = await listed(base, "set", root, [
-      ...pages,
-      ...(await makeTextAndVectors(root, options.megabytes / 2)),
-    ]);
+    const data = await listed(base, "set", root, await makeMixedSet(cluster, root, options.megabytes));
     const local = await localFigures(bench, data);
     const s3 = options.s3 ? await s3Figures(bench, data) : [];
     await rm(root, { recursive: true });

@@ -1,9 +1,15 @@
 import type { World } from "@stillpoint/cli/world";
 import { soakFaults } from "./faults.ts";
 import { soakIndex } from "./large-index.ts";
+import { soakLargeSet } from "./large-set.ts";
 import { soakModel } from "./model.ts";
 
 /** What is soaked without services, servers and an application: each area reads its own arguments. Answers the violations. */
 export type Area = (world: World, args: readonly string[]) => Promise<string[]>;
 
-export const AREAS: Readonly<Record<string, Area>> = { faults: soakFaults, index: soakIndex, model: soakModel };
+export const AREAS: Readonly<Record<string, Area>> = {
+  "10gb": soakLargeSet,
+  faults: soakFaults,
+  index: soakIndex,
+  model: soakModel,
+};

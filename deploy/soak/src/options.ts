@@ -3,6 +3,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 
 export const USAGE = `usage: npm run soak -- bounds [--rounds 50] [options]
        npm run soak -- kill   [--rounds 36] [options]
+       npm run soak -- 10gb   [--megabytes 10000]
        npm run soak -- faults [--pairs 500] [--seed N]
        npm run soak -- index  [--chunks 100000000]
        npm run soak -- model  [--steps 5000] [--seed N] [--world 200]
@@ -29,7 +30,7 @@ export function soakArguments(args: readonly string[], ownSeed: number): SoakArg
   const { values, positionals } = parse(args);
   const [kind] = positionals;
   if (positionals.length !== 1 || (kind !== "bounds" && kind !== "kill"))
-    throw wrong("bounds, kill, faults, index or model", positionals.join(" "));
+    throw wrong("bounds, kill, 10gb, faults, index or model", positionals.join(" "));
   return {
     kind,
     rounds: positive("--rounds", values.rounds, KINDS[kind]),
