@@ -1,10 +1,11 @@
 import { execFile, spawn } from "node:child_process";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { measured, type OwnRun } from "@stillpoint/repository/bench/compare";
+import { measured, type OwnRun, settled } from "@stillpoint/repository/bench/compare";
 import type { Measured } from "@stillpoint/repository/bench/measured-process";
+import { emptyFiles } from "@stillpoint/repository/bench/peers";
 import { NODE_FLAGS } from "@stillpoint/repository/node-flags";
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -15,6 +16,7 @@ type Place = { url: string; root: string; filesJson: string; environment: Record
 
 /** One step by an agent's process through a vault's process that is made for it, so that its memory is this step's. */
 async function step(action: "backup" | "restore", backupId: string, place: Place): Promise<Measured> {
+  await settled();
   const env = { ...process.env, ...place.environment };
   const vault = spawn(process.execPath, [...NODE_FLAGS, script("./vault-process.ts"), place.url, backupId], {
     env,
@@ -52,7 +54,7 @@ export async function runByHttp(place: Place): Promise<OwnRun> {
   const again = await step("backup", `${RUN}_set_1_base2`, place);
   await mkdir(target, { recursive: true });
   const restored = await step("restore", `${RUN}_set_1_base1`, place);
-  await rm(target, { recursive: true });
+  await emptyFiles(target);
   if (restored.bytes !== first.bytes) throw new Error(`${restored.bytes} bytes came back of ${first.bytes}`);
   const { bytes, storedBytes } = first;
   const againBytes = again.storedBytes;

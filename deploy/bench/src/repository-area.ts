@@ -17,7 +17,7 @@ import {
 } from "@stillpoint/repository/bench/compare";
 import { atMost, type Figure, figure } from "@stillpoint/repository/bench/figure";
 import { makeSmallFiles, type SetFile } from "@stillpoint/repository/bench/mixed-set";
-import { directoryBytes, type Peer, peersHere } from "@stillpoint/repository/bench/peers";
+import { directoryBytes, emptyFiles, type Peer, peersHere } from "@stillpoint/repository/bench/peers";
 import type { Area, AreaOptions } from "./area.ts";
 import { emptyBucket } from "./bucket.ts";
 import { runByHttp } from "./http-path.ts";
@@ -37,25 +37,31 @@ async function listed(base: string, name: string, root: string, files: SetFile[]
   return { root, files, filesJson };
 }
 
-/** Rounds of all tools in turn, so that what else the machine does meets all of them. */
+/** Rounds of all tools in turn, so that what else the machine does meets all of them; each finds memory that was used before. */
 async function rounds(bench: Bench, data: Data): Promise<{ peers: Run[]; own: OwnRun; http: OwnRun }> {
   const { base, log } = bench;
   const peerRuns = new Map<Peer, Run[]>(bench.peers.map((peer) => [peer, []]));
   const ownRuns: OwnRun[] = [];
   const httpRuns: OwnRun[] = [];
   const { root, filesJson } = data;
+  const place = () => mkdtemp(join(base, "run-"));
   for (let round = 1; round <= bench.rounds; round++) {
     log(`round ${round} of ${bench.rounds}`);
-    await touchMemory();
-    for (const [peer, runs] of peerRuns) runs.push(await runPeer(peer, join(base, "peer"), root, log));
+    for (const [peer, runs] of peerRuns) {
+      await touchMemory();
+      runs.push(await runPeer(peer, await place(), root, log));
+    }
     log("stillpoint from files: backup, unchanged backup, restore");
-    const url = join(base, "local");
-    ownRuns.push(await runOurs({ url, root, filesJson }, {}, join(base, "restored")));
+    await touchMemory();
+    const local = await place();
+    ownRuns.push(await runOurs({ url: join(local, "repository"), root, filesJson }, {}, join(local, "restored")));
+    await emptyFiles(local);
     log("stillpoint through agent, tar, HTTP and vault: the same");
-    const byHttp = join(base, "by-http");
-    httpRuns.push(await runByHttp({ url: byHttp, root, filesJson, environment: {}, target: join(base, "restored") }));
-    await rm(byHttp, { recursive: true });
-    if (round < bench.rounds) await rm(url, { recursive: true });
+    await touchMemory();
+    const byHttp = await place();
+    const url = join(byHttp, "repository");
+    httpRuns.push(await runByHttp({ url, root, filesJson, environment: {}, target: join(byHttp, "restored") }));
+    await emptyFiles(byHttp);
   }
   return { peers: [...peerRuns.values()].map(middle), own: middle(ownRuns), http: middle(httpRuns) };
 }
@@ -97,19 +103,24 @@ async function localFigures(bench: Bench, data: Data): Promise<Figure[]> {
 
 async function s3Figures(bench: Bench, data: Data): Promise<Figure[]> {
   const { base, log } = bench;
-  await touchMemory();
   const peers: Run[] = [];
   for (const peer of bench.peers.filter(({ name }) => !name.startsWith("borg"))) {
+    await touchMemory();
     await using bucket = await emptyBucket(PARTS, log);
     if (bucket === undefined) return [];
     log(`to and from S3: ${peer.name}`);
-    peers.push(await runPeer(peer, join(base, "peer"), data.root, log, bucket.peer));
+    peers.push(await runPeer(peer, await mkdtemp(join(base, "run-")), data.root, log, bucket.peer));
   }
   await using bucket = await emptyBucket(PARTS, log);
   if (bucket === undefined) return [];
   log("to and from S3: stillpoint");
+  await touchMemory();
   const { url, environment } = bucket;
-  const own = await runOurs({ url, root: data.root, filesJson: data.filesJson }, environment, join(base, "restored"));
+  const own = await runOurs(
+    { url, root: data.root, filesJson: data.filesJson },
+    environment,
+    join(base, "restored-s3"),
+  );
   return [
     ...throughputs("S3, from files", own, rivals(peers), { backup: 1.2, restore: 1.2 }),
     ...stages("backup to S3", own.first),
@@ -168,11 +179,11 @@ async function smallFigures(bench: Bench): Promise<Figure[]> {
   const data = await listed(base, "small", root, await makeSmallFiles(root, smallFiles));
   const peers: Run[] = [];
   const restic = bench.peers.filter(({ name }) => name.startsWith("restic"));
-  for (const peer of restic) peers.push(await runPeer(peer, join(base, "peer"), root, log));
+  for (const peer of restic) peers.push(await runPeer(peer, await mkdtemp(join(base, "run-")), root, log));
   const own = await runOurs(
     { url: join(base, "small-local"), root, filesJson: data.filesJson },
     {},
-    join(base, "restored"),
+    join(base, "restored-small"),
   );
   const perSecond = (ms: number) => smallFiles / (ms / 1000);
   const row = (name: string, ms: number) => ({ name: `small files: ${name}`, value: perSecond(ms), unit: "files/s" });

@@ -1,16 +1,20 @@
 import { execFile } from "node:child_process";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { NODE_FLAGS } from "../src/node-flags.ts";
 import { against, type Figure, figure } from "./figure.ts";
 import type { Job, Measured } from "./measured-process.ts";
-import { type Cpu, directoryBytes, type Peer, type PeerBucket } from "./peers.ts";
+import { type Cpu, directoryBytes, emptyFiles, type Peer, type PeerBucket } from "./peers.ts";
 
 const SCRIPT = fileURLToPath(new URL("./measured-process.ts", import.meta.url));
 
+/** Waits until what earlier steps wrote is on the disk: otherwise the next one would be measured with it. */
+export const settled = async (): Promise<void> => void (await promisify(execFile)("sync"));
+
 export async function measured(job: Job, environment: Record<string, string> = {}): Promise<Measured> {
+  await settled();
   const env = { ...process.env, ...environment };
   const options = { env, maxBuffer: 64 * 1024 * 1024 };
   const { stdout } = await promisify(execFile)(process.execPath, [...NODE_FLAGS, SCRIPT, JSON.stringify(job)], options);
@@ -21,6 +25,7 @@ const NOTHING: Measured = { ms: 0, bytes: 0, storedBytes: 0, cpuMs: 0, stageCpuM
 export type Cost = { ms: number; cpuMs: number };
 
 async function timed(work: () => Promise<Cpu>): Promise<Cost> {
+  await settled();
   const begun = performance.now();
   const { cpuMs } = await work();
   return { ms: performance.now() - begun, cpuMs };
@@ -29,6 +34,7 @@ async function timed(work: () => Promise<Cpu>): Promise<Cost> {
 /** What one tool took for the steps that all do in the same order on the same files. */
 export type Run = { name: string; backup: Cost; again: Cost; restore: Cost; storedBytes: number; againBytes: number };
 
+/** `base` is a new directory, which the caller takes away when all has been measured. */
 export async function runPeer(
   peer: Peer,
   base: string,
@@ -46,13 +52,13 @@ export async function runPeer(
   const again = await timed(() => peer.backup(at, root));
   const againBytes = (await directoryBytes(at.repository)) - storedBytes;
   const restore = await timed(() => peer.restore(at, target));
-  await rm(base, { recursive: true });
+  await emptyFiles(base);
   return { name: peer.name, backup, again, restore, storedBytes, againBytes };
 }
 
 export type OwnRun = Run & { bytes: number; first: Measured; restored: Measured };
 
-/** Backup, unchanged backup and restore of one set in one place; the set is restored beside it. */
+/** Backup, unchanged backup and restore of one set in one place; `target` is a new directory, as for a peer. */
 export async function runOurs(
   job: Omit<Job, "action" | "backupId">,
   environment: Record<string, string>,
@@ -63,7 +69,7 @@ export async function runOurs(
   const again = await measured({ ...job, action: "backup", backupId: "again" }, environment);
   await mkdir(target, { recursive: true });
   const restored = await measured({ ...job, root: target, action: "restore", backupId: "first" }, environment);
-  await rm(target, { recursive: true });
+  await emptyFiles(target);
   if (restored.bytes !== first.bytes) throw new Error(`${restored.bytes} bytes came back of ${first.bytes}`);
   const { bytes, storedBytes } = first;
   const againBytes = again.storedBytes;

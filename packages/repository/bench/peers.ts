@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdir, stat } from "node:fs/promises";
+import { readdir, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -133,6 +133,15 @@ export async function peersHere(): Promise<Peer[]> {
     ...(kopiaSays === undefined ? [] : [kopia(`kopia ${kopiaSays}`)]),
     ...(borgSays === undefined ? [] : [borg(borgSays)]),
   ];
+}
+
+/**
+ * Gives the disk and memory of a tree back, and leaves its files' names. A file system may look at everything deleted within
+ * the last minutes for each file that it makes (ext4 does): whoever is measured next would pay for it.
+ */
+export async function emptyFiles(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true, recursive: true }))
+    if (entry.isFile()) await truncate(join(entry.parentPath, entry.name));
 }
 
 export async function directoryBytes(path: string): Promise<number> {

@@ -48,6 +48,22 @@ describe("files of pages", () => {
     expect((await setup.repository.check({ readData: true })).problems).toEqual([]);
   });
 
+  it("of which most pages changed store these alone, and all of them only where nearly all changed", async () => {
+    await using setup = await trial();
+    const body = noise(11, 6_000_000);
+    await setup.repository.writeBackup(head("b0"), tarOf([file("data", Buffer.from(body), `page:${PAGE}`)]));
+    const most = change(body, 3, 0) + change(body, 3, 1);
+    const store = async (id: string) => {
+      const items = [file("data", Buffer.from(body), `page:${PAGE}`)];
+      const figures = await setup.repository.writeBackup(head(id), tarOf(items));
+      expect(digests(await unpack(setup.repository.readBackup(id)))).toEqual(digests(items));
+      return figures.storedBytes;
+    };
+    expect(await store("b1")).toBeLessThan(most * 1.05);
+    for (const part of [0, 1, 2, 3]) change(body, 5, part);
+    expect(await store("b2")).toBeGreaterThan(body.length);
+  });
+
   it("through many backups: every one restores, and none reads more than twice what it gives", async () => {
     const counted = counting(memoryStore(() => NOW));
     await using setup = await trial(undefined, counted.store);

@@ -32,7 +32,7 @@ function gather(bytes: Uint8Array, pages: readonly number[], pageBytes: number):
   return memory;
 }
 
-/** Where more than half of the pages changed, a chunk of them alone would save little and make restores slower. */
+/** Where more than three quarters of the pages changed, a chunk of them alone would save little and make restores slower. */
 export function findChangedPages(keys: NameKeys, task: PagesTask): PagesResult {
   const { type, pageBytes, blockBytes, before, deltaMost = 0 } = task;
   const bytes = new Uint8Array(task.slab, task.start, task.length);
@@ -41,7 +41,7 @@ export function findChangedPages(keys: NameKeys, task: PagesTask): PagesResult {
   const changed = before === undefined ? undefined : differing(Buffer.from(hashes.buffer), before);
   if (changed?.length === 0) return { hashes, changed: new Uint32Array(0), names: new Uint8Array(0) };
   const pages = hashes.length / SHORT;
-  if (changed !== undefined && changed.length * 2 <= pages && changed.length * pageBytes <= deltaMost) {
+  if (changed !== undefined && changed.length * 4 <= pages * 3 && changed.length * pageBytes <= deltaMost) {
     const ofChanged = changed.map((page) => full.subarray(page * PAGE_HASH_LENGTH, (page + 1) * PAGE_HASH_LENGTH));
     return {
       hashes,
