@@ -37,6 +37,21 @@ export const captureSource = defineCommand(
   }),
 );
 
+/**
+ * Own the source's log, until it is told to stop. Who takes it looks at the plan itself: it may have changed since this was
+ * published.
+ */
+export const shipSource = defineCommand(
+  "cmd.ship.{kind}.{site}.{plan}.{source}",
+  z.object({
+    plan: name,
+    revision: sha256,
+    source: name,
+    spec: sourceSpec,
+    publication: z.number().int().positive().default(1),
+  }),
+);
+
 export const validatePoint = defineCommand(
   "cmd.validate.{pointId}",
   z.object({ pointId: uuid, proofId: uuid, plan: name, requestedBy: z.enum(["seal", "person"]) }),

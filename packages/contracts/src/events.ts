@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { errorBody } from "./errors.ts";
+import { logGap, logPosition } from "./log.ts";
 import { maintenanceReport } from "./maintenance.ts";
 import { defineEvent, defineSignal } from "./messages.ts";
 import { backupId, backupType, instant, name, sha256, sourceKind, token, uuid } from "./names.ts";
@@ -118,6 +119,43 @@ export const keyDue = defineEvent(
 export const keyRotated = defineEvent(
   "evt.key.{slot}.rotated",
   z.object({ repositoryId: z.string(), slot: token, replaced: z.array(token), at: instant }),
+);
+
+const log = { plan: name, source: name, kind: sourceKind, at: instant };
+
+/** What was written down of a hole in a source's log. */
+export const logGapped = defineEvent("evt.log.{plan}.{source}.gap", z.object({ gap: logGap }));
+/** A source's log flows: told when a shipper that has begun, or begun anew, reports its first progress. */
+export const shippingStarted = defineEvent(
+  "evt.log.{plan}.{source}.started",
+  z.object({ ...log, agent: token, fenceToken: z.number().int().positive(), held: logPosition }),
+);
+/** The log flows no more; the shipper tries again by itself, until `started` is told. */
+export const shippingFailed = defineEvent(
+  "evt.log.{plan}.{source}.failed",
+  z.object({
+    ...log,
+    agent: token,
+    error: errorBody,
+    attempt: z.number().int().positive(),
+    againInMs: z.number().int(),
+  }),
+);
+/** Its plan does not want it any more, or it is not there. What the source kept for the shipper is the driver's to let go. */
+export const shippingStopped = defineEvent("evt.log.{plan}.{source}.stopped", z.object({ ...log, why: z.string() }));
+
+/** How far a source's log is shipped; lost without harm. */
+export const logShipped = defineSignal(
+  "log.{plan}.{source}.shipped",
+  z.object({
+    ...log,
+    held: logPosition,
+    server: logPosition,
+    /** What the server has and the repository does not. */
+    lagBytes: z.number().nonnegative(),
+    /** For how long that has not been nothing. */
+    lagMs: z.number().nonnegative(),
+  }),
 );
 
 /** How far a step is: for progress bars, lost without harm. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { name } from "./names.ts";
 import { secretReference } from "./secret.ts";
+import { shipField } from "./ship.ts";
 
 const common = { at: name.default("default") };
 
@@ -22,6 +23,7 @@ export const postgresSource = z.strictObject({
   /** `postgres://user@host:port/database`; `?host=/directory` for a Unix socket. The whole cluster is captured. */
   url: plainUrl("postgres", "postgresql"),
   password: secretReference.optional(),
+  ship: shipField,
 });
 export const neo4jSource = z.strictObject({
   ...common,
@@ -32,6 +34,7 @@ export const neo4jSource = z.strictObject({
   database: z.string().default("neo4j"),
   /** The server's data directory, read by the agent. Absent: a logical export over Bolt, which is `fuzzy`. */
   data: z.string().startsWith("/").optional(),
+  ship: shipField,
 });
 export const qdrantSource = z.strictObject({
   ...common,
@@ -44,6 +47,7 @@ export const sqliteSource = z.strictObject({
   kind: z.literal("sqlite"),
   /** A database file, or a glob over several. */
   path: z.string().startsWith("/"),
+  ship: shipField,
 });
 export const filesSource = z.strictObject({
   ...common,

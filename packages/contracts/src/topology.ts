@@ -84,7 +84,7 @@ function bucket<Value extends z.ZodType>(
 }
 
 export const BUCKETS = {
-  /** `run.<runId>`, `capture.<plan>.<source>`, `validate.<pointId>`. */
+  /** `run.<runId>`, `capture.<plan>.<source>`, `ship.<plan>.<source>`, `validate.<pointId>`. */
   leases: bucket("leases", lease, { ttl: "lease" }),
   /** `<runId>`. */
   runs: bucket("runs", runState, { history: 8 }),

@@ -1,5 +1,5 @@
 import { Secret } from "@stillpoint/contracts/secret";
-import type { PostgresSource } from "@stillpoint/contracts/source";
+import { type PostgresSource, postgresSource } from "@stillpoint/contracts/source";
 import type { DriverContext } from "@stillpoint/driver/driver";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import pg from "pg";
@@ -14,12 +14,11 @@ export type Server = {
 
 export function sourceOf(server: Server, more: { user?: string; database?: string } = {}): PostgresSource {
   const { user = server.user, database = "postgres" } = more;
-  return {
+  return postgresSource.parse({
     kind: "postgres",
-    at: "default",
     url: `postgres://${user}@127.0.0.1:${server.port}/${database}`,
     password: "${env:PASSWORD}",
-  };
+  });
 }
 
 export function contextFor(

@@ -3,6 +3,7 @@ import type { Mark, Runtime } from "@stillpoint/contracts/point";
 import type { Query, QueryRow } from "@stillpoint/contracts/query";
 import type { Secret } from "@stillpoint/contracts/secret";
 import type { SourceSpec } from "@stillpoint/contracts/source";
+import type { ShipOptions } from "./ship.ts";
 import type { TreeFile, TreeWriter } from "./tree.ts";
 
 /** What a driver may know of the world. Nothing else reaches it: no environment, no clock, no bus. */
@@ -115,6 +116,13 @@ export interface Driver<Spec extends SourceSpec = SourceSpec> {
    * Throws SOURCE_UNREACHABLE, SOURCE_DENIED, SOURCE_UNSUPPORTED or SECRET_MISSING before anything was changed.
    */
   open(source: Spec, context: DriverContext): Promise<Capture>;
+  /**
+   * The source's log, from `options.from` on until `options.stop`, as it is written; absent where the store has none. What
+   * the source keeps for it (a slot) stays when it ends. Rejects with what `open` throws, and with SOURCE_LOST: it is then
+   * called again, from what the sink holds by then. A log that does not go on from `from` is no failure: it is told to the
+   * sink as a gap, and shipped from where it can be had.
+   */
+  ship?(source: Spec, options: ShipOptions, context: DriverContext): Promise<void>;
   layout: TreeLayout;
   /** The runtime ids that a rehearsal can be given here, with these tools; empty where the store is not installed. */
   runtimes(tools: Tools, signal: AbortSignal): Promise<string[]>;

@@ -1,9 +1,9 @@
+import { byteSize } from "@stillpoint/contracts/byte-size";
 import { duration } from "@stillpoint/contracts/duration";
 import { name } from "@stillpoint/contracts/names";
 import { secretReference } from "@stillpoint/contracts/secret";
 import { z } from "zod";
 import { WEEKDAYS } from "./bandwidth-schedule.ts";
-import { byteSize } from "./byte-size.ts";
 import { STORAGE_CLASSES } from "./object-classes.ts";
 import { parseStoreUrl } from "./store-url.ts";
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { keepCounts } from "@stillpoint/contracts/keep";
 import { alertRule, checkRule, cutRule, hook, plan, planFile } from "@stillpoint/contracts/plan";
+import { shipRule } from "@stillpoint/contracts/ship";
 import { sourceSpec } from "@stillpoint/contracts/source";
 import { readPlanFile } from "@stillpoint/gateway/plan-file";
 import { describe, expect, test } from "vitest";
@@ -54,6 +55,7 @@ const sections: [string, readonly z.ZodType[], string[]][] = [
   ["The file", [planFile], []],
   ["A plan", [plan], ["objectives", "keep"]],
   ["keep.points", [keepCounts], []],
+  ["ship", [shipRule], []],
   ["cut", [cutRule], []],
   ["hook", hook.options, []],
   ["checks", checkRule.options, []],

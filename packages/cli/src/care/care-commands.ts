@@ -1,5 +1,5 @@
+import { byteSize } from "@stillpoint/contracts/byte-size";
 import { duration } from "@stillpoint/contracts/duration";
-import { byteSize } from "@stillpoint/object-store/byte-size";
 import type { Command } from "commander";
 import { withKey } from "../key/key-options.ts";
 import { parsed } from "../parsed-option.ts";
