@@ -15,6 +15,11 @@ export interface LogSink {
 export type ShipProgress = { held: LogPosition; server: LogPosition; lagBytes: number };
 
 export type ShipOptions = {
+  /**
+   * Whose shipping this is, such as plan and source of an installation; the same for good. What the source keeps for it (a
+   * slot) is named after it, so that two who ship one source do not take it from each other.
+   */
+  owner: string;
   /** The newest place up to which the sink holds the log without a hole; absent: nothing, it begins where the source stands. */
   from?: LogPosition;
   /** At most so long does a byte wait for its tail. */
