@@ -37,7 +37,7 @@ function recorded(changes: { base?: () => Promise<void>; finish?: () => Promise<
     [Symbol.asyncDispose]: async () => undefined,
   };
   const send: SendBackup = async (part, type, _vault, write) => {
-    await write({ add: async () => ({ torn: false }) });
+    await write({ add: async () => ({ torn: false }), covers: async () => undefined });
     return { backupId: part, type } as BackupFigures; // the session passes figures on and reads none of them
   };
   return { calls, session: captureSession(capture, send) };

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { logRange } from "./log.ts";
 import {
   backupId,
   backupType,
@@ -57,6 +58,8 @@ export const backupFigures = z.object({
   files: z.number().int().nonnegative(),
   /** SHA-256 over the tar's entries in order, as the repository format defines it. */
   checksum: sha256,
+  /** Which stretch of its source's log it holds, or, of a full, where its replay begins and from where on it is whole. */
+  log: logRange.optional(),
   startedAt: instant,
   finishedAt: instant,
 });

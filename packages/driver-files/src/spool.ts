@@ -53,6 +53,7 @@ export function openSpool(directory: string) {
           kept.set(entry.path, { entry, held });
           return { torn: held.size !== entry.size };
         },
+        covers: async () => undefined,
       };
       const captured = await captureFile(found, into, signal);
       // It was read, changed, and was gone when it was to be read again: what was kept of it must not come back.

@@ -170,6 +170,10 @@ it("keeps nothing of a file that goes away while it is read again", async () => 
   const removing = Object.assign(new AbortController().signal, { throwIfAborted: () => rmSync(path, { force: true }) });
   expect(await spool.keep(found, removing)).toBeUndefined();
   const sent: string[] = [];
-  await spool.send({ add: async ({ path: each }) => ({ torn: sent.push(each) < 0 }) }, signal);
+  const tree = {
+    add: async ({ path: each }: { path: string }) => ({ torn: sent.push(each) < 0 }),
+    covers: async () => {},
+  };
+  await spool.send(tree, signal);
   expect(sent).toEqual([]);
 });

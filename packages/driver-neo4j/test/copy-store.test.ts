@@ -42,6 +42,7 @@ async function copied(happens: (path: string) => Promise<void> = async () => und
       await happens(entry.path);
       return result;
     },
+    covers: tree.covers,
   };
   return await copyStore(writer, { directory: store, treeDirectory: "db", signal });
 }

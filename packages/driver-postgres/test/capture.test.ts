@@ -70,11 +70,12 @@ test("an upload that fails gives its own error, and the base can be taken again"
       if (entries > 5) throw failure;
       return { torn: false };
     },
+    covers: async () => undefined,
   };
   await expect(capture.base(failing)).rejects.toBe(failure);
   await capture.base(directoryTree(await fresh()));
   await marked(capture);
-  await expect(capture.finish({ add: () => Promise.reject(failure) })).rejects.toBe(failure);
+  await expect(capture.finish({ ...failing, add: () => Promise.reject(failure) })).rejects.toBe(failure);
   await capture.finish(directoryTree(await fresh()));
 });
 

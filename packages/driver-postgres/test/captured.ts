@@ -33,6 +33,7 @@ export async function captured(
       began = true;
       return await tree.add(entry, body);
     },
+    covers: tree.covers,
   });
   await happenings.beforeMark?.();
   const mark = await marked(capture);

@@ -84,5 +84,6 @@ export function listing(): TreeWriter & { added: string[] } {
       added.push(path);
       return { torn: false };
     },
+    covers: async () => undefined,
   };
 }

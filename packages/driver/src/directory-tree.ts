@@ -154,6 +154,8 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
         throw explained(error, entry);
       }
     },
+    // Of the backup, and nothing that lies in the directory.
+    covers: async () => undefined,
     async openFile(entry, keep = false) {
       try {
         await parentsOf(checkTreePath(entry.path), "make");

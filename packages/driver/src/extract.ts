@@ -1,5 +1,5 @@
 import { type DirectoryTreeOptions, directoryTree } from "./directory-tree.ts";
-import type { TarEntry } from "./tar-entry.ts";
+import type { TreeItem } from "./tar-entry.ts";
 import { readTar, type TarItem } from "./tar-reader.ts";
 import type { TreeEntry } from "./tree.ts";
 import { checkTreePath, isWithin } from "./tree-path.ts";
@@ -51,6 +51,7 @@ async function visit(
   const figures = { files: 0, directories: 0, symlinks: 0, deleted: 0, bytes: 0 };
   const torn = new Set<string>();
   for await (const { entry: found, body } of items) {
+    if (found.type === "log") continue;
     const entry = path === undefined ? found : narrow(found, path);
     if (entry === undefined) continue;
     if (entry.type === "torn") {
@@ -67,7 +68,7 @@ async function visit(
 }
 
 /** What an entry means for the subtree alone: whatever replaces a directory above it takes the subtree away. */
-function narrow(entry: TarEntry, path: string): TarEntry | undefined {
+function narrow(entry: TreeItem, path: string): TreeItem | undefined {
   if (isWithin(entry.path, path)) return entry;
   if (isWithin(path, entry.path) && entry.type !== "directory" && entry.type !== "torn") {
     return { type: "deleted", path };

@@ -1,12 +1,18 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { type LogRange, logRange } from "@stillpoint/contracts/log";
 import type { Header } from "tar-stream";
 import { z } from "zod";
 import { TAR_KEYS, XATTR_PREFIX } from "./tar-keys.ts";
 import type { ChunkHint, TreeEntry } from "./tree.ts";
 import { checkTreePath } from "./tree-path.ts";
 
-/** What a tar's header stands for: an entry of the tree, or the word that the one before it was torn. */
-export type TarEntry = TreeEntry | { type: "torn"; path: string };
+/** An entry of the tree, or the word that the one before it was torn. */
+export type TreeItem = TreeEntry | { type: "torn"; path: string };
+/** What a tar's header stands for: an item of the tree, or the word on which stretch of the log the backup holds. */
+export type TarEntry = TreeItem | { type: "log"; path: string; range: LogRange };
+
+/** Where a tar that knows nothing of us puts the word on the log: an empty file. */
+export const LOG_PATH = ".stillpoint/log";
 
 /** What a ustar field holds; beyond it the value stands in a pax key. */
 const MAX_ID = 0o777777;
@@ -28,14 +34,15 @@ const REGULAR = 0o100000;
 
 export function toTarHeader(entry: TarEntry): TarHeader {
   const path = checkTreePath(entry.path);
-  if (entry.type === "deleted" || entry.type === "torn") {
+  if (entry.type === "deleted" || entry.type === "torn" || entry.type === "log") {
+    const value = entry.type === "log" ? JSON.stringify(entry.range) : "1";
     return {
       name: path,
       type: "file",
       mode: REGULAR,
       size: 0,
       mtime: new Date(0),
-      pax: { [TAR_KEYS[entry.type]]: "1" },
+      pax: { [TAR_KEYS[entry.type]]: value },
     };
   }
   const { mode, mtimeMs } = entry;
@@ -64,6 +71,8 @@ export function fromTarHeader(header: Header): TarEntry {
   const path = checkTreePath(header.type === "directory" ? header.name.replace(/\/$/, "") : header.name);
   if (pax[TAR_KEYS.deleted] !== undefined) return { type: "deleted", path };
   if (pax[TAR_KEYS.torn] !== undefined) return { type: "torn", path };
+  const log = pax[TAR_KEYS.log];
+  if (log !== undefined) return { type: "log", path, range: rangeOf(path, log) };
   const seconds = Number(pax.mtime ?? Number.NaN);
   const common = {
     path,
@@ -98,6 +107,19 @@ export function fromTarHeader(header: Header): TarEntry {
     hint: hint.data,
     ...(offset.data === undefined ? {} : { offset: offset.data }),
   };
+}
+
+function rangeOf(where: string, value: string): LogRange {
+  try {
+    return logRange.parse(JSON.parse(value));
+  } catch (error) {
+    throw new StillpointError("TAR_INVALID", {
+      what: "Cannot read an entry of a tar",
+      where,
+      why: `${TAR_KEYS.log} is no stretch of a log`,
+      cause: error,
+    });
+  }
 }
 
 function xattrsOf(pax: Record<string, string>): { xattrs?: Record<string, Buffer> } {

@@ -12,6 +12,8 @@ export const TAR_KEYS = {
    * replaces both.
    */
   torn: "STILLPOINT.torn",
+  /** An entry without a body that is none of the tree's: the stretch of its source's log that the backup holds, as JSON. */
+  log: "STILLPOINT.log",
   /** The body is a tar itself whose bytes come back exactly as they came. */
   opaque: "STILLPOINT.opaque",
 } as const;

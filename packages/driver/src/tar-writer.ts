@@ -1,7 +1,7 @@
 import { toStillpointError } from "@stillpoint/contracts/errors";
 import { type Pack, pack as tarPack } from "tar-stream";
 import { writeExactly } from "./body.ts";
-import { type TarEntry, toTarHeader } from "./tar-entry.ts";
+import { LOG_PATH, type TarEntry, toTarHeader } from "./tar-entry.ts";
 import type { TreeWriter } from "./tree.ts";
 
 /** Small pieces, such as headers, are joined to about this much before they leave. */
@@ -48,27 +48,33 @@ export function createTarWriter(): TarWriter {
     return { torn };
   };
 
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const added = last.then(async () => {
+      try {
+        return await work();
+      } catch (error) {
+        // Half an entry cannot be taken back: the tar is worth nothing from here on.
+        const cause = toStillpointError(error, "Cannot write a backup's tar");
+        pack.destroy(cause);
+        throw cause;
+      }
+    });
+    last = added.catch(() => undefined);
+    return added;
+  };
+
   return {
     stream: joined(pack),
     get bytes() {
       return bytes;
     },
-    add(entry, body) {
-      const added = last.then(async () => {
-        try {
-          const result = await write(entry, body);
-          if (result.torn) await write({ type: "torn", path: entry.path });
-          return result;
-        } catch (error) {
-          // Half an entry cannot be taken back: the tar is worth nothing from here on.
-          const cause = toStillpointError(error, "Cannot write a backup's tar");
-          pack.destroy(cause);
-          throw cause;
-        }
-      });
-      last = added.catch(() => undefined);
-      return added;
-    },
+    add: (entry, body) =>
+      inTurn(async () => {
+        const result = await write(entry, body);
+        if (result.torn) await write({ type: "torn", path: entry.path });
+        return result;
+      }),
+    covers: (range) => inTurn(async () => void (await write({ type: "log", path: LOG_PATH, range }))),
     end() {
       void last.then(() => {
         if (!pack.destroyed) pack.finalize();

@@ -1,3 +1,5 @@
+import type { LogRange } from "@stillpoint/contracts/log";
+
 /**
  * How a chunker should see a file: pages of a database file that change in place, content-defined boundaries, or a tar
  * whose inner entries bound the chunks.
@@ -40,4 +42,9 @@ export interface TreeWriter {
    * again.
    */
   add(entry: TreeEntry, body?: AsyncIterable<Uint8Array>): Promise<{ torn: boolean }>;
+  /**
+   * Says which stretch of its source's log the backup holds; said again, the last one counts. Of a full: `from` is where the
+   * log begins that must be laid over it, `to` from where on it is whole; they are equal where it needs none.
+   */
+  covers(range: LogRange): Promise<void>;
 }

@@ -139,6 +139,7 @@ export function driverConformance<Spec extends SourceSpec>(
             stop.signal.addEventListener("abort", () => reject(stop.signal.reason));
           });
         },
+        covers: async () => undefined,
       });
       const failed = expect(under).rejects.toThrow();
       await reached.promise;

@@ -9,6 +9,7 @@ import { directoryTree } from "../src/directory-tree.ts";
 import { extractTar, listTar } from "../src/extract.ts";
 import { applyLayout, treeFiles } from "../src/layout.ts";
 import type { TarHeader } from "../src/tar-entry.ts";
+import { readTar } from "../src/tar-reader.ts";
 import { createTarWriter } from "../src/tar-writer.ts";
 import type { TreeEntry, TreeWriter } from "../src/tree.ts";
 
@@ -121,6 +122,25 @@ describe("a backup's tar", () => {
     await expect(extractTar(next, destination)).rejects.toMatchObject({ code: "PATH_UNSAFE" });
     expect(await read("log")).toBe("0123abcd");
     expect((await treeFiles(destination)).map((each) => each.path)).toEqual(["b", "log"]);
+  });
+
+  test("which stretch of the log a backup holds is read from its tar, and is no file of its tree", async () => {
+    const range = { stream: "00000002", from: "0000000001000000", to: "0000000002000000" };
+    const after = { stream: "00000001", at: "0000000001000000" };
+    const make = () =>
+      tarOf(async (tree) => {
+        await tree.covers(range);
+        await tree.add(file("a", 1), body("a"));
+        await tree.covers({ ...range, after });
+      });
+    const said: unknown[] = [];
+    for await (const { entry } of readTar(make())) if (entry.type === "log") said.push(entry.range);
+    expect(said).toEqual([range, { ...range, after }]);
+    expect(await extractTar(make(), destination, { path: "a" })).toMatchObject({ files: 1 });
+    expect((await treeFiles(destination)).map((each) => each.path)).toEqual(["a"]);
+    const spoilt = Buffer.from((await bytesOf(make())).toString("latin1").replace('"from"', '"form"'), "latin1");
+    const read = Array.fromAsync(readTar(body(spoilt)));
+    await expect(read).rejects.toMatchObject({ code: "TAR_INVALID", where: ".stillpoint/log" });
   });
 
   test("a part whose earlier bytes are not there is refused", async () => {

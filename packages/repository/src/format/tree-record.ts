@@ -1,9 +1,9 @@
-import type { TarEntry } from "@stillpoint/driver/tar-entry";
+import type { TreeItem } from "@stillpoint/driver/tar-entry";
 import type { ChunkHint } from "@stillpoint/driver/tree";
 import type { TreeRecord } from "./tree-format.ts";
 
 /** An entry as a tree holds it: fields in one order, so that equal entries are equal bytes wherever they come from. */
-export function toRecord(entry: TarEntry): TreeRecord {
+export function toRecord(entry: TreeItem): TreeRecord {
   if (entry.type === "deleted" || entry.type === "torn") return { type: entry.type, path: entry.path };
   const { path, mode, uid, gid, mtimeMs, xattrs } = entry;
   const values = Object.entries(xattrs ?? {}).map(([name, value]) => [name, value.toString("base64")]);
@@ -22,7 +22,7 @@ export function toRecord(entry: TarEntry): TreeRecord {
 }
 
 /** An entry as the tar's writer takes it. */
-export function toEntry(record: TreeRecord): TarEntry {
+export function toEntry(record: TreeRecord): TreeItem {
   if (record.type === "deleted" || record.type === "torn") return record;
   const { xattrs, uid, gid, ...rest } = record;
   const values = Object.entries(xattrs ?? {}).map(([name, value]) => [name, Buffer.from(value, "base64")]);

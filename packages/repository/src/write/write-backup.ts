@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import type { LogRange } from "@stillpoint/contracts/log";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
-import type { TarEntry } from "@stillpoint/driver/tar-entry";
+import type { TarEntry, TreeItem } from "@stillpoint/driver/tar-entry";
 import { readTar } from "@stillpoint/driver/tar-reader";
 import { CUT } from "../chunking/cutter.ts";
 import { putDocument } from "../documents-store.ts";
@@ -28,7 +30,11 @@ import { type ParentTree, parentTree } from "./parent-tree.ts";
 import { taskGroup } from "./task-group.ts";
 import { treeBuilder } from "./tree-builder.ts";
 
-export type BackupHead = Pick<BackupFigures, "backupId" | "plan" | "source" | "kind" | "type" | "runId" | "startedAt">;
+/** `log`: where it is known beforehand; a tar that says another is refused. */
+export type BackupHead = Pick<
+  BackupFigures,
+  "backupId" | "plan" | "source" | "kind" | "type" | "runId" | "startedAt" | "log"
+>;
 export type WriteProgress = { bytes: number; storedBytes: number; files: number };
 export type WriteOptions = {
   signal?: AbortSignal | undefined;
@@ -51,6 +57,14 @@ function becameShorter(path: string): StillpointError {
     what: "Did not write a backup",
     where: path,
     why: "the file became shorter while it was read",
+  });
+}
+
+function otherLog(where: string): StillpointError {
+  return new StillpointError("TAR_INVALID", {
+    what: "Did not write a backup",
+    where,
+    why: "its tar says that it holds another stretch of the log than was asked for",
   });
 }
 
@@ -136,7 +150,7 @@ export async function writeItems(
   }
 
   /** Where the bytes of an entry go. */
-  async function begin(entry: TarEntry): Promise<Pick<typeof bodies, "write" | "end">> {
+  async function begin(entry: TreeItem): Promise<Pick<typeof bodies, "write" | "end">> {
     const record = toRecord(entry);
     const how = entry.type === "file" ? cutOf(entry.hint, entry.size, chunking) : EMPTY;
     if (how.pages !== undefined && record.type === "file" && record.size > 0) {
@@ -159,6 +173,7 @@ export async function writeItems(
     return bodies;
   }
 
+  let log: LogRange | undefined = head.log;
   let bytes = 0;
   let files = 0;
   let told = 0;
@@ -172,6 +187,11 @@ export async function writeItems(
     for await (const item of items(ended)) {
       ended.throwIfAborted();
       const { entry } = item;
+      if (entry.type === "log") {
+        if (head.log !== undefined && !isDeepStrictEqual(entry.range, head.log)) throw otherLog(head.backupId);
+        log = entry.range;
+        continue;
+      }
       const target = await begin(entry);
       if ("file" in item) {
         const size = entry.type === "file" ? entry.size : 0;
@@ -197,6 +217,7 @@ export async function writeItems(
       storedBytes: sink.storedBytes,
       files,
       checksum: checksum.digest("hex"),
+      ...(log === undefined ? {} : { log }),
       finishedAt: toInstant(context.now()),
     };
     const { newest: generation } = await writing.settle();
