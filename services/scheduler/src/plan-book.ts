@@ -1,6 +1,7 @@
 import type { Change } from "@stillpoint/bus/kv-value";
 import type { Log } from "@stillpoint/bus/log";
 import { toStillpointError } from "@stillpoint/contracts/errors";
+import type { Plan } from "@stillpoint/contracts/plan";
 import type { PlanRevision, TickState } from "@stillpoint/contracts/state";
 import { type Entry, parseSchedule } from "@stillpoint/schedule/schedule";
 
@@ -9,6 +10,7 @@ export type ScheduledPlan = {
   revision: string;
   acceptedAt: number;
   entries: readonly Entry[];
+  sources: Plan["sources"];
 };
 
 export type KnownTick = { state: TickState; revision: number };
@@ -67,7 +69,7 @@ export function planBook(log: Log): PlanBook {
 
 /** The gateway accepts no schedule that cannot be read; should one come all the same, the plan has none and says so. */
 function schedulePlan({ plan: name, revision, definition, acceptedAt }: PlanRevision, log: Log): ScheduledPlan {
-  const base = { name, revision, acceptedAt: Date.parse(acceptedAt) };
+  const base = { name, revision, acceptedAt: Date.parse(acceptedAt), sources: definition.sources };
   try {
     return { ...base, entries: parseSchedule(definition) };
   } catch (error) {

@@ -7,6 +7,7 @@ import { schedulerMetrics } from "./metrics.ts";
 import { planBook } from "./plan-book.ts";
 import { type Publisher, publishDue } from "./publish-due.ts";
 import { publishMaintenance } from "./publish-maintenance.ts";
+import { publishShipping, type ShippingAsker } from "./publish-shipping.ts";
 
 /** Knows when something is due. Any number of replicas tick the same instants; each is one run. */
 export const service = defineService({
@@ -37,6 +38,7 @@ export const service = defineService({
       parseSchedule({ schedule: [entry], timeZone: "UTC" }).map((parsed) => ({ task, entry: parsed })),
     );
 
+    const asker: ShippingAsker = { bus, log, monotonicMs: clock.monotonicMs, askedMs: new WeakMap() };
     const publisher: Publisher = {
       bus,
       log,
@@ -55,6 +57,7 @@ export const service = defineService({
         for (const { plan, revision } of book.forgotten()) await ticks.delete(plan, revision);
         const results = await Promise.allSettled([
           ...book.plans().map((plan) => publishDue(publisher, plan, now)),
+          ...book.plans().map((plan) => publishShipping(asker, plan)),
           ...care.map(({ task, entry }) => publishMaintenance(caretaker, task, entry, now)),
         ]);
         const failures = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Bus } from "@stillpoint/bus/bus";
-import { maintainRepository, runBackup } from "@stillpoint/contracts/commands";
+import { maintainRepository, runBackup, shipSource } from "@stillpoint/contracts/commands";
 import { maintenanceTask } from "@stillpoint/contracts/maintenance";
 import type { PlanInput } from "@stillpoint/contracts/plan";
 import { BUCKETS } from "@stillpoint/contracts/topology";
@@ -172,6 +172,50 @@ test("what the repository needs is asked for at its times, once by two replicas,
     { task: "check", dueAt: "2026-03-03T06:00:00.000Z" },
     { task: "check", dueAt: "2026-03-05T00:00:00.000Z" },
   ]);
+});
+
+test("every log of every plan has one shipper asked for, again when the command is gone, and none where shipping is off", async () => {
+  await using nats = await ownNats();
+  await using bus = await testBus(nats);
+  // Its monotonic hands go by an hour with each look: every tick asks again.
+  let hours = 0;
+  const clock = { now: () => START, monotonicMs: () => 3_600_000 * hours++ };
+  const orders = { kind: "postgres" as const, url: "postgres://backup@db/orders" };
+  const sources = {
+    orders,
+    other: { ...orders, at: "site-b", ship: { flush: "1s" } },
+    quiet: { ...orders, ship: "off" as const },
+    graph: { kind: "neo4j" as const, url: "bolt://graph" },
+    config: { kind: "files" as const, paths: ["/etc"] },
+  };
+  const plans = await bus.bucket(BUCKETS.plans);
+  const put = (revision: string) =>
+    plans.put("shop", { plan: "shop", revision, definition: { sources }, acceptedAt: new Date(START).toISOString() });
+  await put(REVISION);
+  await using _a = await inProcessService(service, nats, SETTINGS, { clock });
+  await using _b = await inProcessService(service, nats, SETTINGS, { clock });
+  const here = { kind: "postgres", site: "default", plan: "shop", source: "orders" };
+  const there = { kind: "postgres", site: "site-b", plan: "shop", source: "other" };
+  const first = await waitFor("a shipper is asked for", () => bus.readCommand(shipSource, here));
+  const second = await waitFor("and another", () => bus.readCommand(shipSource, there));
+  expect([first, second].map(({ body }) => body)).toMatchObject([
+    { plan: "shop", revision: REVISION, source: "orders", spec: { ship: { flush: "5s", retain: "4GiB" } } },
+    { plan: "shop", revision: REVISION, source: "other", spec: { ship: { flush: "1s", retain: "4GiB" } } },
+  ]);
+  await put("b".repeat(64));
+  await bus.deleteCommand(shipSource, second.sequence);
+  const again = await waitFor("it is asked for again", async () => {
+    const found = await bus.readCommand(shipSource, there);
+    return found?.body.revision === "b".repeat(64) ? found : undefined;
+  });
+  expect(again.sequence).toBeGreaterThan(second.sequence);
+  // Asked for all the time meanwhile, and refused: the one that is under way stays.
+  expect((await bus.readCommand(shipSource, here))?.sequence).toBe(first.sequence);
+  for (const source of ["quiet", "graph", "config"]) {
+    for (const kind of ["postgres", "neo4j", "files"]) {
+      expect(await bus.readCommand(shipSource, { kind, site: "default", plan: "shop", source })).toBeUndefined();
+    }
+  }
 });
 
 test.each(["scrubb: daily", "check: sometimes", "check"])("the setting %j is refused by name", async (value) => {
