@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
-import { instant, name, sourceKind } from "./names.ts";
+import { instant, name, sourceKind, uuidv8 } from "./names.ts";
 
 /** Positions of one stream are of one length, so that they sort as they follow one another. */
 const place = z.string().regex(/^[A-Za-z0-9]{1,40}$/, "must be 1–40 of A-Z, a-z and 0-9");
@@ -34,3 +35,31 @@ export const logGap = z.object({
   at: instant,
 });
 export type LogGap = z.infer<typeof logGap>;
+
+/** Bytes of one tail: it is held in memory, sealed and read back. A longer flush is several of them, one after the other. */
+export const TAIL_MOST_BYTES = 16_777_216;
+
+/** Who ships which source's log; the token is that of the lease under which it is done. */
+export type ShippedBy = { plan: string; source: string; fenceToken: number };
+
+const MOST_ID = 120;
+
+/**
+ * The id of a closed stretch's backup: the same stretch under the same lease is the same backup. Names of plans and sources
+ * have no `_`, so that no two of them run together; what does not fit is a hash of stream and range.
+ */
+export function shippedBackupId({ plan, source, fenceToken }: ShippedBy, { stream, from, to }: LogRange): string {
+  const of = (stretch: string) => `${plan}_${source}_${stretch}_${fenceToken}`;
+  const whole = of(`${stream}_${from}_${to}`);
+  if (whole.length <= MOST_ID) return whole;
+  return of(createHash("sha256").update(`${stream}_${from}_${to}`).digest("hex").slice(0, 20));
+}
+
+const words = (position: LogPosition | undefined) =>
+  position === undefined ? "" : `${position.stream}@${position.at}`;
+
+/** Of a gap: the same hole told twice is one. All begin with 48 zero bits, so that they lie together among the records. */
+export function gapId({ plan, source, after, until }: LogGap): string {
+  return uuidv8(0, plan, source, words(after), words(until));
+}
+export const GAP_ID_PREFIX = "00000000-0000-8";

@@ -6,6 +6,7 @@ import type { CondemnedLog } from "./garbage/condemned-log.ts";
 import type { IndexLoader } from "./index/index-loader.ts";
 import type { StoredChunkIndex } from "./index/stored-chunk-index.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
+import type { LogReader } from "./log/source-log.ts";
 import type { WorkerPool } from "./workers/worker-pool.ts";
 import type { newestBackups } from "./write/find-parent.ts";
 import type { slabPool } from "./write/slabs.ts";
@@ -30,6 +31,8 @@ export type RepositoryContext = {
   /** Which backups each point stands on. */
   sealed: SealedPoints;
   condemned: CondemnedLog;
+  /** What is held of the logs of sources. */
+  logs: LogReader;
   /** How long a lease lives that is not renewed, by the storage's clock. */
   leaseMs: number;
   random: (length: number) => Uint8Array;

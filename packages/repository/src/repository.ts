@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
+import type { LogGap, LogRange, ShippedBy } from "@stillpoint/contracts/log";
 import type { BackupFigures, Point, Proof } from "@stillpoint/contracts/point";
 import type { Secret } from "@stillpoint/contracts/secret";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
@@ -16,6 +17,7 @@ import { getDocument, listIds } from "./documents-store.ts";
 import type { NameKeys } from "./format/chunk-name.ts";
 import type { Compression } from "./format/codec.ts";
 import { manifest } from "./format/documents.ts";
+import type { TailHead } from "./format/tail-format.ts";
 import type { TreeRecord } from "./format/tree-format.ts";
 import { type CollectOptions, collectGarbage, type GarbageReport, planGarbage } from "./garbage/collect.ts";
 import { condemnedLog } from "./garbage/condemned-log.ts";
@@ -30,6 +32,9 @@ import { confirmBackup } from "./leases/confirm-backup.ts";
 import { beginReading, underLease } from "./leases/reading.ts";
 import { LEASE_MS } from "./leases/renewed-lease.ts";
 import { sealPoint } from "./leases/seal-point.ts";
+import { sealGap } from "./log/gaps.ts";
+import { logReader, type SourceLog, type SourceOfPlan } from "./log/source-log.ts";
+import { putTail, type ReadTail, readTail } from "./log/tails.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealProof } from "./points.ts";
 import { readBackup, type TarOptions } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
@@ -110,6 +115,14 @@ export interface Repository extends AsyncDisposable {
   keepPoint(pointId: string, until: string, order: PointOrder): Promise<void>;
   placeHold(pointId: string, hold: NewHold): Promise<Hold>;
   releaseHold(pointId: string, holdId: string, order: PointOrder): Promise<void>;
+  /** One flush of an open log, durable when it resolves. Given twice it is one; CONFLICT where its name is taken. */
+  putTail(by: ShippedBy, range: LogRange, bytes: Uint8Array): Promise<TailHead>;
+  /** By the id that `sourceLog` gave; undefined where it is not there any more: what it held lies in a closed stretch. */
+  readTail(id: string, signal?: AbortSignal): Promise<ReadTail | undefined>;
+  /** A hole in a source's log. Told twice it is one, and answers with the first. */
+  sealGap(gap: LogGap): Promise<LogGap>;
+  /** All that is held of a source's log and of what it is laid over; what is condemned left out. */
+  sourceLog(of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog>;
   sealProof(proof: Proof): Promise<Proof>;
   /** In the order of points' ids, then proofs'; `after` is a `proofKey`. */
   proofs(options?: ListOptions): AsyncIterable<Proof>;
@@ -203,6 +216,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     slabs: slabPool(2 * threads + SLABS_MORE),
     sealed: sealedPoints({ store, ring, random }),
     condemned: condemnedLog({ store, ring, random, index }),
+    logs: logReader(),
     leaseMs: options.leaseMs ?? LEASE_MS,
     changes: changeLog({ store, ring, random, now }),
     random,
@@ -241,6 +255,10 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     keepPoint: (pointId, until, order) => guarded(() => keepPoint(context, pointId, until, order)),
     placeHold: (pointId, hold) => guarded(() => placeHold(context, pointId, hold)),
     releaseHold: (pointId, holdId, order) => guarded(() => releaseHold(context, pointId, holdId, order)),
+    putTail: (by, range, bytes) => guarded(() => putTail(context, by, range, bytes)),
+    readTail: (id, signal) => readTail(reading, id, signal),
+    sealGap: (gap) => guarded(() => sealGap(context, gap)),
+    sourceLog: (of, signal) => context.logs.read(reading, of, signal),
     sealProof: (proof) => guarded(() => sealProof(context, proof)),
     proofs: (listOptions) => listProofs(reading, listOptions),
     proofsOf: (pointId) =>

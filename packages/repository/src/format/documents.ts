@@ -1,3 +1,4 @@
+import { logPosition } from "@stillpoint/contracts/log";
 import { backupId, instant, sha256, token, uuid } from "@stillpoint/contracts/names";
 import { backupFigures, point, proof } from "@stillpoint/contracts/point";
 import { z } from "zod";
@@ -130,6 +131,8 @@ export const tailHead = z.object({
   stream: z.string(),
   from: z.string(),
   to: z.string(),
+  /** Where an earlier stream was left for this one, which begins at `from`. */
+  after: logPosition.optional(),
   fenceToken: count,
   sha256,
   writtenAt: instant,

@@ -15,7 +15,7 @@ import { decodeIndex } from "../format/index-format.ts";
 import { objectName, packIdOf, type SealedKind } from "../format/kinds.ts";
 import { openPackTrailer } from "../format/pack-format.ts";
 import { openObject } from "../format/sealed-object.ts";
-import { decodeTail } from "../format/tail-format.ts";
+import { verifiedTail } from "../format/tail-format.ts";
 import { decodeSlot, isGenuine } from "../keys/key-slot.ts";
 import { verifiedStatement } from "../keys/signing.ts";
 import { verifyInClear } from "../keys/verify-in-clear.ts";
@@ -75,7 +75,7 @@ function verifySealed({ ring }: VerifyContext, kind: SealedKind, object: string,
     return;
   }
   const plain = openObject(kind, id, object, bytes, ring.epochs);
-  if (kind === "tails") decodeTail(object, plain);
+  if (kind === "tails") verifiedTail(object, plain);
   else if (kind === "proofs") verifiedStatement(object, readDocument(signed, object, plain), ring.trustedKeys);
   else readDocument(SCHEMAS[kind], object, plain);
 }

@@ -1,0 +1,167 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { LogGap, LogRange } from "@stillpoint/contracts/log";
+import type { BackupFigures } from "@stillpoint/contracts/point";
+import { getDocument } from "../documents-store.ts";
+import { manifest } from "../format/documents.ts";
+import { objectName } from "../format/kinds.ts";
+import type { TailHead } from "../format/tail-format.ts";
+import type { CondemnedState } from "../garbage/condemned-state.ts";
+import type { RepositoryContext } from "../repository-context.ts";
+import { recordedGaps } from "./gaps.ts";
+import { readTail } from "./tails.ts";
+
+/** Names of sources are unique within a plan only. */
+export type SourceOfPlan = { plan: string; source: string };
+
+type Held = { range: LogRange; storedMs: number };
+export type HeldFull = Held & { backupId: string; startedAt: string };
+/** A closed stretch: a backup of type `log`. */
+export type HeldClosed = Held & { backupId: string };
+export type HeldTail = Held & { id: string; fenceToken: number; bytes: number };
+
+/** What the repository holds of one source's log, and is not about to delete; in no order. */
+export type SourceLog = {
+  fulls: HeldFull[];
+  closed: HeldClosed[];
+  tails: HeldTail[];
+  gaps: LogGap[];
+  /** Names of objects that cannot be read, and may be some of it. */
+  damaged: string[];
+};
+
+type ReaderContext = Pick<RepositoryContext, "store" | "ring" | "random"> & {
+  condemned: { load(signal?: AbortSignal): Promise<Pick<CondemnedState, "objects">> };
+};
+
+const READS_AT_ONCE = 16;
+/** What is remembered of so many objects takes some tens of MB. */
+const MOST_REMEMBERED = 100_000;
+
+/** Reads what never changes once, and forgets the oldest of too much. */
+function remembered<Value>() {
+  const known = new Map<string, Value>();
+  return async (id: string, read: () => Promise<Value | undefined>): Promise<Value | undefined> => {
+    const before = known.get(id);
+    if (before !== undefined) return before;
+    const value = await read();
+    if (value === undefined) return undefined;
+    known.set(id, value);
+    const [oldest] = known.keys();
+    if (known.size > MOST_REMEMBERED && oldest !== undefined) known.delete(oldest);
+    return value;
+  };
+}
+
+const CAPTURED = /^[0-9a-f-]{36}_([a-z0-9-]{1,40})_\d+_[a-z]+\d+$/;
+const SHIPPED = /^([a-z0-9-]{1,40})_([a-z0-9-]{1,40})_[A-Za-z0-9]+(?:_[A-Za-z0-9]+_[A-Za-z0-9]+)?_\d+$/;
+
+/** Pure: whether an id is one that a capture or a shipper of another source gives; of any other id its manifest decides. */
+export function isOfAnother(backupId: string, { plan, source }: SourceOfPlan): boolean {
+  const captured = CAPTURED.exec(backupId);
+  if (captured !== null) return captured[1] !== source;
+  const shipped = SHIPPED.exec(backupId);
+  return shipped !== null && (shipped[1] !== plan || shipped[2] !== source);
+}
+
+export type DescribedBackup = Pick<BackupFigures, "plan" | "source" | "type" | "startedAt"> & { log?: LogRange };
+type TailId = { id: string; storedMs: number; bytes: number };
+
+/** Of a tail's name, which holds all of its head but the plan; `undefined` for another form. */
+function placesOf(id: string): { stream: string; from: string; to: string } | undefined {
+  const [, stream, name = ""] = id.split("/");
+  const [from, to, token] = name.split("-");
+  const isOurs = stream !== undefined && from !== undefined && to !== undefined && token !== undefined;
+  return isOurs ? { stream, from, to } : undefined;
+}
+
+/** Joins what overlaps and what touches, of one stream each; in order. */
+export function joinedRanges(ranges: readonly Pick<LogRange, "stream" | "from" | "to">[]) {
+  const joined = new Map<string, { from: string; to: string }[]>();
+  for (const { stream, from, to } of ranges.toSorted((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))) {
+    const before = joined.get(stream) ?? [];
+    joined.set(stream, before);
+    const last = before.at(-1);
+    if (last === undefined || from > last.to) before.push({ from, to });
+    else if (to > last.to) last.to = to;
+  }
+  return joined;
+}
+export type JoinedRanges = ReturnType<typeof joinedRanges>;
+
+export function isWithinJoined(joined: JoinedRanges, { stream, from, to }: Pick<LogRange, "stream" | "from" | "to">) {
+  return joined.get(stream)?.some((each) => each.from <= from && to <= each.to) ?? false;
+}
+
+/** Reads what a repository holds of logs. Manifests and heads of tails are read once, as far as memory is to go. */
+export function logReader() {
+  const figures = remembered<DescribedBackup>();
+  const heads = remembered<TailHead>();
+  const gaps = recordedGaps();
+
+  /** Undefined: the backup is not there. */
+  function describe(context: ReaderContext, backupId: string, signal?: AbortSignal) {
+    return figures(backupId, async () => {
+      const found = await getDocument(context, "backups", backupId, manifest, signal);
+      if (found === undefined) return undefined;
+      const { plan, source, type, startedAt, log } = found.document.figures;
+      return { plan, source, type, startedAt, ...(log === undefined ? {} : { log }) };
+    });
+  }
+
+  /** Calls with some at once; damage is noted by the object's name, and passed over. */
+  async function each<Item>(items: readonly Item[], damaged: string[], read: (item: Item) => Promise<void>) {
+    for (let at = 0; at < items.length; at += READS_AT_ONCE)
+      await Promise.all(
+        items.slice(at, at + READS_AT_ONCE).map((item) =>
+          read(item).catch((error: unknown) => {
+            if (!(error instanceof StillpointError) || error.code !== "OBJECT_DAMAGED") throw error;
+            damaged.push(error.where ?? error.what);
+          }),
+        ),
+      );
+  }
+
+  async function read(context: ReaderContext, of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog> {
+    const { objects: condemned } = await context.condemned.load(signal);
+    const log: SourceLog = { fulls: [], closed: [], tails: [], gaps: [], damaged: [] };
+    const isOf = (other: SourceOfPlan) => other.plan === of.plan && other.source === of.source;
+    // Tails before backups: one that a closed stretch supersedes, and that goes meanwhile, is in a backup then.
+    const tails: TailId[] = [];
+    const folder = objectName("tails", "");
+    for await (const { name, modifiedMs, size } of context.store.list(`${folder}${of.source}/`, { signal }))
+      if (!condemned.has(name)) tails.push({ id: name.slice(folder.length), storedMs: modifiedMs, bytes: size });
+
+    const backups: { backupId: string; storedMs: number }[] = [];
+    const backupFolder = objectName("backups", "");
+    for await (const { name, modifiedMs } of context.store.list(backupFolder, { signal })) {
+      const backupId = name.slice(backupFolder.length);
+      if (!condemned.has(name) && !isOfAnother(backupId, of)) backups.push({ backupId, storedMs: modifiedMs });
+    }
+    await each(backups, log.damaged, async ({ backupId, storedMs }) => {
+      const found = await describe(context, backupId, signal);
+      if (found?.log === undefined || !isOf(found)) return;
+      const held = { backupId, range: found.log, storedMs };
+      if (found.type === "full") log.fulls.push({ ...held, startedAt: found.startedAt });
+      else if (found.type === "log") log.closed.push(held);
+    });
+
+    // What a closed stretch holds as a whole is never read from tails, whoever's they are: their heads need no look.
+    const closed = joinedRanges(log.closed.map(({ range }) => range));
+    const open = tails.filter(({ id }) => {
+      const places = placesOf(id);
+      return places === undefined || !isWithinJoined(closed, places);
+    });
+    await each(open, log.damaged, async ({ id, storedMs, bytes }) => {
+      const head = await heads(id, async () => (await readTail(context, id, signal))?.head);
+      if (head === undefined || !isOf(head)) return;
+      const { stream, from, to, after, fenceToken } = head;
+      const range = { stream, from, to, ...(after === undefined ? {} : { after }) };
+      log.tails.push({ id, range, fenceToken, storedMs, bytes });
+    });
+    for (const gap of await gaps.read(context, signal)) if (isOf(gap)) log.gaps.push(gap);
+    return log;
+  }
+
+  return { read, describe };
+}
+export type LogReader = ReturnType<typeof logReader>;
