@@ -239,6 +239,37 @@ describe("an undelete", () => {
     await expect(slow.undeletePoint(trialId(1), BY)).rejects.toMatchObject({ code: "LEASE_LOST" });
     expect(await Array.fromAsync(trial.repository.points())).toEqual([]);
   });
+
+  it("that falls asleep once it was said leaves alone what another has answered meanwhile", async () => {
+    const { trial } = await condemnedPoint();
+    await using _ = trial;
+    const slow = await trial.open(
+      around(trial.store, "changes/", "after", async () => {
+        await trial.repository.undeletePoint(trialId(1), BY);
+        trial.clock.pass(LEASE_MS);
+      }),
+    );
+    await expect(slow.undeletePoint(trialId(1), BY)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    await trial.collectAll();
+    expect(await Array.fromAsync(trial.repository.points())).toHaveLength(1);
+    expect(await trial.restores(1, files(1))).toBe(true);
+  });
+
+  it("looks at everything itself where another has only begun to say so, and that one's failure is not its own", async () => {
+    const { trial } = await condemnedPoint();
+    await using _ = trial;
+    const [pack = ""] = await namesIn(trial.store, "packs/");
+    const outcome: unknown[] = [];
+    const first = await trial.open(
+      around(trial.store, "changes/", "after", async () => {
+        await trial.store.delete(pack);
+        await trial.repository.undeletePoint(trialId(1), BY).catch((error: unknown) => outcome.push(error));
+      }),
+    );
+    await expect(first.undeletePoint(trialId(1), BY)).rejects.toMatchObject({ code: "OBJECT_DAMAGED", where: pack });
+    expect(outcome).toMatchObject([{ code: "OBJECT_DAMAGED", where: pack }]);
+    expect(await Array.fromAsync(trial.repository.points())).toEqual([]);
+  });
 });
 
 describe("a reader", () => {

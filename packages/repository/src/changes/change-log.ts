@@ -16,6 +16,11 @@ type LogContext = Pick<RepositoryContext, "store" | "ring" | "random" | "now">;
 const READS_AT_ONCE = 16;
 const FOLDER = objectName("changes", "");
 
+/** Pure: the next id after an even one. */
+function idAbove(id: string): string {
+  return id.slice(0, -1) + (Number.parseInt(id.slice(-1), 16) | 1).toString(16);
+}
+
 /**
  * What was done to objects that never change themselves: each change is a further object that names the one it is about.
  * Changes are read once and kept, for they never change either.
@@ -44,6 +49,18 @@ export function changeLog(context: LogContext) {
     return [...read.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
   }
 
+  /** Even, so that the next one is free for what settles it. */
+  function newId(): string {
+    const random = Uint8Array.from(context.random(10));
+    random[9] = (random[9] ?? 0) & 0xfe;
+    return uuidv7(context.now(), random);
+  }
+
+  async function put(document: Change): Promise<Change> {
+    await putDocument(context, "changes", OBJECT_IDS.change(document.sequence, document.changeId), document);
+    return document;
+  }
+
   return {
     all,
     async newest(signal?: AbortSignal): Promise<NewestChanges> {
@@ -57,15 +74,12 @@ export function changeLog(context: LogContext) {
       let last = above;
       for await (const { name } of context.store.list(FOLDER))
         last = Math.max(last, Number(name.slice(FOLDER.length).split("-", 1)[0]));
-      const document: Change = {
-        changeId: uuidv7(context.now(), context.random(10)),
-        sequence: last + 1,
-        ...rest,
-        detail,
-        at: toInstant(context.now()),
-      };
-      await putDocument(context, "changes", OBJECT_IDS.change(document.sequence, document.changeId), document);
-      return document;
+      return await put({ changeId: newId(), sequence: last + 1, ...rest, detail, at: toInstant(context.now()) });
+    },
+    /** Right above a change of one's own: it counts where that one would, and nothing can come between the two. Once. */
+    async settle(of: Pick<Change, "sequence" | "changeId">, { detail = {}, ...rest }: Omit<NewChange, "above">) {
+      const at = toInstant(context.now());
+      return await put({ changeId: idAbove(of.changeId), sequence: of.sequence, ...rest, detail, at });
     },
   };
 }

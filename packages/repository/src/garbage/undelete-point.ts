@@ -1,5 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { type Deletion, deletionOf } from "../changes/deletion.ts";
+import { isThereForGood, wordsOn } from "../changes/existence.ts";
+import { sayUndeleted } from "../changes/undeleting.ts";
 import { getDocument, listIds } from "../documents-store.ts";
 import { sealedPoint } from "../format/documents.ts";
 import { objectName, packName } from "../format/kinds.ts";
@@ -27,9 +28,9 @@ function assertNotSwept(state: CondemnedState, pointId: string, objects: Iterabl
 
 /**
  * Takes a deletion back. Guaranteed: it resolves only if every pack of the point was there after the change was written, under
- * a lease that lets nothing be swept; else the point stays deleted. In this order: lease, look for a sweep (which announces
- * itself before it looks for leases: one of the two sees the other), chunks, change, lease and packs again, and what was
- * condemned of it is spared. POINT_UNKNOWN where the point is gone, BASE_GONE where a sweep of it has begun, OBJECT_DAMAGED
+ * a lease that lets nothing be swept; else the point stays deleted, unless another undeletes it at the same time. In this order:
+ * lease, look for a sweep (which announces itself before it looks for leases: one of the two sees the other), chunks, a
+ * tentative change, lease and packs again, the change for good, and what was condemned of it is spared. POINT_UNKNOWN where the point is gone, BASE_GONE where a sweep of it has begun, OBJECT_DAMAGED
  * where a part of it is missing.
  */
 export async function undeletePoint(context: RepositoryContext, pointId: string, order: Order): Promise<void> {
@@ -42,8 +43,8 @@ export async function undeletePoint(context: RepositoryContext, pointId: string,
       where: pointId,
       why: "the repository holds no such point, or no longer",
     });
-  const deletion = deletionOf(await context.changes.newest(), pointId);
-  if (deletion === undefined) return;
+  const before = wordsOn(await context.changes.all(), objectName("points", pointId));
+  if (isThereForGood(before[0])) return;
   const state = await context.condemned.load(signal);
   await context.loader.load(signal);
   const objects = [objectName("points", pointId)];
@@ -56,23 +57,12 @@ export async function undeletePoint(context: RepositoryContext, pointId: string,
   objects.push(...writing.packs().map(packName));
   assertNotSwept(state, pointId, objects);
   await writing.confirm();
-  await changed(context, pointId, "undelete", order);
-  await writing.confirm().catch(async (error: unknown) => {
-    await changed(context, pointId, "delete", deletion);
-    throw error;
-  });
-  if ((await context.store.head(objectName("points", pointId))) === undefined) throw tooLate(pointId, "it is gone");
+  const confirm = async () => {
+    await writing.confirm();
+    if ((await context.store.head(objectName("points", pointId))) === undefined) throw tooLate(pointId, "it is gone");
+  };
+  await sayUndeleted(context.changes, { object: objectName("points", pointId), ...order, before, confirm });
   await spare(context, objects);
-}
-
-async function changed(
-  context: RepositoryContext,
-  pointId: string,
-  change: "delete" | "undelete",
-  { by, reason }: Order | Deletion,
-): Promise<void> {
-  const detail = reason === undefined ? {} : { reason };
-  await context.changes.append({ change, object: objectName("points", pointId), by, detail });
 }
 
 /** So that writers lean on its packs again. What is being swept is not spared: the sweep sees for itself what is needed. */
