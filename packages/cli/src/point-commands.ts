@@ -95,15 +95,14 @@ export function addPointCommands(program: Command, world: World): void {
     );
   command("holds", "the holds on a point that are in force").action((pointId: string, options: Options) =>
     within(world, options, async (repository) => {
-      for await (const state of repository.pointStates())
-        if (state.point.pointId === pointId) {
-          const words = state.holds.map(
-            ({ holdId, reason, by, until }) =>
-              `${holdId}  ${reason} (${by}${until === undefined ? "" : `, until ${until}`})`,
-          );
-          return { result: state.holds, words: words.length === 0 ? "no hold is on it" : words.join("\n") };
-        }
-      throw new StillpointError("POINT_UNKNOWN", { what: "There is no such point", where: pointId });
+      if ((await repository.point(pointId)) === undefined)
+        throw new StillpointError("POINT_UNKNOWN", { what: "There is no such point", where: pointId });
+      const holds = await repository.holdsOn(pointId);
+      const words = holds.map(
+        ({ holdId, reason, by, until }) =>
+          `${holdId}  ${reason} (${by}${until === undefined ? "" : `, until ${until}`})`,
+      );
+      return { result: holds, words: words.length === 0 ? "no hold is on it" : words.join("\n") };
     }),
   );
   command("release", "release a hold")

@@ -50,6 +50,26 @@ export const captureRefused = defineEvent(
   z.object({ ...capture, fenceToken: z.number().int().positive(), error: errorBody }),
 );
 
+const heldPoint = z.object({ pointId: uuid, holdId: uuid, proven: z.boolean() });
+const judged = { runId: uuid, plan: name, source: name, pointId: uuid, at: instant };
+
+/** A source in a sealed point is far from what it was in those before: its size, how much of it is new, what was counted. */
+export const captureAnomaly = defineEvent(
+  "evt.capture.{runId}.{source}.anomaly",
+  z.object({
+    ...judged,
+    kind: sourceKind,
+    findings: z.array(
+      z.object({ what: z.string(), value: z.number(), usual: z.number(), unit: z.enum(["bytes", "%", "count"]) }),
+    ),
+    findingCount: z.number().int().positive(),
+    /** The point that no retention takes until a person releases the hold. */
+    held: heldPoint.optional(),
+  }),
+);
+/** A source that was unlike itself is as it was, or counts so from now on. */
+export const captureUsual = defineEvent("evt.capture.{runId}.{source}.usual", z.object({ ...judged, why: z.string() }));
+
 export const backupStored = defineEvent("evt.backup.{backupId}.stored", z.object({ figures: backupFigures }));
 export const pointSealed = defineEvent("evt.point.{pointId}.sealed", z.object({ point }));
 /** It is no longer among the points; what it stood on is freed when the collector's grace is over. */

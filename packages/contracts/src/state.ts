@@ -99,3 +99,17 @@ export const attempts = z.object({ attempts: z.number().int().nonnegative() });
 
 /** KV `requests`, key SHA-256 of what was asked with which key: the id that the first such request was given. */
 export const requested = z.object({ id: uuid, at: instant });
+
+/** KV `usual`, key `<plan>`: the whole points that say what is usual, oldest first. */
+export const usualPoints = z.object({
+  points: z.array(uuid),
+  /** The last point that was unlike them. */
+  last: uuid.optional(),
+  alarm: z
+    .object({
+      sources: z.array(name),
+      held: z.object({ pointId: uuid, holdId: uuid, proven: z.boolean() }).optional(),
+    })
+    .optional(),
+});
+export type UsualPoints = z.infer<typeof usualPoints>;

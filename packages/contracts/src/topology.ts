@@ -13,6 +13,7 @@ import {
   runSource,
   runState,
   tickState,
+  usualPoints,
 } from "./state.ts";
 
 const DAY_MS = 86_400_000;
@@ -107,6 +108,8 @@ export const BUCKETS = {
   maintenanceTicks: bucket("maintenance-ticks", maintenanceTick),
   /** `<task>`: how its last run ended. */
   maintenance: bucket("maintenance", maintenanceReport),
+  /** `<plan>`. */
+  usual: bucket("usual", usualPoints),
   conditions: bucket("conditions", condition),
   outbox: bucket("outbox", notice),
   /** What was asked for under a key of the asker's own: asked again within a day it is the same. */

@@ -7,7 +7,7 @@ import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { changeLog } from "./changes/change-log.ts";
 import { type Hold, type NewHold, placeHold, releaseHold } from "./changes/holds.ts";
 import { keepPoint } from "./changes/own-retention.ts";
-import { deletePoint, type PointState, pointStates } from "./changes/point-states.ts";
+import { deletePoint, holdsOn, type PointState, pointStates } from "./changes/point-states.ts";
 import { sealedPoints } from "./changes/sealed-points.ts";
 import { type CheckOptions, checkRepository } from "./check/check.ts";
 import type { CheckReport } from "./check/report.ts";
@@ -113,6 +113,8 @@ export interface Repository extends AsyncDisposable {
   undeletePoint(pointId: string, order: PointOrder): Promise<void>;
   /** A retention of the point's own, instead of its plan's: until a moment, `never` goes, or `plan`: as the plan says again. */
   keepPoint(pointId: string, until: string, order: PointOrder): Promise<void>;
+  /** Those that are in force. */
+  holdsOn(pointId: string): Promise<Hold[]>;
   placeHold(pointId: string, hold: NewHold): Promise<Hold>;
   releaseHold(pointId: string, holdId: string, order: PointOrder): Promise<void>;
   /** One flush of an open log, durable when it resolves. Given twice it is one; CONFLICT where its name is taken. */
@@ -253,6 +255,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     deletePoint: (pointId, order) => guarded(() => deletePoint(context, pointId, order)),
     undeletePoint: (pointId, order) => guarded(() => undeletePoint(context, pointId, order)),
     keepPoint: (pointId, until, order) => guarded(() => keepPoint(context, pointId, until, order)),
+    holdsOn: (pointId) => holdsOn(context, pointId),
     placeHold: (pointId, hold) => guarded(() => placeHold(context, pointId, hold)),
     releaseHold: (pointId, holdId, order) => guarded(() => releaseHold(context, pointId, holdId, order)),
     putTail: (by, range, bytes) => guarded(() => putTail(context, by, range, bytes)),

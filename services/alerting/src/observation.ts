@@ -3,6 +3,8 @@ import type { Fact } from "@stillpoint/bus/events";
 import type { Severity } from "@stillpoint/contracts/alerts";
 import type { ErrorBody } from "@stillpoint/contracts/errors";
 import type {
+  captureAnomaly,
+  captureUsual,
   maintenanceFinished,
   planAccepted,
   planRejected,
@@ -177,6 +179,45 @@ export function observeMaintenanceFinished({ body: { report } }: Fact<typeof mai
       at,
     },
   ];
+}
+
+const NUMBERS = {
+  bytes: (value: number) => `${(value / 1e6).toFixed(1)} MB`,
+  "%": (value: number) => `${value.toFixed(1)} %`,
+};
+const inWords = (unit: "bytes" | "%" | "count", value: number) =>
+  unit === "count" ? String(value) : NUMBERS[unit](value);
+
+/** Nobody looks at a backup that was made as always: what was encrypted or deleted at its source is seen here first. */
+export function observeCaptureAnomaly({ body }: Fact<typeof captureAnomaly>): Observation[] {
+  const { plan, source, pointId, findings, findingCount, held, at } = body;
+  const shown = findings
+    .slice(0, SHOWN_PROBLEMS)
+    .map(({ what, value, usual, unit }) => `${what}: ${inWords(unit, value)}, usually ${inWords(unit, usual)}`);
+  if (findingCount > shown.length) shown.push(`and ${findingCount - shown.length} more`);
+  const kept = held === undefined ? "there is no earlier point to hold" : `point ${held.pointId} is held`;
+  return [
+    {
+      type: "trouble",
+      severity: "critical",
+      key: `anomaly.${plan}.${source}`,
+      plan,
+      about: pointId,
+      title: `${plan}: ${source} is unlike what it was`,
+      detail: `${shown.join("; ")}; ${kept}`,
+      hint:
+        held === undefined
+          ? `stillpoint show ${pointId}`
+          : `if the change is meant: stillpoint point release ${held.pointId} ${held.holdId}; else restore that point`,
+      at,
+    },
+  ];
+}
+
+export function observeCaptureUsual({ body }: Fact<typeof captureUsual>): Observation[] {
+  const { plan, source, pointId, why, at } = body;
+  const key = `anomaly.${plan}.${source}`;
+  return [{ type: "recovery", key, plan, about: pointId, title: `${plan}: ${source} is as usual`, detail: why, at }];
 }
 
 /** Nothing resolves a dead letter but a person, so it is told once and is no condition. */

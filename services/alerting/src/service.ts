@@ -1,6 +1,8 @@
 import type { Fact } from "@stillpoint/bus/events";
 import { on } from "@stillpoint/bus/project";
 import {
+  captureAnomaly,
+  captureUsual,
   maintenanceFinished,
   planAccepted,
   planRejected,
@@ -19,6 +21,8 @@ import { deliverDue } from "./deliver.ts";
 import { alertingMetrics } from "./metrics.ts";
 import {
   type Observation,
+  observeCaptureAnomaly,
+  observeCaptureUsual,
   observeDeadLetter,
   observeMaintenanceFinished,
   observePlanAccepted,
@@ -93,6 +97,8 @@ export const service = defineService({
         observing(runFailed, observeRunFailed),
         observing(pointSealed, observePointSealed),
         observing(proofSealed, observeProofSealed),
+        observing(captureAnomaly, observeCaptureAnomaly),
+        observing(captureUsual, observeCaptureUsual),
         observing(planRejected, observePlanRejected),
         observing(planAccepted, observePlanAccepted),
         observing(maintenanceFinished, observeMaintenanceFinished),

@@ -11,7 +11,16 @@ import { ownNats } from "@stillpoint/testkit/nats";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterEach, expect, test } from "vitest";
 import { service } from "../src/service.ts";
-import { newPointId, tellPlanAccepted, tellPlanRejected, tellPointSealed, tellProof, tellRunFailed } from "./facts.ts";
+import {
+  newPointId,
+  tellAnomaly,
+  tellPlanAccepted,
+  tellPlanRejected,
+  tellPointSealed,
+  tellProof,
+  tellRunFailed,
+  tellUsual,
+} from "./facts.ts";
 import { webhookReceiver } from "./receiver.ts";
 
 const SETTINGS = { STILLPOINT_ALERTING_POLL_MS: "20", STILLPOINT_ALERTING_RETRY_MS: "20" };
@@ -93,6 +102,25 @@ test("partial points, unproven points, lost fences and refused plans are told, a
     "[WARNING] shop: a recovery point is fuzzy, not fenced",
     "[WARNING] shop: a recovery point is partial",
   ]);
+});
+
+test("a source that is unlike itself is told with its numbers and the point that is held, until it is as it was", async () => {
+  await using nats = await ownNats();
+  await using bus = await testBus(nats);
+  await using receiver = await webhookReceiver();
+  await setRules(bus, { slack: receiver.url, from: "warning" });
+  await using _s = await inProcessService(service, nats, SETTINGS);
+  const held = newPointId();
+  await tellAnomaly(bus, "shop", "uploads", held);
+  await tellUsual(bus, "shop", "uploads");
+  await waitFor("both are told", () => receiver.messages.length === 2);
+  expect(receiver.texts()).toEqual([
+    "[CRITICAL] shop: uploads is unlike what it was",
+    "[RESOLVED] shop: uploads is as usual",
+  ]);
+  const text = receiver.messages[0]?.attachments[0]?.text;
+  expect(text).toContain("share of it that is new: 98.7 %, usually 0.4 %");
+  expect(text).toContain(`point release ${held}`);
 });
 
 test("a channel that wants critical alone hears nothing less, and each channel hears by itself", async () => {

@@ -1,7 +1,15 @@
 import { randomUUID } from "node:crypto";
 import type { Bus } from "@stillpoint/bus/bus";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { planAccepted, planRejected, pointSealed, proofSealed, runFailed } from "@stillpoint/contracts/events";
+import {
+  captureAnomaly,
+  captureUsual,
+  planAccepted,
+  planRejected,
+  pointSealed,
+  proofSealed,
+  runFailed,
+} from "@stillpoint/contracts/events";
 import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
 import type { Point } from "@stillpoint/contracts/point";
 
@@ -89,4 +97,22 @@ export async function tellPlanRejected(bus: Bus, plan: string): Promise<void> {
 
 export async function tellPlanAccepted(bus: Bus, plan: string): Promise<void> {
   await bus.publishEvent(planAccepted, { plan }, { plan, revision: "b".repeat(64), at: now() });
+}
+
+/** A tree of files that was encrypted; its point, and the one that is held for it. */
+export async function tellAnomaly(bus: Bus, plan: string, source: string, held: string): Promise<void> {
+  const runId = randomUUID();
+  const findings = [{ what: "share of it that is new", value: 98.7, usual: 0.4, unit: "%" as const }];
+  const about = { runId, plan, source, pointId: newPointId(), at: now() };
+  await bus.publishEvent(
+    captureAnomaly,
+    { runId, source },
+    { ...about, kind: "files", findings, findingCount: 1, held: { pointId: held, holdId: randomUUID(), proven: true } },
+  );
+}
+
+export async function tellUsual(bus: Bus, plan: string, source: string): Promise<void> {
+  const runId = randomUUID();
+  const about = { runId, plan, source, pointId: newPointId(), at: now() };
+  await bus.publishEvent(captureUsual, { runId, source }, { ...about, why: "the source is as it was" });
 }

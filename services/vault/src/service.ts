@@ -18,6 +18,7 @@ import {
 import { GARBAGE_SETTINGS } from "@stillpoint/repository/garbage/settings";
 import { openRepository } from "@stillpoint/repository/repository";
 import { defineService } from "@stillpoint/service/define-service";
+import { watchCaptures } from "./anomalies/watch-captures.ts";
 import { answerRetention } from "./answer-retention.ts";
 import { vaultConfig } from "./config.ts";
 import { createVaultServer } from "./http.ts";
@@ -133,6 +134,7 @@ export const service = defineService({
         return { point, proofs: await repository.proofsOf(pointId) };
       }),
     );
+    resources.use(await watchCaptures({ repository, bus, clock }));
     await answerRetention({ repository, bus, clock }, QUEUE, resources);
     await takeTasks(
       { repository, store, targets: roles, bus, config, clock, log, keys, ackWaitMs: context.ackWaitMs, owner },

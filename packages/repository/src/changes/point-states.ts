@@ -31,14 +31,12 @@ export async function* pointStates(context: RepositoryContext, options: ListOpti
     };
 }
 
-async function holdInForce(
-  context: RepositoryContext,
-  pointId: string,
-  newest: NewestChanges,
-): Promise<Hold | undefined> {
+/** The holds on a point that are in force. */
+export async function holdsOn(context: RepositoryContext, pointId: string, newest?: NewestChanges): Promise<Hold[]> {
+  const changes = newest ?? (await context.changes.newest());
   const nowMs = await context.store.now();
   const holds = (await readHolds(context, { pointId })).get(pointId) ?? [];
-  return holds.find((each) => isInForce(each, newest, nowMs));
+  return holds.filter((each) => isInForce(each, changes, nowMs));
 }
 
 /**
@@ -62,12 +60,12 @@ export async function deletePoint(
       why: `a hold is on it: ${pin.reason}`,
       hint: `stillpoint point release ${pointId} ${pin.holdId}`,
     });
-  const before = await holdInForce(context, pointId, newest);
+  const [before] = await holdsOn(context, pointId, newest);
   if (before !== undefined) throw held(before);
   const object = objectName("points", pointId);
   await context.changes.append({ change: "delete", object, by, detail: reason === undefined ? {} : { reason } });
   // A hold that was placed in between counts: whoever placed it may have been told so.
-  const since = await holdInForce(context, pointId, await context.changes.newest());
+  const [since] = await holdsOn(context, pointId);
   if (since === undefined) return;
   await context.changes.append({ change: "undelete", object, by, detail: { reason: "a hold was placed meanwhile" } });
   throw held(since);

@@ -1,0 +1,49 @@
+import type { PointSource } from "@stillpoint/contracts/point";
+
+/** A figure of a source that is far from what it was in the points before. `what`: its bytes, its new bytes, or what was counted. */
+export type Finding = { what: string; value: number; usual: number; unit: "bytes" | "%" | "count" };
+
+/** So many of the newest whole points say what is usual, and fewer than the least say nothing. */
+export const POINTS_COMPARED = 7;
+const LEAST_POINTS = 3;
+/** Off by more than this part of the median. */
+const MOST_OFF = 0.5;
+/** What is smaller moves by itself. */
+const LEAST_BYTES = 1_048_576;
+const LEAST_COUNT = 100;
+/** Percentage points. What was encrypted in place is new to the repository and does not compress: its share goes to 100 %. */
+const MOST_NEW = 30;
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+}
+
+const isOff = (value: number, usual: number) => Math.abs(value - usual) > MOST_OFF * usual;
+const newShare = ({ bytes, storedBytes }: PointSource) => (bytes === 0 ? 0 : (100 * storedBytes) / bytes);
+
+function offCounts(source: PointSource, earlier: readonly PointSource[]): Finding[] {
+  const counted = earlier.flatMap(({ mark }) => (mark.counts === undefined ? [] : [mark.counts]));
+  const now = source.mark.counts;
+  if (now === undefined || counted.length < LEAST_POINTS) return [];
+  const names = new Set([...Object.keys(now), ...counted.flatMap((counts) => Object.keys(counts))]);
+  return [...names].sort().flatMap((what): Finding[] => {
+    const usual = median(counted.map((counts) => counts[what] ?? 0));
+    const value = now[what] ?? 0;
+    return usual >= LEAST_COUNT && isOff(value, usual) ? [{ what, value, usual, unit: "count" }] : [];
+  });
+}
+
+/** Pure: what of a source is unlike the points before, whose same source `earlier` has, in any order. */
+export function findAnomalies(source: PointSource, earlier: readonly PointSource[]): Finding[] {
+  if (earlier.length < LEAST_POINTS) return [];
+  const found: Finding[] = [];
+  const usualBytes = median(earlier.map(({ bytes }) => bytes));
+  const { bytes, storedBytes } = source;
+  if (isOff(bytes, usualBytes) && Math.abs(bytes - usualBytes) >= LEAST_BYTES)
+    found.push({ what: "size", value: bytes, usual: usualBytes, unit: "bytes" });
+  const usualShare = median(earlier.map(newShare));
+  if (storedBytes >= LEAST_BYTES && newShare(source) - usualShare > MOST_NEW)
+    found.push({ what: "share of it that is new", value: newShare(source), usual: usualShare, unit: "%" });
+  return [...found, ...offCounts(source, earlier)];
+}

@@ -1,0 +1,170 @@
+import { createCipheriv, randomBytes, randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Bus } from "@stillpoint/bus/bus";
+import { captureAnomaly, captureUsual } from "@stillpoint/contracts/events";
+import { Secret } from "@stillpoint/contracts/secret";
+import { vaultSeal } from "@stillpoint/contracts/vault";
+import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { initRepository } from "@stillpoint/repository/init-repository";
+import { openRepository } from "@stillpoint/repository/repository";
+import { inProcessService, testBus } from "@stillpoint/testkit/in-process-service";
+import { ownNats } from "@stillpoint/testkit/nats";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { expect, test } from "vitest";
+import { service } from "../src/service.ts";
+import { trialPoint } from "./trial-point.ts";
+
+const FILES = 40;
+const FILE_BYTES = 100_000;
+
+/** Text, which differs from file to file. */
+async function writeTree(root: string): Promise<void> {
+  await mkdir(root);
+  for (let i = 0; i < FILES; i++) {
+    const lines = Array.from({ length: FILE_BYTES / 50 }, (_, line) =>
+      `${i} ${line} ${(i * line) % 997} stock`.padEnd(49),
+    );
+    await writeFile(join(root, `${i}.txt`), lines.join("\n"));
+  }
+}
+
+/** What ransomware does: every file in its place, under its name, of its length. */
+async function encryptTree(root: string): Promise<void> {
+  const key = randomBytes(32);
+  for (const name of await readdir(root)) {
+    const cipher = createCipheriv("aes-256-ctr", key, randomBytes(16));
+    await writeFile(join(root, name), cipher.update(await readFile(join(root, name))));
+  }
+}
+
+async function installation() {
+  const stack = new AsyncDisposableStack();
+  const nats = stack.use(await ownNats());
+  const bus = stack.use(await testBus(nats));
+  const directory = stack.use(await temporaryDirectory("anomalies"));
+  const path = join(directory.path, "repository");
+  const passphrase = new Secret("correct horse");
+  const keyFile = join(directory.path, "key");
+  await writeFile(keyFile, "correct horse", { mode: 0o600 });
+  await mkdir(path);
+  const store = stack.use(await openObjectStore(path, { environment: {} }));
+  const random = (count: number) => randomBytes(count);
+  await initRepository(store, { passphrase, random, now: Date.now, scryptCost: { n: 1024, r: 8, p: 1 } });
+  const repository = stack.use(await openRepository(store, { passphrase, threads: 1 }));
+  const root = join(directory.path, "tree");
+  await writeTree(root);
+  const settings = {
+    STILLPOINT_REPOSITORY: path,
+    STILLPOINT_KEY_FILE: keyFile,
+    STILLPOINT_VAULT_PORT: "0",
+    STILLPOINT_VAULT_DIRECTORY: join(directory.path, "vault"),
+  };
+  let day = 0;
+  /** Backs the tree up as it is now and seals a point on it. */
+  const takePoint = async () => {
+    day += 1;
+    const backupId = `day-${day}`;
+    const startedAt = `2026-01-${String(day).padStart(2, "0")}T12:00:00.000Z`;
+    const head = { backupId, plan: "shop", source: "files", kind: "files" as const, type: "full" as const };
+    const items = async function* () {
+      for (const name of (await readdir(root)).sort()) {
+        const metadata = { path: name, mode: 0o600, mtimeMs: 0, size: (await readFile(join(root, name))).length };
+        yield { entry: { type: "file" as const, hint: "content" as const, ...metadata }, file: join(root, name) };
+      }
+    };
+    const figures = await repository.writeFiles({ ...head, runId: randomUUID(), startedAt }, items());
+    const { sealedAt: _, ...point } = trialPoint("shop", startedAt, backupId);
+    const sources = point.sources.map((each) => ({
+      ...each,
+      bytes: figures.bytes,
+      storedBytes: figures.storedBytes,
+    }));
+    const sealed = await bus.request(vaultSeal, {}, { point: { ...point, sources } }, { timeoutMs: 20_000 });
+    return sealed.point;
+  };
+  return { nats, bus, repository, root, settings, takePoint, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+type Told = { anomaly?: string; usual?: string; held?: string | undefined };
+
+/** The next things said of the source, in order. */
+async function nextTold(bus: Bus, after: number, count: number): Promise<Told[]> {
+  const told: Told[] = [];
+  const signal = AbortSignal.timeout(60_000);
+  for await (const fact of bus.followEvents([captureAnomaly, captureUsual], { after, signal })) {
+    if (fact.type === "current") continue;
+    if ("findings" in fact.body) {
+      const { pointId, held, findings } = fact.body;
+      told.push({ anomaly: `${pointId} ${findings.map(({ what }) => what).join(", ")}`, held: held?.pointId });
+    } else told.push({ usual: `${fact.body.pointId} ${fact.body.why}` });
+    if (told.length === count) break;
+  }
+  return told;
+}
+
+test("a file tree that is encrypted in place is told of, and the last good point held until somebody releases it", async () => {
+  await using setup = await installation();
+  const { bus, repository, root, takePoint } = setup;
+  await using vault = await inProcessService(service, setup.nats, setup.settings);
+  const after = await bus.lastEventSequence();
+  const good = [];
+  for (let i = 0; i < 4; i++) good.push(await takePoint());
+  await encryptTree(root);
+  const bad = await takePoint();
+  const last = good.at(-1)?.pointId ?? "";
+  expect(await nextTold(bus, after, 1)).toEqual([{ anomaly: `${bad.pointId} share of it that is new`, held: last }]);
+  const [hold] = await repository.holdsOn(last);
+  expect(hold?.reason).toContain(bad.pointId);
+  await expect(repository.deletePoint(last, { by: "a test" })).rejects.toMatchObject({ code: "CONFLICT" });
+
+  // It happens again: one hold is enough, and the point before the first trouble is the one that has it.
+  await encryptTree(root);
+  const worse = await takePoint();
+  expect((await nextTold(bus, after, 2))[1]).toEqual({
+    anomaly: `${worse.pointId} share of it that is new`,
+    held: last,
+  });
+  expect(await repository.holdsOn(last)).toHaveLength(1);
+  expect(await repository.holdsOn(bad.pointId)).toEqual([]);
+
+  // Somebody looked at it and says that this is how it is to be from now on.
+  await repository.releaseHold(last, hold?.holdId ?? "", { by: "a test" });
+  const accepted = await takePoint();
+  expect((await nextTold(bus, after, 3))[2]?.usual).toContain(`${accepted.pointId} the hold was released`);
+  expect(vault.lines.filter(({ level }) => level === "error")).toEqual([]);
+});
+
+test("a hold that was placed before the watch was cut off is taken for its own", async () => {
+  await using setup = await installation();
+  const { bus, repository, root, takePoint } = setup;
+  const after = await bus.lastEventSequence();
+  await using _vault = await inProcessService(service, setup.nats, setup.settings);
+  const good = [];
+  for (let i = 0; i < 4; i++) good.push(await takePoint());
+  const last = good.at(-1)?.pointId ?? "";
+  await repository.placeHold(last, { by: "watch on captures", reason: "of a run that was cut off" });
+  await encryptTree(root);
+  await takePoint();
+  expect((await nextTold(bus, after, 1))[0]).toMatchObject({ held: last });
+  expect(await repository.holdsOn(last)).toHaveLength(1);
+});
+
+test("a source that is as it was again says so, and a proven point is held rather than a newer one", async () => {
+  await using setup = await installation();
+  const { bus, repository, root, takePoint } = setup;
+  await using _vault = await inProcessService(service, setup.nats, setup.settings);
+  const after = await bus.lastEventSequence();
+  const good = [];
+  for (let i = 0; i < 4; i++) good.push(await takePoint());
+  const proven = good[1]?.pointId ?? "";
+  const times = { rtoMs: 1, ms: 1, startedAt: "2026-01-03T00:00:00.000Z", finishedAt: "2026-01-03T00:00:01.000Z" };
+  const proof = { proofId: randomUUID(), pointId: proven, plan: "shop", verdict: "pass" as const };
+  await repository.sealProof({ ...proof, ...times, reasons: [], checks: [] });
+  await writeFile(join(root, "dump"), randomBytes(5_000_000));
+  await takePoint();
+  expect((await nextTold(bus, after, 1))[0]).toMatchObject({ held: proven });
+  await writeFile(join(root, "dump"), "");
+  const again = await takePoint();
+  expect((await nextTold(bus, after, 2))[1]).toEqual({ usual: `${again.pointId} the source is as it was` });
+});
