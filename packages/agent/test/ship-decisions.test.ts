@@ -1,0 +1,83 @@
+import type { PlanRevision } from "@stillpoint/contracts/state";
+import { planRevision } from "@stillpoint/contracts/state";
+import { describe, expect, it, test } from "vitest";
+import { lagClock } from "../src/shipping/lag.ts";
+import { nextAttempt, pauseMs } from "../src/shipping/patience.ts";
+import { wantedOf } from "../src/shipping/wanted.ts";
+
+const at = (offset: number, stream = "1") => ({ stream, at: String(offset).padStart(4, "0") });
+
+describe("the lag of a log", () => {
+  it("is the age of the oldest thing that is not held, under steady writes too", () => {
+    let now = 0;
+    const lag = lagClock(() => now);
+    lag.seen({ held: at(0), server: at(10) });
+    now = 5_000;
+    lag.seen({ held: at(0), server: at(20) });
+    expect(lag.lagMs()).toBe(5_000);
+    lag.seen({ held: at(10), server: at(30) });
+    expect(lag.lagMs()).toBe(0);
+    now = 12_000;
+    expect(lag.lagMs()).toBe(7_000);
+    lag.seen({ held: at(30), server: at(30) });
+    expect(lag.lagMs()).toBe(0);
+    now = 100_000;
+    lag.seen({ held: at(30), server: at(30) });
+    expect(lag.lagMs()).toBe(0);
+  });
+
+  it("goes on over a new stream, whose positions compare with nothing before", () => {
+    let now = 0;
+    const lag = lagClock(() => now);
+    lag.seen({ held: at(90), server: at(95) });
+    now = 1_000;
+    lag.seen({ held: at(90), server: at(2, "2") });
+    now = 3_000;
+    expect(lag.lagMs()).toBe(3_000);
+    lag.seen({ held: at(1, "2"), server: at(2, "2") });
+    expect(lag.lagMs()).toBe(2_000);
+    lag.seen({ held: at(2, "2"), server: at(2, "2") });
+    expect(lag.lagMs()).toBe(0);
+  });
+
+  it("is told of however long nothing is held", () => {
+    let now = 0;
+    const lag = lagClock(() => now);
+    for (; now < 100_000; now += 10) lag.seen({ held: at(0), server: at(now / 10 + 1) });
+    expect(lag.lagMs()).toBe(100_000);
+    lag.seen({ held: at(5_000), server: at(9_999) });
+    expect(lag.lagMs()).toBeGreaterThan(40_000);
+    expect(lag.lagMs()).toBeLessThanOrEqual(50_000);
+  });
+});
+
+function planWith(sources: unknown): PlanRevision {
+  const definition = { sources };
+  return planRevision.parse({
+    plan: "shop",
+    revision: "a".repeat(64),
+    definition,
+    acceptedAt: "2026-01-01T00:00:00.000Z",
+  });
+}
+
+test("a source's log is wanted by its plan, kind and site, and else the reason is told", () => {
+  const orders = { kind: "postgres", url: "postgres://backup@db/orders" };
+  const asked = { source: "orders", kind: "postgres", site: "default" } as const;
+  expect(wantedOf(planWith({ orders }), asked)).toMatchObject({ isWanted: true, settings: { flushMs: 5_000 } });
+  const why = (revision: PlanRevision | undefined) => {
+    const wanted = wantedOf(revision, asked);
+    return wanted.isWanted ? undefined : wanted.why;
+  };
+  expect(why(undefined)).toMatch(/no such plan/);
+  expect(why(planWith({ other: orders }))).toMatch(/does not have it/);
+  expect(why(planWith({ orders: { ...orders, at: "site-b" } }))).toMatch(/at site-b/);
+  expect(why(planWith({ orders: { ...orders, ship: "off" } }))).toMatch(/wants no log/);
+  expect(why(planWith({ orders: { kind: "sqlite", path: "/a.db" } }))).toMatch(/kind sqlite/);
+});
+
+test("pauses grow up to about a minute, and begin anew only after a shipper that lived longer", () => {
+  expect([1, 2, 3, 7, 40].map((attempt) => pauseMs(attempt, 0.5))).toEqual([1_000, 2_000, 4_000, 60_000, 60_000]);
+  expect(pauseMs(1, 0)).toBeLessThan(pauseMs(1, 0.99));
+  expect([nextAttempt(3, 500), nextAttempt(3, 61_000)]).toEqual([4, 1]);
+});
