@@ -18,6 +18,7 @@ import { restore } from "./restore.ts";
 import { showStatus } from "./status.ts";
 import { bringUp } from "./up.ts";
 import { validate } from "./validate.ts";
+import { listVersions } from "./versions.ts";
 import type { World } from "./world.ts";
 
 const JSON_OPTION = ["--json", "print the result as one JSON document on standard output"] as const;
@@ -87,6 +88,15 @@ export function program(world: World): Command {
     .action((point: string | undefined, options) =>
       restore(world, point === undefined ? undefined : pointId(point), options),
     );
+
+  withKey(command.command("versions"))
+    .argument("<path>", "a file or directory within a source's tree, such as uploads/report.pdf")
+    .description("every version of a file, newest first, and the point that has it")
+    .requiredOption("--repository <url>", "its URL (a directory, s3://, azure://, gs://) or targets file")
+    .option("--plan <name>", "of this plan only")
+    .option("--source <name>", "of this source only")
+    .option(...JSON_OPTION)
+    .action((path: string, options) => listVersions(world, path, options));
 
   command
     .command("status")

@@ -36,6 +36,7 @@ import { sealGap } from "./log/gaps.ts";
 import { logReader, type SourceLog, type SourceOfPlan } from "./log/source-log.ts";
 import { putTail, type ReadTail, readTail } from "./log/tails.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealProof } from "./points.ts";
+import { type FileFinder, fileFinder } from "./read/file-finder.ts";
 import { readBackup, type TarOptions } from "./read/read-backup.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import { type RestoreFigures, type RestoreOptions, restoreFiles } from "./read/restore-files.ts";
@@ -98,6 +99,8 @@ export interface Repository extends AsyncDisposable {
   confirmBackup(backupId: string, signal?: AbortSignal): Promise<BackupFigures>;
   /** The entries of a backup in its tar's order. */
   tree(backupId: string, signal?: AbortSignal): AsyncIterable<TreeRecord>;
+  /** Looks for one path in one backup after the other. */
+  fileFinder(path: string): FileFinder;
   /** In the order of ids. */
   backups(options?: ListOptions): AsyncIterable<BackupFigures>;
   /** The point as it is sealed: of two with one id the first. BACKUP_UNKNOWN where a backup of it is not there. */
@@ -247,6 +250,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
       (await getDocument(context, "backups", backupId, manifest, signal))?.document.figures,
     confirmBackup: (backupId, signal) => confirmBackup(context, backupId, signal),
     tree: (backupId, signal) => entries(reading, backupId, signal),
+    fileFinder: (path) => fileFinder(reading, path),
     backups: (listOptions) => figures(reading, listOptions),
     sealPoint: (point) => guarded(() => sealPoint(context, point)),
     point: (pointId, signal) => findPoint(reading, pointId, signal),
