@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   FORBIDDEN: { retry: "never", exit: 4, http: 403 },
   LEASE_LOST: { retry: "never", exit: 1, http: 409 },
   BASE_GONE: { retry: "never", exit: 1, http: 410 },
+  LOG_GAP: { retry: "never", exit: 5, http: 409 },
   OBJECT_MISSING: { retry: "never", exit: 1, http: 404 },
   OBJECT_EXISTS: { retry: "never", exit: 6, http: 409 },
   OBJECT_DAMAGED: { retry: "never", exit: 8, http: 502 },
