@@ -34,3 +34,8 @@ export function checkArguments(lib: string, database: string, reports: string): 
   const command = ["database", "check", database, `--report-path=${reports}`, "--max-off-heap-memory=512m"];
   return ["-cp", `${lib}/*`, "org.neo4j.cli.AdminTool", ...command];
 }
+
+export function dumpArguments(lib: string, database: string, directory: string): string[] {
+  const command = ["database", "dump", database, `--to-path=${directory}`];
+  return ["-cp", `${lib}/*`, "org.neo4j.cli.AdminTool", ...command];
+}

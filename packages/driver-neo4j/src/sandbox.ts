@@ -21,7 +21,22 @@ import { debugLogOf, prepareHome, type RunningServer, type ServerHome, startServ
 import { databaseDirectory, logDirectory } from "./store-capture.ts";
 import { checkCounts, checkRecovery, checkSchema, readRecoveryReport } from "./store-checks.ts";
 
-export async function startSandbox(input: SandboxInput, context: DriverContext): Promise<Sandbox> {
+/** A server that recovered the restored data, or imported it, and answers. */
+export type RestoredServer = {
+  home: ServerHome;
+  server: RunningServer;
+  version: string;
+  /** How the data came to be what the mark says. */
+  first: StoreCheckRow;
+  rebuilt: boolean;
+};
+
+/** What is started is ended with `opening`. */
+export async function startRestored(
+  input: SandboxInput,
+  context: DriverContext,
+  opening: AsyncDisposableStack,
+): Promise<RestoredServer> {
   const { java, neo4jLib: lib } = context.tools;
   const version = await installedVersion(context.tools);
   if (java === undefined || lib === undefined || version === undefined) {
@@ -32,7 +47,6 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
     });
   }
   const detail = detailOf(input.mark);
-  await using opening = new AsyncDisposableStack();
   const { directory, signal, tools } = context;
   const isolation = opening.use(
     await isolate({ directory, keep: [input.directory, lib, java], open: tools.openSandboxes, signal }),
@@ -51,9 +65,8 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
     signal,
   };
   await prepareHome(home, randomBytes(32));
-  const started = await startOrRebuild(home, detail);
-  let server: RunningServer | undefined = started.server;
-  opening.defer(async () => await server?.[Symbol.asyncDispose]());
+  const { server, rebuilt } = await startOrRebuild(home, detail);
+  opening.use(server);
   const first =
     detail.format === "logical"
       ? await importTree(server.driver, detail.database, input.directory)
@@ -62,6 +75,14 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
           await lastCommitted(server.driver, detail.database, "the sandbox"),
           await readRecoveryReport(debugLogOf(home), detail.database),
         );
+  return { home, server, version: `Neo4j ${version}`, first, rebuilt };
+}
+
+export async function startSandbox(input: SandboxInput, context: DriverContext): Promise<Sandbox> {
+  await using opening = new AsyncDisposableStack();
+  const { home, first, rebuilt, version, ...started } = await startRestored(input, context, opening);
+  let server: RunningServer | undefined = started.server;
+  opening.defer(async () => await server?.[Symbol.asyncDispose]());
   const owned = opening.move();
 
   const running = async () => {
@@ -84,8 +105,8 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
   }
 
   return {
-    version: `Neo4j ${version}`,
-    recovered: started.rebuilt ? `${first.detail}; indexes and counts were made anew` : first.detail,
+    version,
+    recovered: rebuilt ? `${first.detail}; indexes and counts were made anew` : first.detail,
     async *query(query: Query): AsyncGenerator<QueryRow> {
       switch (query.type) {
         case "store":
@@ -101,7 +122,7 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
           yield* statement(await running(), home.database, query.text);
       }
     },
-    probeEgress: async (addresses) => await isolation.probeEgress(addresses),
+    probeEgress: async (addresses) => await home.isolation.probeEgress(addresses),
     async [Symbol.asyncDispose]() {
       await owned.disposeAsync();
     },

@@ -27,7 +27,16 @@ const SESSION_SETTINGS = {
   row_security: "off",
 };
 
-export async function startSandbox(input: SandboxInput, context: DriverContext): Promise<Sandbox> {
+/** A server on restored data, recovered to its mark and answering, with what may be asked of it. */
+export type RestoredServer = AsyncDisposable & {
+  checked: Checked;
+  isolation: Isolation;
+  version: string;
+  recovered: string;
+  manifest: Awaited<ReturnType<typeof verifyBase>>;
+};
+
+export async function startRestored(input: SandboxInput, context: DriverContext): Promise<RestoredServer> {
   const { directory, mark } = input;
   const { signal, tools } = context;
   const detail = parseMarkDetail(mark);
@@ -67,6 +76,12 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
   await first.query("select 1");
   const checked: Checked = { directory, cutId: mark.cutId, detail, connect: connectTo, run };
   const running = started.move();
+  return { checked, isolation, version, recovered, manifest, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+export async function startSandbox(input: SandboxInput, context: DriverContext): Promise<Sandbox> {
+  const server = await startRestored(input, context);
+  const { checked, isolation, version, recovered, manifest } = server;
   return {
     version,
     recovered,
@@ -75,11 +90,11 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
         yield* storeChecks(checked, { recovery: pass(recovered), manifest });
         return;
       }
-      await using connection = await connectTo();
+      await using connection = await checked.connect();
       yield* answerQuery(connection, query);
     },
     probeEgress: (addresses) => isolation.probeEgress(addresses),
-    [Symbol.asyncDispose]: () => running.disposeAsync(),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 

@@ -31,9 +31,7 @@ export async function restoreServer(server: QdrantServer, directory: string, sig
   const found = await readCollections(directory);
   for (const collection of found) await restoreCollection(server, collection, signal);
   const aliases = aliasesFile.parse(parseJson(await readFile(join(directory, ALIASES_FILE), "utf8")));
-  const actions = Object.entries(aliases).map(([alias_name, collection_name]) => ({
-    create_alias: { alias_name, collection_name },
-  }));
+  const actions = aliasActions(aliases);
   if (actions.length > 0) {
     const about = { what: "Cannot set the aliases", where: Object.keys(aliases).join(", "), signal };
     await ask(server, about, z.unknown(), (init) => server.api.updateAliases({ actions }, init));
@@ -47,7 +45,14 @@ export async function restoreServer(server: QdrantServer, directory: string, sig
   return `${found.length} collections of ${shards} shards restored, ${actions.length} aliases set`;
 }
 
-async function readCollections(directory: string): Promise<Found[]> {
+export function aliasActions(aliases: Record<string, string>) {
+  return Object.entries(aliases).map(([alias_name, collection_name]) => ({
+    create_alias: { alias_name, collection_name },
+  }));
+}
+
+/** The collections of a backup's tree, by name. */
+export async function readCollections(directory: string): Promise<Found[]> {
   const found: Found[] = [];
   for (const entry of await readdir(join(directory, COLLECTIONS), { withFileTypes: true })) {
     const at = join(directory, COLLECTIONS, entry.name);
@@ -58,13 +63,13 @@ async function readCollections(directory: string): Promise<Found[]> {
 }
 
 async function restoreCollection(server: QdrantServer, { directory, file }: Found, signal: AbortSignal): Promise<void> {
-  const { name, payloadSchema, shards, by } = file;
+  const { name, shards, by } = file;
   const about = { what: "Cannot make a collection again", where: name, signal };
   // The types of the client are those of what we write; here the server's own answer goes back to a server.
-  const body = creation(name, file) as Parameters<QdrantApi["createCollection"]>[0];
+  const body = { collection_name: name, ...creationOf(file) } as Parameters<QdrantApi["createCollection"]>[0];
   await ask(server, about, z.unknown(), (init) => server.api.createCollection(body, init));
-  for (const [field_name, { dataType, params }] of Object.entries(payloadSchema)) {
-    const index = { collection_name: name, wait: true, field_name, field_schema: params ?? dataType };
+  for (const request of indexRequests(file)) {
+    const index = { collection_name: name, wait: true, ...request };
     const sent = index as Parameters<QdrantApi["createFieldIndex"]>[0]; // as above
     await ask(server, about, z.unknown(), (init) => server.api.createFieldIndex(sent, init));
   }
@@ -81,10 +86,9 @@ async function restoreCollection(server: QdrantServer, { directory, file }: Foun
 }
 
 /** Of the source's settings only what the data and its search need: no replicas, no limits of strict mode. */
-function creation(name: string, { config, shards }: CollectionFile): Record<string, unknown> {
+export function creationOf({ config, shards }: CollectionFile): Record<string, unknown> {
   const params = Object(config.params);
   return withoutNulls({
-    collection_name: name,
     vectors: params.vectors,
     sparse_vectors: params.sparse_vectors,
     on_disk_payload: params.on_disk_payload,
@@ -95,6 +99,14 @@ function creation(name: string, { config, shards }: CollectionFile): Record<stri
     quantization_config: config.quantization_config,
     metadata: config.metadata,
   });
+}
+
+/** Bodies of the requests that make a collection's payload indexes again. */
+export function indexRequests({ payloadSchema }: CollectionFile) {
+  return Object.entries(payloadSchema).map(([field_name, { dataType, params }]) => ({
+    field_name,
+    field_schema: params ?? dataType,
+  }));
 }
 
 function withoutNulls(value: unknown): Record<string, unknown> {

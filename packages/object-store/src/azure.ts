@@ -3,6 +3,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { azureClasses, storageClassOfTier, tierOf } from "./azure-classes.ts";
 import { type AzurePlace, azureContainer } from "./azure-client.ts";
 import { azureCode, azureStatus, fromAzure } from "./azure-errors.ts";
+import { azureLarge } from "./azure-large.ts";
 import { azureLocks } from "./azure-locks.ts";
 import { agentsFor, closeAgents, type Network } from "./network.ts";
 import { objectCold, objectExists, objectMissing, objectRetained, storeUnsupported } from "./object-errors.ts";
@@ -59,6 +60,7 @@ export function azureStore(options: AzureOptions): ObjectStore {
     head,
     locks: azureLocks(container, keyOf, where),
     classes: azureClasses(container, keyOf, where),
+    large: azureLarge(container, keyOf, where),
     async put(name, body, { ifAbsent = false, retainUntilMs, storageClass, signal } = {}) {
       assertObjectName(name);
       const what = "Cannot write an object";

@@ -1,4 +1,5 @@
 import { type BandwidthSchedule, bytesPerSecondAt } from "./bandwidth-schedule.ts";
+import { aroundLarge } from "./large-objects.ts";
 import { bodyLength, type ObjectStore } from "./object-store.ts";
 import { type TokenBucket, tokenBucket } from "./token-bucket.ts";
 
@@ -24,6 +25,11 @@ export function withBandwidthLimit(store: ObjectStore, limit: BandwidthLimit): O
     url: store.url,
     locks: store.locks,
     classes: store.classes,
+    large: aroundLarge(
+      store.large,
+      (call) => call(),
+      (bytes, signal) => upload?.take(bytes, signal),
+    ),
     async put(name, body, options) {
       await upload?.take(bodyLength(body), options?.signal);
       await store.put(name, body, options);

@@ -3,6 +3,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { z } from "zod";
 import { gcsClasses, gcsClassName, storageClassOfGcs } from "./gcs-classes.ts";
 import { gcsClient } from "./gcs-client.ts";
+import { gcsLarge } from "./gcs-large.ts";
 import { gcsLocks } from "./gcs-locks.ts";
 import { gcsAuthorization } from "./gcs-token.ts";
 import { agentsFor, closeAgents, type Network } from "./network.ts";
@@ -71,6 +72,7 @@ export function gcsStore(options: GcsOptions): ObjectStore {
     head,
     locks: gcsLocks(gcs, bucket),
     classes: gcsClasses(gcs, head),
+    large: gcsLarge(gcs, bucket, (name) => prefix + name),
     async put(name, body, { ifAbsent = false, retainUntilMs, storageClass, signal } = {}) {
       assertObjectName(name);
       const what = "Cannot write an object";

@@ -1,3 +1,4 @@
+import type { LargeObjects } from "./large-objects.ts";
 import type { ObjectClasses, StorageClass } from "./object-classes.ts";
 import type { ObjectLocks } from "./object-locks.ts";
 
@@ -32,6 +33,8 @@ export interface ObjectStore extends AsyncDisposable {
   readonly locks?: ObjectLocks | undefined;
   /** Only where this kind of storage has classes. */
   readonly classes?: ObjectClasses | undefined;
+  /** Only where a storage takes an object in parts: for what is larger than memory. */
+  readonly large?: LargeObjects | undefined;
   /** Only where objects are files of this machine: the path of one, for who reads them in another thread. */
   readonly fileOf?: ((name: string) => string) | undefined;
   /** Resolves when the object is durable. Before that a reader sees the object before it, or none; never a part. */

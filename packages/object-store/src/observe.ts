@@ -1,4 +1,5 @@
 import { type ErrorCode, StillpointError } from "@stillpoint/contracts/errors";
+import { aroundLarge } from "./large-objects.ts";
 import { aroundClasses } from "./object-classes.ts";
 import { type AroundCall, aroundLocks } from "./object-locks.ts";
 import { bodyLength, type ObjectStore } from "./object-store.ts";
@@ -44,6 +45,7 @@ export function withObserver(store: ObjectStore, observe: Observer, monotonicMs:
     url: store.url,
     locks: aroundLocks(store.locks, around),
     classes: aroundClasses(store.classes, around),
+    large: aroundLarge(store.large, around),
     async put(name, body, options) {
       const end = begin("put");
       try {

@@ -126,6 +126,7 @@ export async function withReadCache(store: ObjectStore, options: ReadCacheOption
     url: store.url,
     locks: store.locks,
     classes: store.classes,
+    large: store.large,
     put: store.put.bind(store),
     async get(name: string, range?: ByteRange, signal?: AbortSignal) {
       if (!isKept(name)) return store.get(name, range, signal);

@@ -1,4 +1,5 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { aroundLarge } from "./large-objects.ts";
 import { aroundClasses } from "./object-classes.ts";
 import { aroundLocks } from "./object-locks.ts";
 import { type ByteRange, bodyParts, type ObjectBody, type ObjectStore } from "./object-store.ts";
@@ -43,6 +44,7 @@ export function withRetry(store: ObjectStore, options: RetryOptions): ObjectStor
     fileOf: store.fileOf,
     locks: aroundLocks(store.locks, (call, _method, signal) => retrying(call, signal)),
     classes: aroundClasses(store.classes, (call, _method, signal) => retrying(call, signal)),
+    large: aroundLarge(store.large, (call, _method, signal) => retrying(call, signal)),
     put: (name, body, putOptions = {}) =>
       retrying(async (attempt) => {
         try {

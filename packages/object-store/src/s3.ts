@@ -22,6 +22,7 @@ import { crc32Of, md5Of } from "./s3-checksum.ts";
 import { s3Classes, s3ClassName, storageClassOfS3 } from "./s3-classes.ts";
 import { type S3Access, s3Client } from "./s3-client.ts";
 import { fromS3, statusOf } from "./s3-errors.ts";
+import { s3Large } from "./s3-large.ts";
 import { type S3LockMode, s3Locks } from "./s3-locks.ts";
 import { s3Place } from "./s3-place.ts";
 import { conditionalCreateProbe } from "./s3-probe.ts";
@@ -131,6 +132,10 @@ export function s3Store(options: S3Options): ObjectStore {
     locks,
     classes: s3Classes(s3, place, locks.available),
     createsAtomically,
+    large: s3Large(s3, place, {
+      createsAtomically,
+      isThere: async (name, signal) => (await head(name, signal)) !== undefined,
+    }),
     async put(name, body, options = {}) {
       assertObjectName(name);
       const { ifAbsent = false, retainUntilMs, signal } = options;

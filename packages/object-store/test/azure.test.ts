@@ -5,6 +5,7 @@ import { ownContainer, sharedAzure } from "@stillpoint/testkit/azure";
 import { describe, expect, it } from "vitest";
 import { azureStore } from "../src/azure.ts";
 import { openObjectStore } from "../src/open-object-store.ts";
+import { takesParts } from "./capabilities.ts";
 import { codeOf, conformsTo } from "./conformance.ts";
 import { calls } from "./every-call.ts";
 import { standIn } from "./stand-in.ts";
@@ -18,6 +19,7 @@ function storeIn(place: Place, accountKey = place.accountKey) {
 }
 
 conformsTo("Azure Blob", async () => ({ store: storeIn(await ownContainer()), end: async () => undefined }));
+takesParts("Azure Blob", async () => storeIn(await ownContainer()));
 
 describe("Azure Blob", () => {
   it("whose container does not exist says so, at every call", async () => {

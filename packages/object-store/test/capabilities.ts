@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { ObjectStore } from "../src/object-store.ts";
 import { codeOf } from "./conformance.ts";
@@ -43,5 +44,34 @@ export function locksObjects(title: string, open: () => Promise<ObjectStore>): v
       expect(await codeOf(store.locks.extend("missing/a", (await store.now()) + DAY_MS))).toBe("OBJECT_MISSING");
       expect(await codeOf(store.locks.setLegalHold("missing/a", true))).toBe("OBJECT_MISSING");
     });
+  });
+}
+
+/** What a storage promises of an object that is sent in parts. */
+export function takesParts(title: string, open: () => Promise<ObjectStore>): void {
+  it(`${title} shows an object that is sent in parts when it is finished, whole, and to one writer of a name`, async () => {
+    await using store = await open();
+    const { large } = store;
+    if (large === undefined) throw new Error("no large objects");
+    const names = async () => (await Array.fromAsync(store.list("large/"))).map(({ name }) => name);
+    // The least that every storage takes for a part that is not the last.
+    const parts = [randomBytes(5 * 1024 * 1024), randomBytes(5 * 1024 * 1024), randomBytes(3)];
+    const object = await large.begin("large/a");
+    const late = await large.begin("large/a");
+    const given = await large.begin("large/b");
+    for (const part of parts) await object.write(part);
+    await late.write(Buffer.from("another"));
+    await given.write(Buffer.from("up"));
+    expect(await names()).toEqual([]);
+    await object.finish();
+    expect(Buffer.concat(parts).equals(await store.get("large/a"))).toBe(true);
+    expect(await codeOf(late.finish())).toBe("OBJECT_EXISTS");
+    await given.abandon();
+    expect(await names()).toEqual(["large/a"]);
+    expect(Buffer.concat(parts).equals(await store.get("large/a"))).toBe(true);
+
+    const empty = await large.begin("large/none");
+    await empty.finish();
+    expect((await store.head("large/none"))?.size).toBe(0);
   });
 }

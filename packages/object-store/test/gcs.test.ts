@@ -10,6 +10,7 @@ import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { describe, expect, it } from "vitest";
 import { gcsStore } from "../src/gcs.ts";
 import { openObjectStore } from "../src/open-object-store.ts";
+import { takesParts } from "./capabilities.ts";
 import { codeOf, conformsTo } from "./conformance.ts";
 import { calls } from "./every-call.ts";
 import { certificates, proxyTo, tlsFront } from "./network-fixture.ts";
@@ -20,6 +21,7 @@ async function ownStore() {
 }
 
 conformsTo("Google Cloud Storage", async () => ({ store: await ownStore(), end: async () => undefined }));
+takesParts("Google Cloud Storage", ownStore);
 
 describe("Google Cloud Storage", () => {
   it("whose bucket does not exist says so, at every call", async () => {

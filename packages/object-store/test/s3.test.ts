@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { ObjectStore } from "../src/object-store.ts";
 import { openObjectStore } from "../src/open-object-store.ts";
 import { s3Store } from "../src/s3.ts";
+import { takesParts } from "./capabilities.ts";
 import { codeOf, conformsTo } from "./conformance.ts";
 import { calls } from "./every-call.ts";
 import { s3At, standIn } from "./stand-in.ts";
@@ -27,6 +28,7 @@ function storeIn(
 }
 
 conformsTo("S3", async () => ({ store: storeIn(await ownBucket()), end: async () => undefined }));
+takesParts("S3", async () => storeIn(await ownBucket()));
 
 describe("S3", () => {
   it("whose bucket does not exist says so, at every call", async () => {
