@@ -2,6 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { instant, uuid } from "@stillpoint/contracts/names";
 import type { Repository } from "@stillpoint/repository/repository";
 import type { Command } from "commander";
+import { addExportCommand } from "./export/export-command.ts";
 import { again, type RepositoryKeyOptions, withKey } from "./key/key-options.ts";
 import { openAllTargets, openOn } from "./open-targets.ts";
 import type { World } from "./world.ts";
@@ -34,7 +35,8 @@ async function within(
 
 /** `stillpoint point …`: what is said of a point after it was sealed. Straight on a repository, with no service running. */
 export function addPointCommands(program: Command, world: World): void {
-  const point = program.command("point").description("delete, undelete and hold recovery points");
+  const point = program.command("point").description("delete, undelete, hold and export recovery points");
+  addExportCommand(point, world, (text) => idOf(text, "recovery point"));
   const command = (name: string, description: string) =>
     withKey(point.command(name))
       .description(description)

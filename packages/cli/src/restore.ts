@@ -3,11 +3,11 @@ import { join, resolve } from "node:path";
 import { type Extract, restoreTree } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
-import type { ThawPlan } from "@stillpoint/repository/replicas/thaw";
 import { layoutOf } from "./drivers.ts";
 import { bytes, rate, span } from "./figures.ts";
 import type { KeyOptions } from "./key/key-options.ts";
 import { type PointReader, repositoryReader, vaultReader } from "./point-reader.ts";
+import { coldShown, thawFirst } from "./thaw-first.ts";
 import type { World } from "./world.ts";
 
 export type RestoreOptions = KeyOptions & {
@@ -59,25 +59,6 @@ export async function restore(world: World, pointId: string | undefined, options
     return;
   }
   world.out(`restored ${bytes(restored.reduce((sum, each) => sum + each.bytes, 0))} into ${to}\n`);
-}
-
-function coldShown({ cold, bytes: size, byClass, takesMs, packs }: ThawPlan): string {
-  const classes = Object.entries(byClass).map(([name, figures]) => `${figures.objects} in ${name}`);
-  return `${cold.length} of ${packs} packs, ${bytes(size)}, must be thawed first (${classes.join(", ")}): up to ${span(takesMs)}`;
-}
-
-/** A thaw costs money: it is asked for when a person says so. Doing it again goes on waiting for the one that was asked for. */
-async function thawFirst(world: World, reader: PointReader, plan: ThawPlan, isWanted: boolean): Promise<void> {
-  if (!isWanted)
-    throw new StillpointError("OBJECT_COLD", {
-      what: "Nothing was restored",
-      why: coldShown(plan),
-      hint: "say --thaw to ask for it and wait; the storage bills it by its own prices",
-    });
-  const startedMs = world.clock.monotonicMs();
-  await reader.thaw?.(plan, ({ readable, of }) =>
-    world.errorLine(`  thawed ${readable} of ${of} packs after ${span(world.clock.monotonicMs() - startedMs)}`),
-  );
 }
 
 function openReader(world: World, options: RestoreOptions): Promise<PointReader> {
