@@ -30,7 +30,7 @@ export type ExportedSource = z.infer<typeof exportedSource>;
 
 /** What an export consists of: of its point, for people and programs that know nothing of a repository. */
 export const exportManifest = z.object({
-  format: z.literal("stillpoint export"),
+  format: z.literal("stillpoint-export"),
   version: z.literal(1),
   pointId: uuid,
   plan: name,
@@ -53,7 +53,7 @@ export type ExportManifest = z.infer<typeof exportManifest>;
 export function emptyManifest(point: Point): ExportManifest {
   const { cutId, at, consistency, reasons, windowMs, skewMs } = point.cut;
   return {
-    format: "stillpoint export",
+    format: "stillpoint-export",
     version: 1,
     pointId: point.pointId,
     plan: point.plan,

@@ -55,15 +55,18 @@ export async function exportPoint(world: World, pointId: string | undefined, opt
     }
     const tools = await exportTools(source, world.environment);
     const missing = whatIsMissing(source, tools);
-    if (missing !== undefined) {
-      outcomes.push({ source: name, kind, missing });
-      world.errorLine(`  ✗ ${name}: ${missing.why}; ${missing.hint}`);
-      continue;
+    try {
+      if (missing !== undefined) throw missing;
+      const figures = await shown(world, name, (progress) =>
+        exportSource(world, source, { point, place, ledger, extract, tools, workDirectory, progress }),
+      );
+      outcomes.push({ source: name, kind, ...figures });
+    } catch (error) {
+      // What is missing for one source does not keep the others from being exported; it is told at the end, too.
+      if (!(error instanceof StillpointError) || error.code !== "STORE_NOT_INSTALLED") throw error;
+      outcomes.push({ source: name, kind, missing: error });
+      world.errorLine(`  ✗ ${name}: ${error.why}; ${error.hint}`);
     }
-    const figures = await shown(world, name, (progress) =>
-      exportSource(world, source, { point, place, ledger, extract, tools, workDirectory, progress }),
-    );
-    outcomes.push({ source: name, kind, ...figures });
   }
   await ledger.seal();
   tellOutcome(world, outcomes, { manifest: ledger.manifestName, to: place.url, json: options.json === true, point });
