@@ -11,6 +11,8 @@ const READ_BYTES = 256 * 1024;
 /** Knows how far a database's transaction log is proved, and goes on from there. */
 export interface LogFollower {
   readonly position: LogPosition;
+  /** The file that is read now: the position's, or the next one while it holds no commit yet. */
+  readonly reading: number;
   readonly storeId: string;
   /**
    * Reads what was written since, up to and with the transaction `until`; the position is then the end of the last
@@ -20,8 +22,13 @@ export interface LogFollower {
   advance(until?: number): Promise<LogPosition>;
 }
 
-/** Follows the log from the beginning of one of its files. */
-export async function followLog(directory: string, firstVersion: number, signal: AbortSignal): Promise<LogFollower> {
+/** Follows the log from the beginning of one of its files. `passed` is told each commit, once. */
+export async function followLog(
+  directory: string,
+  firstVersion: number,
+  signal: AbortSignal,
+  passed?: (commit: LogPosition, committedMs: number) => void,
+): Promise<LogFollower> {
   const first = await headerOf(directory, firstVersion);
   if (first === undefined) throw logGone(join(directory, logName(firstVersion)));
   let position: LogPosition = { logVersion: firstVersion, offset: LOG_HEADER_BYTES, txId: first.lastTxId };
@@ -39,6 +46,7 @@ export async function followLog(directory: string, firstVersion: number, signal:
       if (position.txId >= until) return;
       position = cursor = { logVersion, offset: commit.end, txId: commit.txId };
       checksum = commit.checksum;
+      passed?.(position, commit.committedMs);
     });
     for await (const bytes of readFrom(path, cursor.offset)) {
       signal.throwIfAborted();
@@ -62,6 +70,9 @@ export async function followLog(directory: string, firstVersion: number, signal:
     get position() {
       return position;
     },
+    get reading() {
+      return cursor.logVersion;
+    },
     storeId: first.storeId,
     async advance(until = Number.POSITIVE_INFINITY) {
       let more = position.txId < until;
@@ -72,7 +83,7 @@ export async function followLog(directory: string, firstVersion: number, signal:
 }
 
 /** Undefined: the file is not there, or not begun. */
-async function headerOf(directory: string, version: number): Promise<LogHeader | undefined> {
+export async function headerOf(directory: string, version: number): Promise<LogHeader | undefined> {
   const path = join(directory, logName(version));
   try {
     await using file = await open(path);
@@ -106,5 +117,14 @@ export function logGone(where: string, why = "the file is gone"): StillpointErro
     where,
     why,
     hint: "if the server removes its logs too early, set db.tx_log.rotation.retention_policy=keep_all, or days enough, in its neo4j.conf",
+  });
+}
+
+export function notShown(where: string, txId: number): StillpointError {
+  return new StillpointError("SOURCE_CHANGED", {
+    what: "The transaction log does not show what the server has committed",
+    where,
+    why: `transaction ${txId} is not in it`,
+    hint: "is `data` a copy of the server's data directory, or its log damaged? The server's debug.log may tell",
   });
 }

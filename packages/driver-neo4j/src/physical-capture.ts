@@ -1,20 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { DriverContext, MarkRequest } from "@stillpoint/driver/driver";
 import { boltError } from "./bolt.ts";
-import type { BoltSource, CaptureSteps } from "./bolt-source.ts";
+import type { CaptureSteps } from "./bolt-source.ts";
 import { type CountQuery, countQuery, runCounts } from "./counts.ts";
 import { dataError } from "./file-error.ts";
+import { notShown } from "./log-follower.ts";
+import { logStream, tokenOf } from "./log-token.ts";
 import type { PhysicalDetail } from "./mark-detail.ts";
+import { type PhysicalSource, requireOwnData } from "./own-data.ts";
 import { committedIn, lastCommitted } from "./server-facts.ts";
-import { databaseDirectory, openStore, type StoreCapture } from "./store-capture.ts";
-import { readDatabaseId } from "./store-id.ts";
-
-export type PhysicalSource = BoltSource & {
-  /** The server's data directory, as this process sees it. */
-  data: string;
-};
+import { logDirectory, neostorePath, openStore, type StoreCapture } from "./store-capture.ts";
 
 /** How often the log is looked at while a commit is waited for. */
 const LOOK_EVERY_MS = 5;
@@ -23,17 +19,8 @@ const SHOWS_WITHIN_MS = 1_000;
 
 export async function openPhysical(source: PhysicalSource, context: DriverContext): Promise<CaptureSteps> {
   const { driver, database, data, where, facts, description } = source;
-  const neostore = `${databaseDirectory(data, database)}/neostore`;
-  const [user, system] = await openStores(source, neostore, context.signal);
-  const databaseId = await readDatabaseId(neostore);
-  if (databaseId !== facts.databaseId) {
-    throw new StillpointError("SOURCE_UNSUPPORTED", {
-      what: "The data directory is not the server's",
-      where: data,
-      why: `it holds the database ${databaseId ?? "of unknown id"}, and the server at ${where} serves ${facts.databaseId}`,
-      hint: "`data` must name the directory that server.directories.data names, as this agent sees it",
-    });
-  }
+  await requireOwnData(source);
+  const [user, system] = await openStores(source, context.signal);
   await waitForCommit(user, await lastCommitted(driver, database, where), SHOWS_WITHIN_MS, context, data);
 
   let leftOut: string[] = [];
@@ -58,6 +45,14 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
       const systemBase = await system.base(tree);
       const userBase = await user.base(tree);
       leftOut = [...systemBase.leftOut, ...userBase.leftOut];
+      // It brings its own log: what was written since is all that must be laid over it.
+      const at = tokenOf(userBase.end);
+      const stream = await logStream(
+        logDirectory(data, database),
+        userBase.end.logVersion,
+        neostorePath(data, database),
+      );
+      await tree.covers({ stream, from: at, to: at });
     },
     async settle() {
       try {
@@ -107,11 +102,9 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
 
 async function openStores(
   source: PhysicalSource,
-  neostore: string,
   signal: AbortSignal,
 ): Promise<[user: StoreCapture, system: StoreCapture]> {
   try {
-    await readDatabaseId(neostore);
     return [await openStore(source.data, source.database, signal), await openStore(source.data, "system", signal)];
   } catch (error) {
     throw dataError(error, source.data);
@@ -131,13 +124,6 @@ async function waitForCommit(
 }
 
 async function pause(deadline: number, context: DriverContext, txId: number, data: string): Promise<void> {
-  if (context.monotonicMs() >= deadline) {
-    throw new StillpointError("SOURCE_CHANGED", {
-      what: "The transaction log does not show what the server has committed",
-      where: data,
-      why: `transaction ${txId} is not in it`,
-      hint: "is `data` a copy of the server's data directory, or its log damaged? The server's debug.log may tell",
-    });
-  }
+  if (context.monotonicMs() >= deadline) throw notShown(data, txId);
   await delay(LOOK_EVERY_MS, undefined, { signal: context.signal });
 }

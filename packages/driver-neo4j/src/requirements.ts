@@ -29,6 +29,17 @@ export function requirePhysical({ version, edition, store, settings }: ServerFac
   }
 }
 
+/** Refuses to ship a log that the server removes before it can be read. Whatever else it keeps may do: a hole is seen. */
+export function requireRetention({ settings }: Pick<ServerFacts, "settings">, where: string): void {
+  if (!/^(keep_none|false)$/.test(settings.retention ?? "")) return;
+  throw new StillpointError("SOURCE_UNSUPPORTED", {
+    what: "Cannot ship the log of a Neo4j database",
+    where,
+    why: `db.tx_log.rotation.retention_policy is "${settings.retention}": the server removes its log at each checkpoint`,
+    hint: "set db.tx_log.rotation.retention_policy=keep_all, or a number of days, in its neo4j.conf, and restart it",
+  });
+}
+
 /** What people should know of the server's settings before they rely on captures from its files. */
 export function settingNotes({ retention, preallocate }: ServerFacts["settings"]): string[] {
   const notes: string[] = [];

@@ -17,12 +17,16 @@ export function databaseDirectory(data: string, database: string): string {
 export function logDirectory(data: string, database: string): string {
   return `${data}/transactions/${database}`;
 }
+/** A file of every store that the server makes once, and never again. */
+export function neostorePath(data: string, database: string): string {
+  return `${databaseDirectory(data, database)}/neostore`;
+}
 
 /** The files of one database of a running server. */
 export interface StoreCapture {
   readonly log: LogFollower;
-  /** What was left out of the base, because it would not hold still. */
-  base(tree: TreeWriter): Promise<{ leftOut: string[] }>;
+  /** `leftOut`: what would not hold still. `end`: whoever has the log from there on needs nothing else. */
+  base(tree: TreeWriter): Promise<{ leftOut: string[]; end: LogPosition }>;
   markAt(position: LogPosition): StoreMark;
   /** The log behind the base, up to the mark. */
   finish(tree: TreeWriter, mark: StoreMark): Promise<void>;
@@ -52,7 +56,7 @@ export async function openStore(data: string, database: string, signal: AbortSig
       const from = { logVersion: checkpoint.oldestLogVersion, offset: 0 };
       await copyLog(tree, { directory: logs, treeDirectory: trees.logs, from, to: end });
       base = { checkpoint, checkpointFiles: files.map(({ name, bytes }) => ({ name, size: bytes.length })), end };
-      return { leftOut };
+      return { leftOut, end };
     },
     markAt(position) {
       const { checkpoint, checkpointFiles, end } = basis(base);
@@ -87,7 +91,7 @@ async function* one(bytes: Buffer): AsyncGenerator<Uint8Array> {
 }
 
 /** The checkpoint files, each cut behind its last whole record, and the newest checkpoint of all. */
-async function readCheckpointFiles(
+export async function readCheckpointFiles(
   logs: string,
 ): Promise<{ newest: Checkpoint; files: { name: string; bytes: Buffer }[] }> {
   const names = (await readdir(logs)).filter((name) => checkpointVersionOf(name) !== undefined);

@@ -18,7 +18,11 @@ type Started = AsyncDisposable & { readonly facts: object };
 /** Every server that test files may share: how it starts, and which facts about it travel. */
 export const starters: Readonly<Record<string, (dir: string) => Promise<Started>>> = {
   postgres: async (dir) => withFacts(await startPostgres({ part: await ensurePostgres(parts), dir })),
-  neo4j: async (dir) => withFacts(await startNeo4j({ part: await ensureNeo4j(parts), dir })),
+  // A log of many small files: whoever reads it meets its rotation.
+  neo4j: async (dir) =>
+    withFacts(
+      await startNeo4j({ part: await ensureNeo4j(parts), dir, settings: { "db.tx_log.rotation.size": "256k" } }),
+    ),
   s3: async (dir) => withFacts(await startVersitygw({ part: await ensureVersitygw(parts), dir })),
   azure: async (dir) => withFacts(await startAzurite({ part: await ensureAzurite(parts), dir })),
   gcs: async (dir) => withFacts(await startFakeGcs({ part: await ensureFakeGcs(parts), dir })),

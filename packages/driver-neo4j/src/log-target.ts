@@ -1,0 +1,74 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { LogRange } from "@stillpoint/contracts/log";
+import { toInstant } from "@stillpoint/contracts/names";
+import type { Mark } from "@stillpoint/contracts/point";
+import { logName } from "./log-position.ts";
+import { type LogTarget, type Reached, reachTarget } from "./log-reach.ts";
+import { byteOf, type LogByte } from "./log-token.ts";
+import type { PhysicalDetail, StoreMark } from "./mark-detail.ts";
+import { logDirectory, neostorePath, readCheckpointFiles } from "./store-capture.ts";
+import { readDatabaseId } from "./store-id.ts";
+
+/** Where the bytes of a tail belong in an extracted tree: it is an entry with this offset. */
+export function tailPlace(database: string, { from }: Pick<LogRange, "from">): { path: string; offset: number } {
+  const { logVersion, offset } = byteOf(from);
+  return { path: `${logDirectory("data", database)}/${logName(logVersion)}`, offset };
+}
+
+/**
+ * The mark that a restore from a base and its shipped log goes to. `directory` holds the base's tree, with the closed
+ * stretches and tails laid over it; `base` is what the base said that it covers. INVALID_REQUEST: the target is outside
+ * of what is there. VERIFICATION_FAILED: the log has a hole, or does not continue this base.
+ */
+export async function markAt(
+  directory: string,
+  base: Pick<LogRange, "to">,
+  target: LogTarget,
+  { cutId, signal }: { cutId: string; signal: AbortSignal },
+): Promise<Mark> {
+  const data = join(directory, "data");
+  const database = await databaseIn(data);
+  const { store, committedMs } = await storeAt(data, database, byteOf(base.to), target, signal);
+  // The base's own log of the system database ends with the base: no more of it is shipped.
+  const system = await storeAt(data, "system", undefined, { to: "newest" }, signal);
+  const databaseId = (await readDatabaseId(neostorePath(data, database))) ?? "";
+  const detail: PhysicalDetail = { format: "physical", databaseId, ...store, system: system.store };
+  const when = committedMs === undefined ? [] : [`its last transaction was committed at ${toInstant(committedMs)}`];
+  return { cutId, position: `tx ${store.txId}`, detail, notes: [...when, "users and rights are as of the base"] };
+}
+
+async function databaseIn(data: string): Promise<string> {
+  const names = (await readdir(join(data, "databases"))).filter((name) => name !== "system");
+  const [database] = names;
+  if (database !== undefined && names.length === 1) return database;
+  throw new StillpointError("VERIFICATION_FAILED", {
+    what: "Cannot find a mark in a Neo4j log",
+    where: data,
+    why: `its base must hold one database beside system, and holds ${names.join(", ") || "none"}`,
+    hint: "extract one full and its logs, in order, into an empty directory",
+  });
+}
+
+async function storeAt(
+  data: string,
+  database: string,
+  end: LogByte | undefined,
+  target: LogTarget,
+  signal: AbortSignal,
+): Promise<{ store: StoreMark; committedMs: Reached["committedMs"] }> {
+  const logs = logDirectory(data, database);
+  const { newest, files } = await readCheckpointFiles(logs);
+  const { floor, reached } = await reachTarget({ logs, first: newest.oldestLogVersion, end, target, signal });
+  const { txId, logVersion, offset } = newest;
+  const store = {
+    database,
+    ...reached.position,
+    firstLogVersion: newest.oldestLogVersion,
+    floor: floor.txId,
+    checkpoint: { txId, logVersion, offset },
+    checkpointFiles: files.map(({ name, bytes }) => ({ name, size: bytes.length })),
+  };
+  return { store, committedMs: reached.committedMs };
+}

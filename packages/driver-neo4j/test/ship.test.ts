@@ -1,0 +1,187 @@
+import { randomUUID } from "node:crypto";
+import { cp, mkdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import type { LogRange } from "@stillpoint/contracts/log";
+import { directoryTree } from "@stillpoint/driver/directory-tree";
+import type { DriverContext } from "@stillpoint/driver/driver";
+import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
+import type { LogSink, ShipProgress } from "@stillpoint/driver/ship";
+import { type SharedNeo4j, sharedNeo4j } from "@stillpoint/testkit/neo4j";
+import { type TemporaryDirectory, temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { waitFor } from "@stillpoint/testkit/wait-for";
+import neo4j, { type Driver } from "neo4j-driver";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { markAt } from "../src/log-target.ts";
+import { byteOf } from "../src/log-token.ts";
+import { detailOf } from "../src/mark-detail.ts";
+import { neo4jDriver } from "../src/neo4j-driver.ts";
+import { shipNeo4j } from "../src/ship.ts";
+import { SUM, startBank, type Transfer } from "./bank.ts";
+import { heldLog } from "./held-log.ts";
+import { contextOf, neo4jTools, specOf } from "./subject.ts";
+
+// A start of a server, beside other test files that start theirs.
+vi.setConfig({ testTimeout: 300_000 });
+
+const resources = new AsyncDisposableStack();
+let server: SharedNeo4j;
+let client: Driver;
+let directory: TemporaryDirectory;
+let context: (label: string) => Promise<DriverContext>;
+beforeAll(async () => {
+  directory = resources.use(await temporaryDirectory("neo4j-shipped"));
+  server = resources.use(await sharedNeo4j());
+  client = resources.use(neo4j.driver(server.url, neo4j.auth.basic(server.user, server.password)));
+  const tools = await neo4jTools();
+  context = async (label) => {
+    const own = join(directory.path, label);
+    await mkdir(own, { mode: 0o700 });
+    return contextOf(server, tools, own);
+  };
+});
+afterAll(async () => await resources.disposeAsync());
+
+/** A shipper that dies in the middle of its work and is started again from what the sink holds, until it is told to end. */
+async function shipWithDeaths(held: ReturnType<typeof heldLog>, given: DriverContext, stop: AbortSignal) {
+  let calls = 0;
+  let deaths = 0;
+  const told: ShipProgress[] = [];
+  /** Every third call: the shipper dies before it is stored, or after that and before it knows. */
+  const mortal = async (store: () => Promise<void>) => {
+    calls += 1;
+    const dies = calls % 3 === 0 && !stop.aborted;
+    if (dies) deaths += 1;
+    if (dies && calls % 2 === 0) throw new Error("killed");
+    await store();
+    if (dies) throw new Error("killed");
+  };
+  const sink: LogSink = {
+    closed: async (range, write) => await mortal(async () => await held.sink.closed(range, write)),
+    tail: async (range, bytes) => await mortal(async () => await held.sink.tail(range, bytes)),
+    gap: held.sink.gap,
+  };
+  for (;;) {
+    const from = held.newest === undefined ? {} : { from: held.newest };
+    const options = { owner: "test", flushMs: 100, retainMostBytes: 1, sink, stop, ...from };
+    try {
+      await shipNeo4j(specOf(server), { ...options, progress: (progress) => told.push(progress) }, given);
+      return { deaths, told };
+    } catch (error) {
+      if (!(error instanceof Error) || error.message !== "killed") throw error;
+    }
+  }
+}
+
+test("what writers do while a shipper dies and is started again comes back to any transaction and moment", async () => {
+  await using bank = await startBank(client);
+  const written = async (transfers: number) =>
+    await waitFor("the writers are ahead", async () => bank.transfers.length >= transfers, 60_000);
+  const held = heldLog(join(directory.path, "held"), "neo4j");
+  await mkdir(join(directory.path, "held"));
+  const stop = new AbortController();
+  const shipping = shipWithDeaths(held, await context("ship"), stop.signal);
+  shipping.catch(() => undefined); // awaited below
+  await written(100);
+
+  const restored = join(directory.path, "restored");
+  await mkdir(restored, { mode: 0o700 });
+  const tree = directoryTree(restored);
+  const covered: LogRange[] = [];
+  const capture = await neo4jDriver.open(specOf(server), await context("capture"));
+  await capture.base({ add: tree.add, covers: async (range) => void covered.push(range) });
+  const { runtime } = capture.description;
+  await capture[Symbol.asyncDispose]();
+  const base = covered.at(-1);
+  if (base === undefined) throw new Error("the base did not say what it covers");
+  const sinceBase = bank.transfers.length;
+
+  await written(sinceBase + 400);
+  await waitFor("the log was rotated", async () => held.closed.length >= 2, 60_000);
+  await bank.stop();
+  stop.abort();
+  const { deaths, told } = await shipping;
+  expect(deaths).toBeGreaterThan(2);
+  expect(held).toMatchObject({ holes: [], gaps: [] });
+  expect(told.at(-1)).toEqual({ held: held.newest, server: held.newest, lagBytes: 0 });
+  expect(base.stream).toBe(held.newest?.stream);
+
+  await cp(join(directory.path, "held/data"), join(restored, "data"), { recursive: true });
+  const options = { cutId: randomUUID(), signal: new AbortController().signal };
+  const last = Math.max(...bank.transfers.map(({ txId }) => txId));
+  const newest = await markAt(restored, base, { to: "newest" }, options);
+  expect(detailOf(newest).txId).toBe(last);
+  for (const wrong of [1, last + 1]) {
+    const outside = markAt(restored, base, { to: "transaction", txId: wrong }, options);
+    await expect(outside).rejects.toMatchObject({ code: "INVALID_REQUEST" });
+  }
+
+  const after = bank.transfers.slice(sinceBase);
+  const random = () => after[Math.floor(Math.random() * after.length)] as Transfer; // there are hundreds
+  for (let tries = 20; tries > 0; tries -= 1) {
+    const ms = random().acknowledgedMs;
+    const { txId } = detailOf(await markAt(restored, base, { to: "moment", ms }, options));
+    const wrong = bank.transfers.filter((each) =>
+      each.acknowledgedMs < ms ? each.txId > txId : each.askedMs > ms && each.txId <= txId,
+    );
+    expect(wrong, `everything acknowledged before ${ms}, nothing begun after it`).toEqual([]);
+  }
+
+  const { txId } = random();
+  const mark = await markAt(restored, base, { to: "transaction", txId }, options);
+  await applyLayout(restored, neo4jDriver.layout(await treeFiles(restored), mark));
+  await using sandbox = await neo4jDriver.start({ directory: restored, mark, runtime }, await context("sandbox"));
+  const ask = async (text: string) => await Array.fromAsync(sandbox.query({ type: "statement", id: "ask", text }));
+  const expected = bank.transfers.filter((each) => each.txId <= txId).map(({ worker, seq }) => `${worker}/${seq}`);
+  const found = await ask("MATCH (t:Transfer) RETURN t.worker + '/' + t.seq");
+  expect(found.map((row) => ("values" in row ? row.values[0] : row)).sort(), `up to tx ${txId} and no further`).toEqual(
+    expected.sort(),
+  );
+  expect(await ask("MATCH (a:Account) RETURN sum(a.balance)")).toEqual([{ values: [SUM] }]);
+  const checks = await Array.fromAsync(sandbox.query({ type: "store", id: "store" }));
+  expect(checks.map((check) => ("name" in check ? [check.name, check.verdict] : check))).toEqual([
+    ["recovery", "pass"],
+    ["indexes", "pass"],
+    ["constraints", "pass"],
+    ["consistency", "pass"],
+  ]);
+
+  // A file that the server removes before it was read to its end; what is behind it is shipped.
+  const from = held.tails.find(({ to }) => held.closed.some((range) => range.from <= to && to < range.to));
+  if (from === undefined) throw new Error("no tail of a closed file was shipped");
+  const pruned = byteOf(from.to).logVersion;
+  const path = join(server.dataDirectory, "transactions/neo4j", `neostore.transaction.db.${pruned}`);
+  const second = heldLog(join(directory.path, "second"), "neo4j");
+  await mkdir(join(directory.path, "second"));
+  await rename(path, join(directory.path, "pruned"));
+  try {
+    const position = { stream: from.stream, at: from.to };
+    const shipped = { owner: "test", flushMs: 100, retainMostBytes: 1, sink: second.sink, progress: () => undefined };
+    await shipNeo4j(specOf(server), { ...shipped, from: position, stop: AbortSignal.abort() }, await context("gap"));
+    expect(second.gaps).toEqual([
+      {
+        after: position,
+        until: { stream: from.stream, at: second.closed[0]?.from ?? second.tails[0]?.from },
+        why: expect.stringContaining("db.tx_log.rotation.retention_policy"),
+      },
+    ]);
+    expect(byteOf(second.gaps[0]?.until?.at ?? "")).toEqual({ logVersion: pruned + 1, offset: 0 });
+    expect(second.newest).toEqual(held.newest);
+  } finally {
+    await rename(join(directory.path, "pruned"), path);
+  }
+});
+
+test("a source without its files, and a server that removes its log, are refused with what to set", async () => {
+  const options = {
+    owner: "test",
+    flushMs: 100,
+    retainMostBytes: 1,
+    sink: heldLog(directory.path, "neo4j").sink,
+    progress: () => undefined,
+    stop: AbortSignal.abort(),
+  };
+  await expect(shipNeo4j(specOf(server, false), options, await context("bolt"))).rejects.toMatchObject({
+    code: "SOURCE_UNSUPPORTED",
+    hint: expect.stringContaining("data"),
+  });
+});
