@@ -3,7 +3,7 @@ import { byteSize } from "./byte-size.ts";
 import { duration } from "./duration.ts";
 import type { SourceSpec } from "./source.ts";
 
-const flush = duration.refine((ms) => ms >= 100, "must be 100ms or more");
+const flush = duration.refine((ms) => ms >= 100 && ms <= 3_600_000, "must be between 100ms and 1h");
 
 /** Text that is kept as it was written, so that a spec that was read is still one that can be read. */
 function written(schema: z.ZodType<unknown, string>) {

@@ -22,9 +22,13 @@ test("a spec that was read is one that can be read, and the same", () => {
   expect(sourceSpec.parse(read)).toEqual(read);
 });
 
-test.each([{ flush: "50ms" }, { flush: "fast" }, { retain: "0 B" }, { retain: "much" }, { flsh: "1s" }])(
-  "%j is refused",
-  (ship) => {
-    expect(sourceSpec.safeParse({ ...orders, ship }).success).toBe(false);
-  },
-);
+test.each([
+  { flush: "50ms" },
+  { flush: "1d" },
+  { flush: "fast" },
+  { retain: "0 B" },
+  { retain: "much" },
+  { flsh: "1s" },
+])("%j is refused", (ship) => {
+  expect(sourceSpec.safeParse({ ...orders, ship }).success).toBe(false);
+});

@@ -233,7 +233,7 @@ export function observeDeadLetter(letter: DeadLetter): Observation & { type: "tr
   };
 }
 
-function reasonOf(error: ErrorBody): { detail: string; hint?: string } {
+export function reasonOf(error: ErrorBody): { detail: string; hint?: string } {
   const where = error.where === undefined ? "" : ` (${error.where})`;
   const why = error.why === undefined ? "" : `: ${error.why}`;
   const detail = `${error.what}${where}${why} [${error.code}]`;

@@ -3,12 +3,16 @@ import { on } from "@stillpoint/bus/project";
 import {
   captureAnomaly,
   captureUsual,
+  logGapped,
   maintenanceFinished,
   planAccepted,
   planRejected,
   pointSealed,
   proofSealed,
   runFailed,
+  shippingFailed,
+  shippingStarted,
+  shippingStopped,
 } from "@stillpoint/contracts/events";
 import type { Event } from "@stillpoint/contracts/messages";
 import { uuidv7 } from "@stillpoint/contracts/names";
@@ -31,6 +35,12 @@ import {
   observeProofSealed,
   observeRunFailed,
 } from "./observation.ts";
+import {
+  observeLogGapped,
+  observeShippingFailed,
+  observeShippingStarted,
+  observeShippingStopped,
+} from "./observe-log.ts";
 import { outboxBook } from "./outbox-book.ts";
 import { noteOnce, type Recorder, record } from "./record.ts";
 import { soleCourier } from "./sole-courier.ts";
@@ -102,6 +112,10 @@ export const service = defineService({
         observing(planRejected, observePlanRejected),
         observing(planAccepted, observePlanAccepted),
         observing(maintenanceFinished, observeMaintenanceFinished),
+        observing(shippingFailed, observeShippingFailed),
+        observing(shippingStarted, observeShippingStarted),
+        observing(shippingStopped, observeShippingStopped),
+        on(logGapped, (fact) => noteOnce(recorder, observeLogGapped(fact), fact.sequence)),
       ]),
     );
     resources.use(

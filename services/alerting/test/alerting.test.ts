@@ -14,11 +14,14 @@ import { service } from "../src/service.ts";
 import {
   newPointId,
   tellAnomaly,
+  tellGap,
   tellPlanAccepted,
   tellPlanRejected,
   tellPointSealed,
   tellProof,
   tellRunFailed,
+  tellShippingFailed,
+  tellShippingStarted,
   tellUsual,
 } from "./facts.ts";
 import { webhookReceiver } from "./receiver.ts";
@@ -121,6 +124,31 @@ test("a source that is unlike itself is told with its numbers and the point that
   const text = receiver.messages[0]?.attachments[0]?.text;
   expect(text).toContain("share of it that is new: 98.7 %, usually 0.4 %");
   expect(text).toContain(`point release ${held}`);
+});
+
+test("a log that is not shipped is told once it lasts, again when it is grave, and its end; a gap is told by itself", async () => {
+  await using nats = await ownNats();
+  await using bus = await testBus(nats);
+  await using receiver = await webhookReceiver();
+  await setRules(bus, { slack: receiver.url, from: "warning" });
+  await using _s = await inProcessService(service, nats, SETTINGS);
+  for (const attempt of [1, 2]) await tellShippingFailed(bus, attempt);
+  await tellShippingStarted(bus);
+  for (const attempt of [1, 2, 3, 4, 7, 8]) await tellShippingFailed(bus, attempt);
+  await tellShippingStarted(bus);
+  await waitFor("its end is told", () => receiver.messages.length === 3);
+  await tellGap(bus);
+  await waitFor("all is told", () => receiver.messages.length === 4);
+  expect(receiver.texts()).toEqual([
+    "[WARNING] shop: the log of orders is not shipped",
+    "[CRITICAL] shop: the log of orders is not shipped",
+    "[RESOLVED] shop: the log of orders is shipped",
+    "[CRITICAL] shop: the log of orders has a gap",
+  ]);
+  expect(receiver.messages[0]?.attachments[0]?.text).toContain("connection refused [SOURCE_UNREACHABLE]; 3 tries");
+  expect(receiver.messages[3]?.attachments[0]?.text).toContain(
+    "the slot is gone; between 1/0000000A and what comes next",
+  );
 });
 
 test("a channel that wants critical alone hears nothing less, and each channel hears by itself", async () => {

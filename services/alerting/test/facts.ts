@@ -4,11 +4,14 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import {
   captureAnomaly,
   captureUsual,
+  logGapped,
   planAccepted,
   planRejected,
   pointSealed,
   proofSealed,
   runFailed,
+  shippingFailed,
+  shippingStarted,
 } from "@stillpoint/contracts/events";
 import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
 import type { Point } from "@stillpoint/contracts/point";
@@ -115,4 +118,22 @@ export async function tellUsual(bus: Bus, plan: string, source: string): Promise
   const runId = randomUUID();
   const about = { runId, plan, source, pointId: newPointId(), at: now() };
   await bus.publishEvent(captureUsual, { runId, source }, { ...about, why: "the source is as it was" });
+}
+
+const log = { plan: "shop", source: "orders", kind: "postgres" as const };
+
+export async function tellShippingFailed(bus: Bus, attempt: number): Promise<void> {
+  const error = new StillpointError("SOURCE_UNREACHABLE", { what: "Cannot read the log", why: "connection refused" });
+  const failure = { error: error.toBody(), attempt, againInMs: 4_000, agent: "agent-1" };
+  await bus.publishEvent(shippingFailed, log, { ...log, ...failure, at: now() });
+}
+
+export async function tellShippingStarted(bus: Bus): Promise<void> {
+  const held = { stream: "1", at: "0000000A" };
+  await bus.publishEvent(shippingStarted, log, { ...log, held, agent: "agent-1", fenceToken: 3, at: now() });
+}
+
+export async function tellGap(bus: Bus): Promise<void> {
+  const gap = { ...log, after: { stream: "1", at: "0000000A" }, why: "the slot is gone", at: now() };
+  await bus.publishEvent(logGapped, log, { gap });
 }

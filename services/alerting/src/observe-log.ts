@@ -1,0 +1,55 @@
+import type { Fact } from "@stillpoint/bus/events";
+import type { logGapped, shippingFailed, shippingStarted, shippingStopped } from "@stillpoint/contracts/events";
+import { type Observation, reasonOf } from "./observation.ts";
+
+/** A server that starts anew is away for two or three tries: nobody need come for that. */
+const WARNED_FROM = 3;
+/** By then it has gone on for some two minutes, and every objective in seconds is missed. */
+const CRITICAL_FROM = 7;
+
+export function observeShippingFailed({ body }: Fact<typeof shippingFailed>): Observation[] {
+  const { plan, source, error, attempt, againInMs, at } = body;
+  if (attempt < WARNED_FROM) return [];
+  const reason = reasonOf(error);
+  return [
+    {
+      type: "trouble",
+      severity: attempt < CRITICAL_FROM ? "warning" : "critical",
+      key: `ship.${plan}.${source}`,
+      plan,
+      title: `${plan}: the log of ${source} is not shipped`,
+      ...reason,
+      detail: `${reason.detail}; ${attempt} tries, the next in ${Math.ceil(againInMs / 1_000)} s`,
+      at,
+    },
+  ];
+}
+
+export function observeShippingStarted({ body }: Fact<typeof shippingStarted>): Observation[] {
+  const { plan, source, at } = body;
+  const title = `${plan}: the log of ${source} is shipped`;
+  return [{ type: "recovery", key: `ship.${plan}.${source}`, plan, title, detail: "it goes on from what is held", at }];
+}
+
+export function observeShippingStopped({ body }: Fact<typeof shippingStopped>): Observation[] {
+  const { plan, source, why, at } = body;
+  const title = `${plan}: the log of ${source} is not wanted any more`;
+  return [{ type: "recovery", key: `ship.${plan}.${source}`, plan, title, detail: why, at }];
+}
+
+/** No event ends what is lost: it is told once. */
+export function observeLogGapped({ body: { gap } }: Fact<typeof logGapped>): Observation & { type: "trouble" } {
+  const { plan, source, why, after, until, at } = gap;
+  const from = after === undefined ? "its beginning" : `${after.stream}/${after.at}`;
+  const to = until === undefined ? "what comes next" : `${until.stream}/${until.at}`;
+  return {
+    type: "trouble",
+    severity: "critical",
+    key: `gap.${plan}.${source}`,
+    plan,
+    title: `${plan}: the log of ${source} has a gap`,
+    detail: `${why}; between ${from} and ${to} no moment can be restored`,
+    hint: "a new base ends it; stillpoint status",
+    at,
+  };
+}
