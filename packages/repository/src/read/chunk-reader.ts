@@ -74,7 +74,7 @@ export async function locateChunk(
   return { name, location };
 }
 
-type ChunkContext = Pick<RepositoryContext, "store" | "ring" | "pool">;
+export type ChunkContext = Pick<RepositoryContext, "store" | "ring" | "pool">;
 
 /**
  * Fetches and opens the chunks of one read; straight from the file where the store keeps its objects in files. Rejects, naming

@@ -1,7 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { packName } from "../format/kinds.ts";
 import type { RepositoryContext } from "../repository-context.ts";
-import { joinReads, type Read, type WantedChunk } from "./chunk-reader.ts";
+import { type ChunkContext, joinReads, type Read, readChunks, type WantedChunk } from "./chunk-reader.ts";
 
 type PlacesContext = Pick<RepositoryContext, "store" | "index" | "loader" | "fellBack">;
 
@@ -75,6 +75,16 @@ export async function readWhereverItLies<Chunk extends WantedChunk, Result>(
   }
 
   return await go(read, new Set());
+}
+
+/** As `readChunks`, in however many reads it takes: the plain bytes of all its chunks by the hex of their names. */
+export async function readChunksAnywhere(
+  context: ChunkContext & PlacesContext,
+  read: Read,
+  signal?: AbortSignal,
+): Promise<Map<string, Uint8Array>> {
+  const parts = await readWhereverItLies(context, read, (some) => readChunks(context, some, signal), signal);
+  return new Map(parts.flatMap((opened) => [...opened]));
 }
 
 async function all<Part, Result>(parts: readonly Part[], work: (part: Part) => Promise<Result[]>): Promise<Result[]> {

@@ -1,7 +1,7 @@
 import type { RepositoryContext } from "../repository-context.ts";
 import { giveBack } from "../workers/give-back.ts";
-import { joinReads, locateChunk, readChunks, type WantedChunk } from "./chunk-reader.ts";
-import { readWhereverItLies } from "./other-places.ts";
+import { joinReads, locateChunk, type WantedChunk } from "./chunk-reader.ts";
+import { readChunksAnywhere } from "./other-places.ts";
 
 /** `length`: how many of the chunk's plain bytes are asked for, where that is known. */
 export type Request<T> = { chunk: Uint8Array; length?: number; what: T } | { chunk?: undefined; what: T };
@@ -122,9 +122,9 @@ export async function* readAhead<T>(
     }
     for (const read of joinReads(wanted)) {
       const keys = read.chunks.map(({ name }) => Buffer.from(name).toString("hex"));
-      readWhereverItLies(context, read, (some) => readChunks(context, some, ended), ended).then(
-        (parts) => {
-          for (const opened of parts) for (const [key, plain] of opened) slots.get(key)?.resolve(plain);
+      readChunksAnywhere(context, read, ended).then(
+        (opened) => {
+          for (const [key, plain] of opened) slots.get(key)?.resolve(plain);
         },
         (error: unknown) => {
           for (const key of keys) slots.get(key)?.reject(error);
