@@ -3,14 +3,18 @@ import type { Mark } from "@stillpoint/contracts/point";
 import type { SqliteSource } from "@stillpoint/contracts/source";
 import type { Capture, DriverContext, MarkRequest } from "@stillpoint/driver/driver";
 import type { TreeWriter } from "@stillpoint/driver/tree";
+import type { BaseRecord } from "./base-record.ts";
 import { type CapturedDatabase, isWal } from "./captured-database.ts";
 import { type Counting, type Counts, startCounting } from "./counting.ts";
 import { describeSqlite } from "./describe.ts";
 import { type FoundDatabase, findDatabases } from "./find-databases.ts";
 import type { Holder } from "./holder-client.ts";
+import type { MachineClock } from "./machine-clock.ts";
 import type { DatabaseMark, MarkDetail } from "./mark-detail.ts";
 import { RECORD_PATH, type SqliteRecord } from "./record.ts";
 import { openRollbackDatabase } from "./rollback-database.ts";
+import { LOOK_MOST_MS, positionOf } from "./ship-position.ts";
+import { BASE_PATH } from "./shipped-files.ts";
 import { sourceChanged } from "./source-error.ts";
 import { holdWalDatabase, type WalDatabase } from "./wal-database.ts";
 import { watch } from "./watch.ts";
@@ -29,10 +33,18 @@ const PIN_TRIES = 20;
 
 type Taken = { marks: DatabaseMark[]; fuzzy: string[]; gone: string[]; counts?: Promise<ReadonlyMap<string, Counts>> };
 
+export type CaptureInput = {
+  holder: Holder;
+  context: DriverContext;
+  limits: CaptureLimits;
+  /** Absent: a base cannot say where it stands in the source's log. */
+  clock?: MachineClock | undefined;
+};
+
 export async function openCapture(
   source: SqliteSource,
   found: readonly FoundDatabase[],
-  { holder, context, limits }: { holder: Holder; context: DriverContext; limits: CaptureLimits },
+  { holder, context, limits, clock }: CaptureInput,
 ): Promise<Capture> {
   const resources = new AsyncDisposableStack();
   const databases = new Map<string, CapturedDatabase>();
@@ -43,12 +55,17 @@ export async function openCapture(
     databases.set(each.name, database);
     return database;
   };
+  // Whatever was committed before this is in every copy, and what a shipper saw up to it is too.
+  const beganAt = context.now();
+  const beganMs = (clock?.nowMs() ?? 0) - LOOK_MOST_MS;
   try {
     for (const each of found) await hold(each);
   } catch (error) {
     await resources.disposeAsync();
     throw error;
   }
+  const wholeMs = clock?.nowMs() ?? 0;
+  const wholeAt = context.now();
   const walDatabases = () => [...databases.values()].filter(isWal);
   const guard = resources.use(
     watch(limits.watchEveryMs, async () => {
@@ -77,6 +94,12 @@ export async function openCapture(
     return { marks };
   };
 
+  const addRecord = async (tree: TreeWriter, path: string, value: unknown) => {
+    const content = Buffer.from(JSON.stringify(value));
+    const entry = { type: "file", path, size: content.byteLength, hint: "content" } as const;
+    await tree.add({ ...entry, mode: 0o600, mtimeMs: context.now() }, once(content));
+  };
+
   return {
     description,
     async base(tree: TreeWriter) {
@@ -86,6 +109,17 @@ export async function openCapture(
         await database.addCopy(tree);
         inBase.add(database.found.name);
       }
+      const logged = walDatabases();
+      if (clock === undefined || logged.length === 0) return;
+      const [from, wholeFrom] = [positionOf(clock, beganMs), positionOf(clock, wholeMs)];
+      await addRecord(tree, BASE_PATH, {
+        databases: logged.map(({ found: { name }, copied }) => ({ name, ...copied })),
+        needsFrom: from,
+        wholeFrom,
+        beganAt,
+        at: wholeAt,
+      } satisfies BaseRecord);
+      await tree.covers({ stream: clock.stream, from: from.at, to: wholeFrom.at });
     },
     async settle() {
       guard.check();
@@ -149,9 +183,7 @@ export async function openCapture(
       for (const name of taken.gone) {
         if (inBase.has(name)) await tree.add({ type: "deleted", path: name });
       }
-      const content = Buffer.from(JSON.stringify(record));
-      const entry = { type: "file", path: RECORD_PATH, size: content.byteLength, hint: "content" } as const;
-      await tree.add({ ...entry, mode: 0o600, mtimeMs: context.now() }, once(content));
+      await addRecord(tree, RECORD_PATH, record);
     },
     async [Symbol.asyncDispose]() {
       // First the process with the locks: what waits for it then fails, and nothing is waited for.

@@ -15,6 +15,13 @@ export const operations = {
   /** Whether that transaction is still there: what was read before the answer was not restarted unseen. */
   held: { ask: z.object({ path }), answer: nothing },
   /**
+   * WAL: begins a further read transaction and ends the one before. All up to that one's moment must have been read. False:
+   * there was no beginning one just now, and the old one stands.
+   */
+  roll: { ask: z.object({ path }), answer: z.object({ rolled: z.boolean() }) },
+  /** Closes a database, with all that is held of it. */
+  close: { ask: z.object({ path }), answer: nothing },
+  /**
    * The database as it is now, into a file. The counter is there if it is the copy's for certain. `ifBusy`: what to do
    * where writers with a rollback journal give the copy no chance: copy their half-written state, to be fixed under a
    * lock later, or keep them out.

@@ -11,11 +11,14 @@ import { type Answer, type Ask, type Operation, operations, request } from "./ho
 
 const LOCK_TIMEOUT_MS = 2000;
 const COUNTER_AT = 24;
+const SQLITE_BUSY = 5;
 
 type Opened = {
   reader: DatabaseSync;
   mode: "wal" | "rollback";
   descriptor: number;
+  /** Open, without a transaction: the next one begins here. */
+  spare?: DatabaseSync;
   turning?: { writer: DatabaseSync; checkpointer: DatabaseSync };
 };
 const opened = new Map<string, Opened>();
@@ -61,6 +64,10 @@ function readUnderLock(of: Opened): number {
   return underSharedLock(of, () => readCounter(of.descriptor));
 }
 
+function sqliteCode(error: unknown): number | undefined {
+  return error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+}
+
 const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promise<Answer<Name>> } = {
   open({ path }) {
     const reader = openReader(path);
@@ -76,6 +83,30 @@ const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promis
   },
   held({ path }) {
     if (!find(path).reader.isTransaction) throw new TypeError(`${path} is not held`);
+    return {};
+  },
+  roll({ path }) {
+    const of = find(path);
+    if (!of.reader.isTransaction) throw new TypeError(`${path} is not held`);
+    const next = of.spare ?? openReader(path);
+    of.spare = next;
+    try {
+      begin(next);
+    } catch (error) {
+      if (next.isTransaction) next.exec("ROLLBACK");
+      if (sqliteCode(error) !== SQLITE_BUSY) throw error;
+      return { rolled: false };
+    }
+    of.reader.exec("COMMIT");
+    [of.reader, of.spare] = [next, of.reader];
+    return { rolled: true };
+  },
+  close({ path }) {
+    const of = find(path);
+    opened.delete(path);
+    // The raw descriptor stays: see above.
+    of.spare?.close();
+    of.reader.close();
     return {};
   },
   async copy({ path, to, ifBusy }) {

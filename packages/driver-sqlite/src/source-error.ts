@@ -43,3 +43,13 @@ export function sourceChanged(where: string, why: string): StillpointError {
     hint: "the next run makes a new base",
   });
 }
+
+export function sourceVanished(where: string, cause?: unknown): StillpointError {
+  return new StillpointError("SOURCE_VANISHED", {
+    what: "An SQLite database is not there any more",
+    where,
+    why: "its file was deleted, renamed or unmounted",
+    hint: "if that is meant, take it out of the plan; else bring it back: stillpoint points, stillpoint restore",
+    cause,
+  });
+}

@@ -3,7 +3,9 @@ import type { DriverContext } from "@stillpoint/driver/driver";
 import { addDatabaseFile, type CapturedDatabase, checkCopy } from "./captured-database.ts";
 import type { FoundDatabase } from "./find-databases.ts";
 import type { Holder } from "./holder-client.ts";
+import type { WalAddress } from "./wal-address.ts";
 import { frameBytes } from "./wal-format.ts";
+import { walEnd } from "./wal-index.ts";
 import { followWal } from "./wal-log.ts";
 
 export type DatabaseInput = {
@@ -19,6 +21,8 @@ export type DatabaseInput = {
 
 export interface WalDatabase extends CapturedDatabase {
   readonly mode: "wal";
+  /** Between which places of the log the copy stands. */
+  readonly copied: { from: WalAddress; to: WalAddress; pageSize: number };
   /** Lets the log be restarted if it has grown past its limit. */
   relieve(): Promise<void>;
 }
@@ -30,7 +34,9 @@ export interface WalDatabase extends CapturedDatabase {
 export async function holdWalDatabase(input: DatabaseInput): Promise<WalDatabase> {
   const { found, pageSize, holder, context, index, walLimitBytes } = input;
   const copyPath = join(context.directory, `${index}.db`);
+  const from = await walEnd(found.path);
   await holder.ask("hold", { path: found.path });
+  const copied = { from, to: await walEnd(found.path), pageSize };
   const log = await followWal(`${found.path}-wal`, pageSize, join(context.directory, `${index}.frames`));
   await log.advance();
   log.mayRestart();
@@ -78,6 +84,7 @@ export async function holdWalDatabase(input: DatabaseInput): Promise<WalDatabase
   return {
     found,
     mode: "wal",
+    copied,
     addCopy,
     async copy() {
       if (isCopied) return;

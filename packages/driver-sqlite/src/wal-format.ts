@@ -77,7 +77,7 @@ function checksumOver(bytes: Buffer, [first, second]: Checksum, bigEndian: boole
   return [a, b];
 }
 
-function readPair(bytes: Buffer, at: number): Checksum {
+export function readPair(bytes: Buffer, at: number): Checksum {
   return [bytes.readUInt32BE(at), bytes.readUInt32BE(at + 4)];
 }
 

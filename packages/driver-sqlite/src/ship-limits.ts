@@ -1,0 +1,25 @@
+export type ShipLimits = {
+  /** A log that has grown past this is let go in order. */
+  walLimitBytes: number;
+  /** How often the databases are looked at. So long may a checkpoint of others that wants the whole log wait for us, too. */
+  lookEveryMs: number;
+  /** How often databases are looked for. */
+  findEveryMs: number;
+  /** A stretch is closed when it is so long, or so old. */
+  stretchBytes: number;
+  stretchMs: number;
+  /** What is more goes as a closed stretch, which is streamed. */
+  tailMostBytes: number;
+  /** So much is read ahead of a slow sink; then the source keeps it. */
+  aheadMostBytes: number;
+};
+
+export const SHIP_LIMITS: ShipLimits = {
+  walLimitBytes: 64 << 20,
+  lookEveryMs: 100,
+  findEveryMs: 2000,
+  stretchBytes: 16 << 20,
+  stretchMs: 600_000,
+  tailMostBytes: 4 << 20,
+  aheadMostBytes: 256 << 20,
+};

@@ -1,0 +1,154 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { DriverContext } from "@stillpoint/driver/driver";
+import type { ShipOptions } from "@stillpoint/driver/ship";
+import type { Holder } from "./holder-client.ts";
+import type { MachineClock } from "./machine-clock.ts";
+import type { ShipLimits } from "./ship-limits.ts";
+import { LOOK_MOST_MS, positionOf } from "./ship-position.ts";
+import type { ShippedSource } from "./ship-source.ts";
+import type { Stretches } from "./ship-stretches.ts";
+import type { ShippedDatabase } from "./shipped-database.ts";
+import { isSameAddress } from "./wal-address.ts";
+import { frameBytes, isEqual } from "./wal-format.ts";
+import type { WalIndex } from "./wal-index.ts";
+
+const LOOK_TRIES = 10;
+
+type Input = {
+  shipped: ShippedSource;
+  holder: Holder;
+  stretches: Stretches;
+  context: DriverContext;
+  limits: ShipLimits;
+  clock: MachineClock;
+  options: Pick<ShipOptions, "retainMostBytes">;
+};
+
+type Seen = { startMs: number; beganAt: number; endedAt: number; indexes: Map<ShippedDatabase, WalIndex> };
+
+/**
+ * Looks at all databases at once, reads what they have committed since, and lets the hold of each move on to where it is.
+ * A hold may move on only after all up to its own moment was read. Then no frame is lost: while it stands behind the end of
+ * a log, the log cannot be restarted; and it stands at the end, where it can, only if all was read and is in the database.
+ */
+export function startLooking({ shipped, holder, stretches, context, limits, clock, options }: Input) {
+  /** When a log is next too long, in frames. */
+  const due = new Map<ShippedDatabase, number>();
+  /** What each hold was moved on at. */
+  const rolledAt = new Map<ShippedDatabase, WalIndex>();
+
+  const see = (): Seen => {
+    for (let tries = 0; tries < LOOK_TRIES; tries += 1) {
+      const startMs = clock.nowMs();
+      const beganAt = context.now();
+      const indexes = new Map<ShippedDatabase, WalIndex>();
+      for (const each of shipped.databases) {
+        const index = each.look();
+        // A writer is at it: what it commits counts at the next look.
+        if (index !== undefined) indexes.set(each, index);
+      }
+      if (indexes.size === shipped.databases.length && clock.nowMs() - startMs <= LOOK_MOST_MS) {
+        return { startMs, beganAt, endedAt: context.now(), indexes };
+      }
+    }
+    throw new StillpointError("SOURCE_LOST", {
+      what: "Cannot look at what SQLite databases have committed",
+      why: "a writer died in the middle of a commit, or this machine has too much to do",
+      hint: "the next write repairs it; it is tried again by itself",
+    });
+  };
+
+  const roll = async (database: ShippedDatabase, index: WalIndex) => {
+    const { rolled } = await holder.ask("roll", { path: database.found.path });
+    if (rolled) rolledAt.set(database, index);
+  };
+
+  /** Writers are kept out for as long as it takes to read the rest and to bring it into the database. */
+  const relieve = async (database: ShippedDatabase, index: WalIndex) => {
+    const { path, name } = database.found;
+    const limitFrames = Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
+    due.set(database, index.frames + Math.ceil(limitFrames / 8));
+    try {
+      await holder.ask("lock", { path });
+    } catch (error) {
+      if (error instanceof StillpointError && error.code === "SOURCE_LOST") throw error;
+      // A busy writer, or an agent that may only read: the log grows on, and it is tried again.
+      context.log(`cannot let the log of ${name} be checkpointed`, {
+        why: error instanceof Error ? error.message : String(error),
+      });
+      return;
+    }
+    const started = context.monotonicMs();
+    const read = await take().then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    const { complete } = await holder.ask("turn", { path });
+    if (read !== undefined) throw read.error;
+    if (complete) due.delete(database);
+    context.log(`let the log of ${name} be checkpointed`, {
+      complete,
+      lockedMs: Math.round(context.monotonicMs() - started),
+    });
+  };
+
+  /** What was committed beyond what was read, as one look. */
+  const take = async (gone: readonly string[] = []) => {
+    const seen = see();
+    const moved = shipped.databases.flatMap((database) => {
+      const index = seen.indexes.get(database);
+      return index === undefined || isSameAddress(database.read, { salts: [...index.salts], frames: index.frames })
+        ? []
+        : [{ database, index }];
+    });
+    if (moved.length > 0 || gone.length > 0) {
+      await stretches.add(async (spool) => {
+        for (const { database, index } of moved) await database.readTo(index, spool);
+        // The hold has lasted until now, or what was read is worth nothing.
+        for (const { database } of moved) await holder.ask("held", { path: database.found.path });
+        const { startMs, beganAt, endedAt } = seen;
+        const position = positionOf(clock, Math.max(startMs, stretches.seenMs + 1), await shipped.state());
+        const databases = moved.map(({ database }) => ({ name: database.found.name, address: database.read }));
+        return { is: "look", position, beganAt, endedAt, databases, gone: [...gone], bytes: 0 };
+      });
+    }
+    return seen.indexes;
+  };
+
+  return {
+    async look(gone: readonly string[] = []): Promise<void> {
+      const indexes = await take(gone);
+      for (const database of shipped.databases) {
+        const index = indexes.get(database);
+        if (index === undefined) continue;
+        const limit = due.get(database) ?? Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
+        if (index.frames * frameBytes(database.pageSize) > options.retainMostBytes) throw tooLong(database);
+        if (index.frames >= limit) {
+          await relieve(database, index);
+          continue;
+        }
+        if (index.frames < limit / 2) due.delete(database);
+        if (mayMoveOn(index, rolledAt.get(database))) await roll(database, index);
+      }
+    },
+  };
+}
+
+function mayMoveOn(index: WalIndex, at: WalIndex | undefined): boolean {
+  if (at === undefined || index.frames !== at.frames || !isEqual(index.salts, at.salts)) return true;
+  // Somebody has checkpointed it all, and may wait to have it emptied.
+  return index.frames > 0 && isCheckpointed(index) && !isCheckpointed(at);
+}
+
+function isCheckpointed({ frames, backfilled }: WalIndex): boolean {
+  return backfilled >= frames;
+}
+
+function tooLong({ found }: ShippedDatabase): StillpointError {
+  return new StillpointError("SOURCE_LOST", {
+    what: "Gave up the log of an SQLite database, so that it does not fill the disk",
+    where: `${found.path}-wal`,
+    why: "it has grown past what the source may keep, and no checkpoint got through",
+    hint: "look for a transaction that somebody leaves open",
+  });
+}

@@ -1,0 +1,59 @@
+import { readSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { endianness } from "node:os";
+import { sourceChanged } from "./source-error.ts";
+import type { WalAddress } from "./wal-address.ts";
+import type { Checksum } from "./wal-format.ts";
+
+/** Two copies of a header of 48 bytes, then what checkpoints have done; as SQLite documents it for the `-shm` file. */
+const COPY_BYTES = 48;
+const BYTES = 136;
+const VERSION = 3007000;
+const TRIES = 20;
+
+/** What is committed in a write-ahead log, by the word of those who write it. */
+export type WalIndex = {
+  salts: Checksum;
+  /** Frames up to the last commit. What lies behind them in the file is of nobody yet, and may be written anew. */
+  frames: number;
+  /** The last frame's checksum. */
+  checksum: Checksum;
+  /** Frames that are in the database file already. */
+  backfilled: number;
+};
+
+/** Undefined: somebody is writing it at this moment, or it was never written. */
+export function parseWalIndex(bytes: Buffer, isLittle = endianness() === "LE"): WalIndex | undefined {
+  const [first, second] = [bytes.subarray(0, COPY_BYTES), bytes.subarray(COPY_BYTES, 2 * COPY_BYTES)];
+  const word = (at: number) => (isLittle ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at));
+  if (bytes.byteLength < BYTES || !first.equals(second) || word(0) !== VERSION || bytes[12] === 0) return undefined;
+  return {
+    // As they stand in the log itself, whatever machine this is.
+    salts: [bytes.readUInt32BE(32), bytes.readUInt32BE(36)],
+    frames: word(16),
+    checksum: [word(24), word(28)],
+    backfilled: word(96),
+  };
+}
+
+/**
+ * Reads it by a descriptor of the `-shm` file; in a process that has no locks on it, for closing the descriptor would drop
+ * them. A writer that died in the middle leaves it unreadable until the next one comes: undefined.
+ */
+export function readWalIndex(shm: number): WalIndex | undefined {
+  const bytes = Buffer.alloc(BYTES);
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const read = readSync(shm, bytes, 0, BYTES, 0);
+    const index = parseWalIndex(bytes.subarray(0, read));
+    if (index !== undefined) return index;
+  }
+  return undefined;
+}
+
+/** Where a database's log ends now. Its holder has it open, so the file is there. */
+export async function walEnd(path: string): Promise<WalAddress> {
+  await using shm = await open(`${path}-shm`, "r");
+  const index = readWalIndex(shm.fd);
+  if (index !== undefined) return { salts: [...index.salts], frames: index.frames };
+  throw sourceChanged(path, "its -shm file cannot be read: a writer died in the middle of a commit");
+}
