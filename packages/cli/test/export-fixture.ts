@@ -118,6 +118,8 @@ export async function startExport() {
     heard,
     onLine: (listener: (line: string) => void) => listeners.push(listener),
     work,
+    /** What follows the words of a command. */
+    where: ["--repository", repositoryPath, "--key-file", keyFile, "--work", work],
     async seal(sources: SourceUnderTest[], pointId = POINT_ID, at = AT): Promise<Point> {
       const captured: PointSource[] = [];
       for (const source of sources) captured.push(await captureSource(source));
@@ -156,8 +158,7 @@ export async function startExport() {
         error: () => undefined,
         signal,
       };
-      const where = ["--repository", repositoryPath, "--key-file", keyFile, "--work", work];
-      await program(world).parseAsync(["point", "export", ...words, ...where], { from: "user" });
+      await program(world).parseAsync(["point", "export", ...words, ...this.where], { from: "user" });
       return said.join("");
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),

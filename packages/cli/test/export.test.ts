@@ -1,7 +1,11 @@
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { filesSource, sqliteSource } from "@stillpoint/contracts/source";
 import { filesDriver } from "@stillpoint/driver-files/files-driver";
 import { sqliteDriver } from "@stillpoint/driver-sqlite/sqlite-driver";
@@ -35,15 +39,15 @@ async function database(bench: ExportBench, name: string, rows: number): Promise
   } as unknown as SourceUnderTest;
 }
 
-async function tree(bench: ExportBench, name = "uploads"): Promise<SourceUnderTest> {
-  const root = join(bench.directory, name);
+async function tree(bench: ExportBench, large = LARGE.subarray(0, 1_000_000)): Promise<SourceUnderTest> {
+  const root = join(bench.directory, "uploads");
   await mkdir(join(root, "deep"), { recursive: true });
-  await writeFile(join(root, "large"), LARGE);
+  await writeFile(join(root, "large"), large);
   await writeFile(join(root, "deep", "ä b"), "small", { mode: 0o640 });
   await writeFile(join(root, "empty"), "");
   await symlink("../large", join(root, "deep", "link"));
   return {
-    name,
+    name: "uploads",
     driver: filesDriver,
     spec: filesSource.parse({ kind: "files", paths: [root] }),
   } as unknown as SourceUnderTest; // as above
@@ -129,6 +133,35 @@ describe("stillpoint point export", () => {
     expect([now.ino, now.mtimeMs]).toEqual([before.ino, before.mtimeMs]);
   });
 
+  it("that is killed leaves nothing that looks whole, and the next one takes away what it left", async () => {
+    await using bench = await startExport();
+    await bench.seal([await database(bench, "sessions", 7), await tree(bench, LARGE)]);
+    const to = join(bench.directory, "out");
+    const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+    const child = spawn(process.execPath, [main, "point", "export", POINT_ID, "--to", to, ...bench.where], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const ended = once(child, "exit");
+    for await (const line of createInterface({ input: child.stderr }))
+      if (line.includes("writing files/")) child.kill("SIGKILL");
+    expect((await ended)[1]).toBe("SIGKILL");
+    const manifest = JSON.parse(await readFile(join(to, `point/${STEM}/point_20260102_030405.json`), "utf8"));
+    const announced: Record<string, string> = Object.fromEntries(
+      manifest.sources.flatMap((source: { files: { path: string; sha256: string }[] }) =>
+        source.files.map(({ path, sha256 }) => [path, sha256]),
+      ),
+    );
+    const shown = (await filesBelow(to)).filter((name) => !name.split("/").at(-1)?.startsWith("."));
+    for (const name of shown.filter((each) => !/\.(json|sha256)$/.test(each)))
+      expect(sumOf(await readFile(join(to, name)))).toBe(announced[name]);
+    expect(await readdir(bench.work)).toHaveLength(1);
+
+    await bench.export([POINT_ID, "--to", to]);
+    expect(await checkedSums(to)).toHaveLength(3);
+    expect(await filesBelow(to)).toHaveLength(6);
+    expect(await readdir(bench.work)).toEqual([]);
+  });
+
   it("never writes over a different file, nor over another point of the same second", async () => {
     await using bench = await startExport();
     const sources = [await database(bench, "sessions", 7)];
@@ -171,7 +204,7 @@ describe("stillpoint point export", () => {
 
   it("goes into a bucket, what is larger than memory in parts, and a second time writes nothing", async () => {
     await using bench = await startExport();
-    await bench.seal([await database(bench, "sessions", 7), await tree(bench)]);
+    await bench.seal([await database(bench, "sessions", 7), await tree(bench, LARGE)]);
     const { bucket, endpoint, region, accessKeyId, secretAccessKey } = await ownBucket();
     const credentials = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
     Object.assign(bench.environment, credentials);

@@ -77,7 +77,8 @@ export async function exportSource(world: World, source: PointSource, ports: Exp
   const names = new Set<string>();
   const portable = await portableOf(source.kind);
   const input = { directory: tree, mark: source.mark, runtime: source.runtime };
-  progress("starting its server", 0);
+  // A server that starts and recovers says nothing until its first file is asked for.
+  progress("bringing it up", 0);
   for await (const file of portable(input, contextOf(world, tools, own))) {
     const path = exportName(stem, file);
     if (names.has(path)) throw new StillpointError("CONFLICT", { what: "Two files would have one name", where: path });

@@ -10,10 +10,14 @@ import type { World } from "../world.ts";
 
 type Environment = World["environment"];
 
+function pathDirectories(environment: Environment): string[] {
+  return (environment.PATH ?? "").split(delimiter).filter((each) => each.startsWith("/"));
+}
+
 /** Where packages put a server's programs, beside what is on the PATH. */
 function postgresDirectories(major: string, environment: Environment): string[] {
   const packaged = [`/usr/lib/postgresql/${major}/bin`, `/usr/pgsql-${major}/bin`, "/usr/local/pgsql/bin"];
-  return [...packaged, ...(environment.PATH ?? "").split(delimiter).filter((each) => each.startsWith("/"))];
+  return [...packaged, ...pathDirectories(environment)];
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -31,13 +35,17 @@ async function postgresTools(major: string, environment: Environment): Promise<T
   return {};
 }
 
-async function neo4jTools(environment: Environment): Promise<Tools> {
-  const homes = [environment.NEO4J_HOME, "/usr/share/neo4j", "/opt/neo4j", "/var/lib/neo4j"];
-  const { JAVA_HOME } = environment;
-  for (const home of homes)
-    if (home !== undefined && (await isThere(join(home, "lib"))))
-      return { neo4jLib: join(home, "lib"), java: JAVA_HOME === undefined ? "java" : join(JAVA_HOME, "bin/java") };
-  return {};
+async function firstThere(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) if (await isThere(path)) return path;
+  return undefined;
+}
+
+async function neo4jTools({ NEO4J_HOME, JAVA_HOME, ...environment }: Environment): Promise<Tools> {
+  const homes = [...(NEO4J_HOME === undefined ? [] : [NEO4J_HOME]), "/usr/share/neo4j", "/opt/neo4j", "/var/lib/neo4j"];
+  const javas = [...(JAVA_HOME === undefined ? [] : [join(JAVA_HOME, "bin")]), ...pathDirectories(environment)];
+  const neo4jLib = await firstThere(homes.map((home) => join(home, "lib")));
+  const java = await firstThere(javas.map((directory) => join(directory, "java")));
+  return { ...(neo4jLib === undefined ? {} : { neo4jLib }), ...(java === undefined ? {} : { java }) };
 }
 
 /**
@@ -49,7 +57,7 @@ export async function exportTools(
   environment: Environment,
 ): Promise<Tools> {
   const settings = toolsOf(agentSettings.parse({ STILLPOINT_WORK_DIRECTORY: "/", ...environment }));
-  if (kind === "neo4j" && settings.neo4jLib === undefined) return { ...settings, ...(await neo4jTools(environment)) };
+  if (kind === "neo4j" && settings.neo4jLib === undefined) return { ...(await neo4jTools(environment)), ...settings };
   if (kind !== "postgres") return settings;
   const user = settings.serverUser ?? (await unprivilegedUser())?.name;
   const major = /^pg(\d+)/.exec(runtime.id)?.[1] ?? "";
