@@ -9,27 +9,13 @@ import type { Transaction } from "neo4j-driver";
 import { boltError, readSession } from "./bolt.ts";
 import type { BoltSource } from "./bolt-source.ts";
 import { fileEntry } from "./file-entry.ts";
+import { GRAPH_KINDS, GRAPH_QUERIES, type GraphKind } from "./graph-record.ts";
 import { toJson } from "./property-value.ts";
 
-/** The files of an export, one JSON object a line; import goes in this order. */
-export const EXPORT_FILES = ["schema", "nodes", "relationships"] as const;
-export type ExportFile = (typeof EXPORT_FILES)[number];
-
-export function exportPath(file: ExportFile | "summary"): string {
+/** The files of an export, one JSON object a line. */
+export function exportPath(file: GraphKind | "summary"): string {
   return file === "summary" ? "export/summary.json" : `export/${file}.ndjson`;
 }
-
-const QUERIES: Record<ExportFile, string[]> = {
-  schema: [
-    "SHOW INDEXES YIELD createStatement, owningConstraint, type " +
-      "WHERE owningConstraint IS NULL AND type <> 'LOOKUP' RETURN createStatement AS statement",
-    "SHOW CONSTRAINTS YIELD createStatement RETURN createStatement AS statement",
-  ],
-  nodes: ["MATCH (n) RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties"],
-  relationships: [
-    "MATCH (from)-[r]->(to) RETURN elementId(from) AS from, elementId(to) AS to, type(r) AS type, properties(r) AS properties",
-  ],
-};
 
 /** Exports in one read transaction. A tar must know sizes beforehand, so each file lies on disk for a while. */
 export async function exportTree(source: BoltSource, tree: TreeWriter, context: DriverContext): Promise<void> {
@@ -37,11 +23,11 @@ export async function exportTree(source: BoltSource, tree: TreeWriter, context: 
   const summary: Record<string, unknown> = { format: 1, version: source.facts.version, database: source.database };
   try {
     const transaction = await session.beginTransaction();
-    for (const file of EXPORT_FILES) {
+    for (const file of GRAPH_KINDS) {
       const path = join(context.directory, `${file}.ndjson`);
       let lines = 0;
       const counted = async function* () {
-        for await (const line of linesOf(transaction, QUERIES[file])) {
+        for await (const line of linesOf(transaction, GRAPH_QUERIES[file])) {
           lines += 1;
           yield line;
         }

@@ -103,7 +103,7 @@ test("without Java and jars no sandbox is promised", async () => {
   });
 });
 
-const ODD = "it's `odd` \\ \u{1F600} \uFFFD";
+const ODD = "it's `odd` \\ \u{1F600} \uFFFD \u2028 \r\n";
 /** What an export must bring back as it was. */
 const PROPERTIES = `{
   text: $odd, yes: true, small: 7, negative: -7, large: 9223372036854775807, whole: 1.0, half: 0.5,

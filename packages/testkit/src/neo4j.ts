@@ -33,9 +33,10 @@ export async function sharedNeo4j(): Promise<SharedNeo4j> {
 async function empty(driver: Driver): Promise<void> {
   await using session = driver.session();
   const names = async (query: string) => (await session.run(query)).records.map((record) => String(record.get("name")));
-  for (const name of await names("SHOW CONSTRAINTS YIELD name")) await session.run(`DROP CONSTRAINT \`${name}\``);
+  const quoted = (name: string) => `\`${name.replaceAll("`", "``")}\``;
+  for (const name of await names("SHOW CONSTRAINTS YIELD name")) await session.run(`DROP CONSTRAINT ${quoted(name)}`);
   for (const name of await names("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP' RETURN name")) {
-    await session.run(`DROP INDEX \`${name}\``);
+    await session.run(`DROP INDEX ${quoted(name)}`);
   }
   await session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 10000 ROWS");
 }

@@ -35,9 +35,8 @@ export function readingContext(
   }
 
   const locate: ChunkIndex["locate"] = (name) => context.index.locate(name) ?? spare?.locate(name);
-  const places: ChunkIndex["places"] = (name) => [...context.index.places(name), ...(spare?.places(name) ?? [])];
   // All else, present and to come, is the primary's index itself: only looking up goes on to what is spare.
-  const index: StoredChunkIndex = Object.assign(Object.create(context.index), { locate, places });
+  const index: StoredChunkIndex = Object.assign(Object.create(context.index), { locate });
   return {
     ...context,
     store: readable,
