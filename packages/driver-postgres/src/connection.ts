@@ -60,7 +60,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     ssl: address.ssl,
     // A function, so that neither PGPASSWORD nor a password file is asked instead.
     password: () => revealed(password, where),
-    options: settingOptions({ ...SETTINGS, ...options.settings }),
+    options: sessionOptions(options.settings),
     application_name: "stillpoint",
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
@@ -108,9 +108,12 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   };
 }
 
-/** As libpq's `options`: `-c name=value`, with blanks and backslashes escaped. */
-export function settingOptions(settings: Record<string, string>): string {
-  return Object.entries(settings)
+/**
+ * What a session of ours, or of a program that we run, asks for when it begins: as libpq's `options`, `-c name=value`, with
+ * blanks and backslashes escaped.
+ */
+export function sessionOptions(settings: Record<string, string> = {}): string {
+  return Object.entries({ ...SETTINGS, ...settings })
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, "\\$&")}`)
     .join(" ");
 }

@@ -8,7 +8,7 @@ import { type Isolation, isolate } from "@stillpoint/driver/isolation";
 import { lastWords } from "@stillpoint/driver/last-words";
 import { answerQuery } from "./answer-query.ts";
 import { type Checked, type ProgramResult, pass } from "./check.ts";
-import { connect, settingOptions } from "./connection.ts";
+import { connect, sessionOptions } from "./connection.ts";
 import { type MarkDetail, parseMarkDetail } from "./mark-detail.ts";
 import { programVersion } from "./runtime.ts";
 import { PORT, startServer } from "./sandbox-server.ts";
@@ -133,6 +133,11 @@ async function giveTo({ account }: Isolation, own: string, directory: string): P
   await chmod(directory, 0o700);
 }
 
+/** Programs take the source's time-outs off by themselves, too late for their first statements. */
+export function programEnvironment(sockets: string, user: string): Record<string, string> {
+  return { PGHOST: sockets, PGPORT: String(PORT), PGUSER: user, PGOPTIONS: sessionOptions(SESSION_SETTINGS) };
+}
+
 function programRunner(
   bin: string,
   isolation: Isolation,
@@ -144,9 +149,8 @@ function programRunner(
     if (!(await exists(path))) return "missing";
     signal.throwIfAborted();
     const output = join(directory, `${program}-${randomUUID()}.log`);
-    const server = { PGHOST: isolation.sockets, PGPORT: String(PORT), PGUSER: detail.bootstrapUser };
-    const options = { PGOPTIONS: settingOptions(SESSION_SETTINGS) };
-    const child = await isolation.spawn(path, args, { output, env: { ...server, ...options, ...env } });
+    const environment = { ...programEnvironment(isolation.sockets, detail.bootstrapUser), ...env };
+    const child = await isolation.spawn(path, args, { output, env: environment });
     const { code } = await child.exited;
     const words = await lastWords(output);
     await rm(output, { force: true });

@@ -8,9 +8,11 @@ import { treeFiles } from "@stillpoint/driver/layout";
 import { isAlive, processIdentity } from "@stillpoint/driver/process-identity";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { layout } from "../src/layout.ts";
 import { COUNTS_PATH } from "../src/row-counts.ts";
+import { programEnvironment } from "../src/sandbox.ts";
 import { type Captured, captured, laidOut, started, verdictsOf } from "./captured.ts";
 import { connected, contextFor, sourceOf } from "./subject.ts";
 
@@ -197,4 +199,17 @@ test("the server and all its processes end with the sandbox, also when it was ab
   await other[Symbol.asyncDispose]();
   expect(await isAlive(identity)).toBe(false);
   await other[Symbol.asyncDispose]();
+});
+
+test("no time-out that the source gives a database reaches a program's first statement", async () => {
+  const timeouts = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"];
+  await using client = await connected(server.url());
+  await client.query("set default_transaction_read_only = off");
+  await client.query(timeouts.map((name) => `alter database template1 set ${name} = '1h'`).join(";"));
+  const { PGOPTIONS: options = "" } = programEnvironment("", "");
+  const session = new pg.Client({ connectionString: server.url("template1"), options });
+  await session.connect();
+  const { rows } = await session.query(`select ${timeouts.map((name) => `current_setting('${name}') as ${name}`)}`);
+  await session.end();
+  expect(rows).toEqual([Object.fromEntries(timeouts.map((name) => [name, "0"]))]);
 });
