@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { toStillpointError } from "@stillpoint/contracts/errors";
 import { newIdentity } from "@stillpoint/repository/keys/age";
 import { startKmsStandIn } from "@stillpoint/testkit/kms-stand-in";
+import { ownBucket } from "@stillpoint/testkit/s3";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { startTransitStandIn } from "@stillpoint/testkit/transit-stand-in";
 import { identityToRecipient } from "age-encryption";
@@ -154,6 +155,24 @@ describe("stillpoint key", () => {
     ] as const)
       expect(await key("list", "--key-file", at(file))).toMatchObject({ code });
     expect(await list()).toMatchObject({ epoch: 2 });
+  });
+
+  it("prints on a recovery sheet a URL that opens the bucket on a machine that knows its credentials alone", async () => {
+    const { bucket, endpoint, region, accessKeyId, secretAccessKey } = await ownBucket();
+    const credentials = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    await using directory = await temporaryDirectory("cli-keys");
+    const at = (name: string) => join(directory.path, name);
+    for (const [name, environment, target] of [
+      ["file", {}, `{ url: "s3://${bucket}/file?region=${region}", endpoint: "${endpoint}" }`],
+      ["variable", { AWS_REGION: region }, `{ url: "s3://${bucket}/variable", endpoint: "${endpoint}" }`],
+    ] as const) {
+      const stillpoint = commandIn(directory.path, { ...credentials, ...environment });
+      await writeFile(at(`${name}.yaml`), `primary: ${target}\n`);
+      const options = ["--repository", at(`${name}.yaml`), "--key-file", at(name)];
+      expect(await stillpoint("repo", "init", ...options, "--new-identity")).toMatchObject({ code: 0 });
+      const { out } = await stillpoint("key", "export", "--yes", ...options);
+      expect(out).toContain(`Where        s3://${bucket}/${name}?endpoint=${endpoint}&region=${region}\n`);
+    }
   });
 
   it("prints a recovery sheet whose passphrase opens the repository", async () => {

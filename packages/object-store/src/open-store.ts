@@ -23,6 +23,10 @@ export type StoreAccess = {
 
 type BucketPlace = Exclude<StorePlace, { kind: "directory" }>;
 
+export function s3Region({ region }: BucketPlace["parameters"], environment: Environment): string {
+  return region ?? variable(environment, "AWS_REGION") ?? "us-east-1";
+}
+
 async function openS3({ bucket, prefix, parameters }: BucketPlace, access: StoreAccess): Promise<ObjectStore> {
   const { environment, credentials, network, lockMode } = access;
   const { s3Store } = await import("./s3.ts");
@@ -30,7 +34,7 @@ async function openS3({ bucket, prefix, parameters }: BucketPlace, access: Store
     ...(credentials?.s3 ?? s3CredentialsOf(environment)),
     bucket,
     prefix,
-    region: parameters.region ?? variable(environment, "AWS_REGION") ?? "us-east-1",
+    region: s3Region(parameters, environment),
     endpoint: access.endpoint ?? parameters.endpoint,
     network,
     lockMode,

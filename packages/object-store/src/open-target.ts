@@ -6,11 +6,11 @@ import type { Network } from "./network.ts";
 import type { StorageClass } from "./object-classes.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { type Observer, withObserver } from "./observe.ts";
-import { openStore } from "./open-store.ts";
+import { openStore, s3Region } from "./open-store.ts";
 import { withReadCache } from "./read-cache.ts";
 import { withRetry } from "./retry.ts";
 import type { Environment, StoreCredentials } from "./store-credentials.ts";
-import { parseStoreUrl } from "./store-url.ts";
+import { parseStoreUrl, type StorePlace } from "./store-url.ts";
 import type { TargetSpec, TargetsSpec } from "./target-spec.ts";
 
 /** What a target is opened with: the process's own environment, files, clocks and chance. */
@@ -30,6 +30,8 @@ export type TargetWorld = {
 export type OpenTarget = {
   name: string;
   store: ObjectStore;
+  /** The store's URL with all that another machine needs to find it, but credentials. */
+  placeUrl: string;
   compression: TargetSpec["compression"];
   /** For how long each new object is locked. */
   lockMs?: number | undefined;
@@ -112,6 +114,12 @@ function limitOf({ bandwidth }: TargetSpec, { now, sleep }: TargetWorld): Bandwi
   return { upload: scheduleOf(upload, timeZone), download: scheduleOf(download, timeZone), now, sleep };
 }
 
+/** A store is the same one wherever its bucket was said to be, so that its URL has no region; who opens it needs one. */
+function placeUrl(url: string, place: StorePlace, environment: Environment): string {
+  if (place.kind !== "s3") return url;
+  return `${url}${url.includes("?") ? "&" : "?"}region=${encodeURIComponent(s3Region(place.parameters, environment))}`;
+}
+
 /**
  * A target behind its wrappers. From the inside out: the observer times the target and nothing else; the limit holds back
  * each try, for every one moves bytes; the cache comes last, so that a hit asks nobody. Nothing is asked of it yet.
@@ -136,6 +144,7 @@ export async function openTarget(name: string, spec: TargetSpec, world: TargetWo
   return {
     name,
     store,
+    placeUrl: placeUrl(store.url, place, world.environment),
     compression: spec.compression,
     lockMs: spec.lockDays === undefined ? undefined : spec.lockDays * DAY_MS,
     storageClasses: spec.storageClasses.map(({ after, class: storageClass }) => ({ afterMs: after, storageClass })),

@@ -175,9 +175,8 @@ export async function exportKey(world: World, options: RepositoryKeyOptions & { 
     "Whoever has the sheet and the repository's objects can restore everything. It is printed once, to standard output.",
     options.yes,
   );
-  // A path is written out: the sheet is read in another directory, on another machine.
-  const isUrl = options.repository.includes("://");
-  const url = isUrl ? options.repository : opened.context.store.url;
+  // Not as it was given: the sheet is read in another directory, on another machine, with another environment.
+  const { url } = opened;
   const { slot, sheet } = await stillAlive(world, "making a passphrase for the sheet", () =>
     exportSheet(opened.context, { url, label: options.label }),
   );

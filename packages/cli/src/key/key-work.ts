@@ -8,21 +8,22 @@ import { stillAlive } from "../still-alive.ts";
 import type { World } from "../world.ts";
 import type { RepositoryKeyOptions } from "./key-options.ts";
 
-export type OpenKeyWork = AsyncDisposable & { context: KeyContext };
+/** `url`: of the target, for another machine. */
+export type OpenKeyWork = AsyncDisposable & { context: KeyContext; url: string };
 
 /** The repository's keys on the target that is the primary, opened for work on them; its index is not read. */
 export async function openKeyWork(world: World, options: RepositoryKeyOptions): Promise<OpenKeyWork> {
   await using opening = new AsyncDisposableStack();
-  const context = await stillAlive(world, "opening the repository", async () => {
+  const found = await stillAlive(world, "opening the repository", async () => {
     const { primary, opener, silent } = opening.use(await openAllTargets(world, options.repository, options));
     const work = { random: world.random, now: world.clock.now, by: userInfo().username, target: primary.name };
     const context = await openKeys(primary.store, opener, work);
     for (const { name, error } of silent)
       world.errorLine(`${name} cannot be asked which target is the primary: ${error.message}`);
-    return context;
+    return { context, url: primary.placeUrl };
   });
   const opened = opening.move();
-  return { context, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { ...found, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 export function slotLine({ slot: { document }, state }: KnownSlot): string {
