@@ -277,7 +277,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     repair: (plan, repairOptions) => guarded(() => repairRepository(context, plan, repairOptions)),
     storageNow: (signal) => store.now(signal),
     deriveKey: (label) => deriveKey(ring.master.key, Buffer.from(ring.repositoryId, "utf8"), LABELS.derived(label)),
-    replicas: replicasOf(context, identity),
+    replicas: replicasOf(context, identity, options.copies ?? []),
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   };
 }

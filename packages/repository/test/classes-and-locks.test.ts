@@ -1,9 +1,11 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import type { StorageClass } from "@stillpoint/object-store/object-classes";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { describe, expect, it } from "vitest";
 import { classMoves, type PackUse } from "../src/replicas/class-moves.ts";
 import { withObjectLock } from "../src/replicas/object-lock.ts";
-import { openRepository } from "../src/repository.ts";
+import { openRepository, type Repository } from "../src/repository.ts";
 import { pointOf, trialId } from "./point-trial.ts";
 import { digests, file, head, makeRepository, NOW, namesIn, noise, PASSPHRASE, tarOf, unpack } from "./trial.ts";
 
@@ -90,6 +92,32 @@ describe("storage classes in use", () => {
     expect(seen.at(0)).toBe(0);
     expect(seen.at(-1)).toBe(plan.cold.length);
     expect(digests(await unpack(repository.readBackup("old")))).toEqual(digests(await unpack(tarOf(OLD))));
+    await repository[Symbol.asyncDispose]();
+  });
+});
+
+describe("what is cold on the primary", () => {
+  it("is read from a copy that has it warm, and not thawed; only what no copy gives at once is", async () => {
+    const { store, repository, now } = await aged();
+    const replica = memoryStore(now);
+    await repository.replicas.replicate(replica);
+    const moved = (await repository.replicas.moveClasses(store, RULES)).moved.map(({ name }) => name).sort();
+    const away: ObjectStore = {
+      ...replica,
+      head: () => Promise.reject(new StillpointError("STORE_UNREACHABLE", { what: "Away" })),
+    };
+    const openWith = (...copies: ObjectStore[]) =>
+      openRepository(store, { passphrase: PASSPHRASE, threads: 0, now, copies });
+    const coldOf = async (reader: Repository) => (await reader.replicas.planThaw(["old"])).cold.map(({ name }) => name);
+    await using reader = await openWith(away, replica);
+    expect(await coldOf(reader)).toEqual([]);
+    expect(digests(await unpack(reader.readBackup("old")))).toEqual(digests(await unpack(tarOf(OLD))));
+    await using without = await openWith(away);
+    expect(await coldOf(without)).toEqual(moved);
+    for (const name of moved) await replica.classes?.move(name, "archive");
+    expect(await coldOf(reader)).toEqual(moved);
+    for (const name of moved) await replica.delete(name);
+    expect(await coldOf(reader)).toEqual(moved);
     await repository[Symbol.asyncDispose]();
   });
 });

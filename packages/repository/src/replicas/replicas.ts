@@ -46,7 +46,7 @@ export type Replicas = {
     rules: readonly ClassRule[],
     options?: { dryRun?: boolean; signal?: AbortSignal | undefined },
   ): Promise<ClassReport>;
-  /** What must be thawed before these backups can be read from the primary. */
+  /** What must be thawed before these backups can be read: what is cold, and on no copy readable at once. */
   planThaw(backupIds: readonly string[], signal?: AbortSignal): Promise<ThawPlan>;
   /** Asks for it, and resolves when all can be read. */
   thaw(plan: ThawPlan, options: ThawOptions): Promise<void>;
@@ -63,8 +63,12 @@ export type Replicas = {
   applyLegalHolds(store: ObjectStore, signal?: AbortSignal): Promise<HoldFigures>;
 };
 
-/** `identity`: who the context's store is among the targets. */
-export function replicasOf(context: RepositoryContext, identity: TargetIdentity): Replicas {
+/** `identity`: who the context's store is among the targets. `copies`: those that readers fall back on. */
+export function replicasOf(
+  context: RepositoryContext,
+  identity: TargetIdentity,
+  copies: readonly ObjectStore[],
+): Replicas {
   const { assertPrimary } = primaryGuard(context.changes, identity);
   return {
     survey: (replica, options) => surveyReplica(context.store, replica, options),
@@ -84,7 +88,7 @@ export function replicasOf(context: RepositoryContext, identity: TargetIdentity)
     promote: (replica, options) => promote(context, replica, options),
     promoteAlone: (options) => promoteAlone(context, options),
     moveClasses: (store, rules, options) => moveClasses(context, store, rules, options),
-    planThaw: (backupIds, signal) => planThaw(context, backupIds, signal),
+    planThaw: (backupIds, signal) => planThaw(context, backupIds, copies, signal),
     thaw: (plan, options) => thaw(context.store, plan, options),
     condemned: async (signal) => new Set((await context.condemned.load(signal)).objects.keys()),
     extendLocks: (store, lockMs, condemned, signal) => extendLocks(store, { lockMs, condemned, signal }),

@@ -9,7 +9,7 @@ import { packsOfBackup } from "./needs.ts";
 
 /** What a restore from cold classes asks for before it can begin. */
 export type ThawPlan = {
-  /** Packs that must be thawed, with those that are being thawed already. */
+  /** Packs that must be thawed, with those that are being thawed already. What a copy gives at once is not among them. */
   cold: { name: string; size: number; storageClass: StorageClass }[];
   bytes: number;
   byClass: Partial<Record<StorageClass, { objects: number; bytes: number }>>;
@@ -22,10 +22,28 @@ export type ThawPlan = {
 const ASKS_AT_ONCE = 16;
 const EVERY_PACK = { has: () => true };
 
-/** Looks at each pack that the backups need. Their trees are never cold, so that this reads without a thaw. */
+/** Whether the store has the object and gives it without a thaw. One that cannot be asked gives nothing. */
+async function isReadable(store: ObjectStore, name: string, signal?: AbortSignal): Promise<boolean> {
+  try {
+    const info = await store.head(name, signal);
+    if (info === undefined) return false;
+    const { classes } = store;
+    if (classes === undefined || classes.thawTakesMs(info.storageClass ?? "standard") === 0) return true;
+    return (await classes.thawState(name, signal)) === "readable";
+  } catch (error) {
+    if (error instanceof StillpointError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Looks at each pack that the backups need. Their trees are never cold, so that this reads without a thaw. `copies`: replicas
+ * that readers fall back on; what one of them has in a warm class is read from there.
+ */
 export async function planThaw(
   context: RepositoryContext,
   backupIds: readonly string[],
+  copies: readonly ObjectStore[],
   signal?: AbortSignal,
 ): Promise<ThawPlan> {
   const plan: ThawPlan = { cold: [], bytes: 0, byClass: {}, takesMs: 0, packs: 0 };
@@ -42,6 +60,7 @@ export async function planThaw(
     const storageClass = info?.storageClass ?? "standard";
     if (info === undefined || classes.thawTakesMs(storageClass) === 0) return;
     if ((await classes.thawState(name, signal)) === "readable") return;
+    for (const copy of copies) if (await isReadable(copy, name, signal)) return;
     plan.cold.push({ name, size: info.size, storageClass });
   });
   plan.cold.sort((a, b) => (a.name < b.name ? -1 : 1));
