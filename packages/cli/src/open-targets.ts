@@ -48,7 +48,8 @@ export function openOn(
     index: indexCache(world),
     target: target.name,
     copies: others.map(({ store }) => store),
-    fellBack: ({ object, from, error }) => world.errorLine(`${object} was read from ${from}: ${error.message}`),
+    fellBack: ({ object, from, pack, error }) =>
+      world.errorLine(`${object}: chunks of it were read from ${pack ?? from}: ${error.message}`),
   });
 }
 

@@ -3,9 +3,11 @@ import type { Mark } from "@stillpoint/contracts/point";
 import type { PostgresSource } from "@stillpoint/contracts/source";
 import type { Capture, DriverContext } from "@stillpoint/driver/driver";
 import { type Base, takeBase } from "./base-backup.ts";
+import { addBaseFacts } from "./base-facts.ts";
 import { connect } from "./connection.ts";
 import { addCounts, openCounting } from "./counting.ts";
-import { formatLsn } from "./lsn.ts";
+import { logRangeOf } from "./log-position.ts";
+import { formatLsn, segmentStart } from "./lsn.ts";
 import { type MarkDetail, markDetail } from "./mark-detail.ts";
 import { neededPreload } from "./preload.ts";
 import { MARK_RIGHT_MISSING } from "./requirements.ts";
@@ -15,7 +17,7 @@ import { openSlot } from "./slot.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
 import { survey } from "./survey.ts";
 import { furtherTablespaces, MARK_SETTINGS, type TakenMark, takeMark } from "./take-mark.ts";
-import { addLog } from "./wal-tree.ts";
+import { addHistory, addLog } from "./wal-tree.ts";
 
 export async function openCapture(source: PostgresSource, context: DriverContext): Promise<Capture> {
   const { signal } = context;
@@ -31,6 +33,13 @@ export async function openCapture(source: PostgresSource, context: DriverContext
   const slot = opened.use(await openSlot(options));
   const counting = opened.use(openCounting(options, facts.databases, context));
   const segmentBytes = Number(facts.settings.wal_segment_size);
+  const carried = {
+    segmentBytes,
+    database: address.database,
+    bootstrapUser: facts.bootstrapUser,
+    settings: pick(facts.settings, CARRIED_SETTINGS),
+    preload: neededPreload(facts.settings.shared_preload_libraries),
+  };
   const blockBytes = Number(facts.settings.block_size);
 
   let base: Base | undefined;
@@ -75,6 +84,10 @@ export async function openCapture(source: PostgresSource, context: DriverContext
       });
       const taken = await takeBase(copying, tree, { directory: context.directory, blockBytes });
       slot.connection.check();
+      const mtimeMs = context.now();
+      await addHistory(tree, copying, { ...taken, mtimeMs });
+      await addBaseFacts(tree, { ...taken, ...carried }, mtimeMs);
+      await tree.covers(logRangeOf(taken.timeline, taken.start, taken.end));
       base = taken;
       context.log("base taken", { start: formatLsn(taken.start), end: formatLsn(taken.end), timeline: taken.timeline });
     },
@@ -98,11 +111,9 @@ export async function openCapture(source: PostgresSource, context: DriverContext
         timeline: taken.timeline,
         start,
         until: taken.until,
-        segmentBytes,
-        database: address.database,
-        bootstrapUser: facts.bootstrapUser,
-        settings: pick(facts.settings, CARRIED_SETTINGS),
-        preload: neededPreload(facts.settings.shared_preload_libraries),
+        ancestry: [],
+        action: "promote",
+        ...carried,
       };
       current = { cutId, detail };
       const name = taken.target.by === "name" ? `${taken.target.name} at ` : "";
@@ -127,6 +138,7 @@ export async function openCapture(source: PostgresSource, context: DriverContext
       const mtimeMs = context.now();
       const [counts] = await Promise.all([counting.count(cutId), addLog(tree, slot, { ...detail, mtimeMs })]);
       await addCounts(tree, counts, mtimeMs);
+      await tree.covers(logRangeOf(detail.timeline, segmentStart(detail.start, segmentBytes), detail.until));
     },
 
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -21,7 +21,12 @@ export type CopyStream = {
 /** The part of pg's connection that its types leave out. */
 type CopyConnection = PgConnection & { sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void };
 
-export function copyStream({ client, translate }: Connection, command: string): CopyStream {
+/** `both`: the command copies both ways, and where the server ends its side on its own, ours ends with it. */
+export function copyStream(
+  { client, translate }: Connection,
+  command: string,
+  { both = false }: { both?: boolean } = {},
+): CopyStream {
   const queue: Buffer[] = [];
   const rows: (string | null)[][] = [];
   let queuedBytes = 0;
@@ -29,13 +34,20 @@ export function copyStream({ client, translate }: Connection, command: string): 
   let failure: unknown;
   let state: "running" | "failed" | "ended" = "running";
   let wake = () => {};
+  let saidDone = false;
   // pg's declaration lacks two methods that its class has (lib/connection.js).
   const connection = client.connection as CopyConnection;
 
   const finish = (as: "failed" | "ended") => {
     if (state === "running") state = as;
+    connection.off("copyDone", sendDone);
     wake();
   };
+  const sendDone = () => {
+    if (!saidDone) connection.endCopyFrom();
+    saidDone = true;
+  };
+  if (both) connection.on("copyDone", sendDone);
   const query: Submittable & Record<string, unknown> = {
     submit: () => connection.query(command),
     handleRowDescription: () => {},
@@ -84,7 +96,7 @@ export function copyStream({ client, translate }: Connection, command: string): 
     messages,
     rows,
     send: (data) => connection.sendCopyFromChunk(data),
-    sendDone: () => connection.endCopyFrom(),
+    sendDone,
     async drain() {
       dropping = true;
       queue.length = 0;

@@ -2,9 +2,10 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { LayoutStep } from "@stillpoint/driver/driver";
 import type { TreeFile } from "@stillpoint/driver/tree";
-import { segmentName, segmentStarts } from "./lsn.ts";
+import { historyName, segmentName, segmentStart, segmentStarts } from "./lsn.ts";
 import { type MarkDetail, parseMarkDetail } from "./mark-detail.ts";
 import { serverSettings, settingsText } from "./recovery-settings.ts";
+import { historyText } from "./timeline-history.ts";
 
 /** Ours replace the source's, which stay in the backup under these names. */
 export const CONFIGURATION_FILES = ["postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"] as const;
@@ -18,15 +19,23 @@ const HEADER = `# Written by Stillpoint. What the source had here is in the back
 # Before it serves as what the source was, decide on archiving, replication, addresses and preloaded libraries.
 `;
 
-/** Base and WAL, extracted over one another, as a data directory that `postgres` recovers to the mark by itself. */
+/**
+ * Base and WAL, extracted over one another, as a data directory that `postgres` recovers to the mark by itself. The last
+ * segment of each timeline may end where its log does: zeros follow, which are no WAL.
+ */
 export function layout(files: readonly TreeFile[], mark: Mark): LayoutStep[] {
   const detail = parseMarkDetail(mark);
   const sizes = new Map(files.map(({ path, size }) => [path, size]));
-  checkComplete(sizes, detail, mark);
+  const segments = segmentsOf(detail);
+  checkComplete(sizes, segments, mark);
   const slots = new Set(files.flatMap(({ path }) => /^pg_replslot\/[^/]+/.exec(path)?.[0] ?? []));
   return [
     ...[...TRACES.filter((path) => sizes.has(path)), ...slots].map((path) => ({ do: "remove" as const, path })),
     { do: "directory", path: "pg_wal/archive_status", mode: 0o700 },
+    ...segments
+      .filter(({ path }) => sizes.get(path) !== detail.segmentBytes)
+      .map(({ path }) => ({ do: "truncate" as const, path, size: detail.segmentBytes })),
+    ...historyOf(sizes, detail),
     write("postgresql.conf", HEADER + settingsText(serverSettings(detail))),
     write("postgresql.auto.conf", ""),
     // Whoever reaches the socket runs as the account that owns the files.
@@ -41,12 +50,27 @@ function write(path: string, content: string): LayoutStep {
   return { do: "write", path, content, mode: 0o600 };
 }
 
-function checkComplete(sizes: ReadonlyMap<string, number>, detail: MarkDetail, mark: Mark): void {
-  const segments = segmentStarts(detail.start, detail.until, detail.segmentBytes).map(
-    (start) => `pg_wal/${segmentName(detail.timeline, start, detail.segmentBytes)}`,
-  );
-  const missing = ["PG_VERSION", "global/pg_control", "backup_label", ...segments].find((path) => !sizes.has(path));
-  const short = segments.find((path) => sizes.get(path) !== detail.segmentBytes);
+type Segment = { path: string /** It must have so much. */; bytes: number };
+
+/** The segments that recovery asks for. Where a timeline was left inside of one, it is the next timeline's. */
+function segmentsOf({ start, until, timeline, ancestry, segmentBytes }: MarkDetail): Segment[] {
+  return segmentStarts(start, until, segmentBytes).map((at) => {
+    const on = ancestry.find((each) => at < segmentStart(each.at, segmentBytes))?.timeline ?? timeline;
+    const bytes = Math.min(segmentBytes, Number(until - at));
+    return { path: `pg_wal/${segmentName(on, at, segmentBytes)}`, bytes };
+  });
+}
+
+/** Of a timeline that was shipped no segment of yet there is no history file; its past is known all the same. */
+function historyOf(sizes: ReadonlyMap<string, number>, { timeline, ancestry }: MarkDetail): LayoutStep[] {
+  const path = `pg_wal/${historyName(timeline)}`;
+  return ancestry.length === 0 || sizes.has(path) ? [] : [write(path, historyText(ancestry))];
+}
+
+function checkComplete(sizes: ReadonlyMap<string, number>, segments: readonly Segment[], mark: Mark): void {
+  const needed = ["PG_VERSION", "global/pg_control", "backup_label", ...segments.map(({ path }) => path)];
+  const missing = needed.find((path) => !sizes.has(path));
+  const short = segments.find(({ path, bytes }) => (sizes.get(path) ?? 0) < bytes)?.path;
   const path = missing ?? short;
   if (path === undefined) return;
   throw new StillpointError("VERIFICATION_FAILED", {

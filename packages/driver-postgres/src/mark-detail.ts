@@ -4,21 +4,37 @@ import { z } from "zod";
 import { formatLsn, parseLsn } from "./lsn.ts";
 
 /** A WAL position travels as PostgreSQL writes it. */
-const lsn = z.codec(z.string(), z.bigint(), { decode: parseLsn, encode: formatLsn });
+export const lsnText = z.codec(z.string(), z.bigint(), { decode: parseLsn, encode: formatLsn });
+const lsn = lsnText;
+
+/** A target is stopped at before what is named, unless `inclusive`. */
+const inclusive = z.boolean().optional();
 
 /** What layout and restore must know of a mark; the `detail` of a PostgreSQL mark. */
 export const markDetail = z.object({
   target: z.discriminatedUnion("by", [
     z.object({ by: z.literal("name"), name: z.string() }),
-    /** Without the right to create a restore point: the end of a message in the WAL. */
-    z.object({ by: z.literal("lsn") }),
+    /** `lsn` itself. Of a point, without the right to create a restore point: the end of a message in the WAL. */
+    z.object({ by: z.literal("lsn"), inclusive }),
+    /** RFC 3339, UTC; commits are timed in microseconds. */
+    z.object({ by: z.literal("time"), at: z.iso.datetime(), inclusive }),
+    z.object({ by: z.literal("xid"), xid: z.string().regex(/^\d{1,20}$/), inclusive }),
+    /** The end of the log that is there. */
+    z.object({ by: z.literal("latest") }),
+    /** As soon as the base is one with itself. */
+    z.object({ by: z.literal("immediate") }),
   ]),
-  /** The end of the record that marks the cut. */
+  /** The end of the record that marks the cut; of a target that is no position, where the base ended. */
   lsn,
+  /** That recovery follows, to its end if nothing stops it before. */
   timeline: z.number().int().positive(),
+  /** Where the timelines before it were left for the next, as far as the log there is goes over several. */
+  ancestry: z.array(z.object({ timeline: z.number().int().positive(), at: lsn })).default([]),
+  /** What the server does where recovery stopped. */
+  action: z.enum(["promote", "pause", "shutdown"]).default("promote"),
   /** Where the base's replay begins. */
   start: lsn,
-  /** WAL up to here was flushed when the mark was answered; the backups hold it. */
+  /** The backups hold the WAL up to here. Of a point: it was flushed when the mark was answered. */
   until: lsn,
   segmentBytes: z.number().int().positive(),
   /** That the source's url names: where locators look. */

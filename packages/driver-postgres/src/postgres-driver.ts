@@ -4,12 +4,14 @@ import { openCapture } from "./capture.ts";
 import { layout } from "./layout.ts";
 import { libcOfProgram, programVersion, runtimeId } from "./runtime.ts";
 import { startSandbox } from "./sandbox.ts";
+import { shipWal } from "./ship-wal.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
 
-/** PostgreSQL 15 and later: a physical base over the replication protocol, and the WAL up to a restore point. */
+/** PostgreSQL 15 and later: a physical base over the replication protocol, and the WAL up to a restore point, or all of it, as it is written. */
 export const postgresDriver: Driver<PostgresSource> = {
   kind: "postgres",
   open: openCapture,
+  ship: shipWal,
   layout,
   async runtimes({ postgresBin }) {
     const version = postgresBin === undefined ? undefined : await programVersion(postgresBin);

@@ -47,18 +47,35 @@ function recoverySettings(detail: MarkDetail): Settings {
     ...recoveryTarget(detail),
     // A number: with `latest`, a fail-over after the mark would be followed.
     recovery_target_timeline: String(detail.timeline),
-    recovery_target_action: "promote",
-    // Nobody is let in before the mark.
-    hot_standby: "off",
+    recovery_target_action: detail.action,
+    // Nobody is let in before the mark, and who asked for a pause there wants to look.
+    hot_standby: detail.action === "pause" ? "on" : "off",
     // Tablespaces are laid inside the data directory.
     allow_in_place_tablespaces: "on",
   };
 }
 
 function recoveryTarget({ target, lsn }: MarkDetail): Settings {
-  if (target.by === "name") return { recovery_target_name: target.name };
-  // The end of the marking record: what begins there is not replayed.
-  return { recovery_target_lsn: formatLsn(lsn), recovery_target_inclusive: "off" };
+  // Where it is not: what begins at the end of a marking record is not replayed.
+  const inclusive = "inclusive" in target && target.inclusive ? "on" : "off";
+  switch (target.by) {
+    case "name":
+      return { recovery_target_name: target.name };
+    case "lsn":
+      return { recovery_target_lsn: formatLsn(lsn), recovery_target_inclusive: inclusive };
+    case "time":
+      // The parser of settings does not know abbreviations of time zones, and takes Z for one.
+      return {
+        recovery_target_time: target.at.replace("T", " ").replace(/Z$/, "+00"),
+        recovery_target_inclusive: inclusive,
+      };
+    case "xid":
+      return { recovery_target_xid: target.xid, recovery_target_inclusive: inclusive };
+    case "immediate":
+      return { recovery_target: "immediate" };
+    case "latest":
+      return {};
+  }
 }
 
 export function settingsText(settings: Settings): string {

@@ -9,6 +9,11 @@ import type { MarkDetail } from "./mark-detail.ts";
 
 export const PORT = 5432;
 
+/** The last record of the log was replayed, or the target was reached. */
+const REDO_DONE = "redo done at ";
+/** Nothing of the log was at the target or beyond it. */
+const ENDED_BEFORE = "recovery ended before configured recovery target was reached";
+
 /** Of a server whose data is thrown away: durable in nothing, and as quiet as the machine it shares. */
 const THROW_AWAY: Record<string, string> = {
   fsync: "off",
@@ -31,8 +36,22 @@ export type SandboxServer = AsyncDisposable & {
 
 /** Starts `postgres` on a laid-out directory and returns when it has recovered to the mark and answers. */
 export async function startServer(options: ServerOptions, detail: MarkDetail): Promise<SandboxServer> {
+  try {
+    return await startOnce(options, detail);
+  } catch (error) {
+    // No transaction ended at that time or after it, so that the end of the log is what stood then.
+    if (detail.target.by !== "time" || !(await readFile(options.log, "utf8")).includes(ENDED_BEFORE)) throw error;
+    return await startOnce(options, detail, { recovery_target_time: "" });
+  }
+}
+
+async function startOnce(
+  options: ServerOptions,
+  detail: MarkDetail,
+  further: Record<string, string> = {},
+): Promise<SandboxServer> {
   const { bin, directory, log, isolation } = options;
-  const settings = { ...THROW_AWAY, unix_socket_directories: isolation.sockets, port: String(PORT) };
+  const settings = { ...THROW_AWAY, unix_socket_directories: isolation.sockets, port: String(PORT), ...further };
   const overrides = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const server = await isolation.spawn(join(bin, "postgres"), ["-D", directory, ...overrides], {
     cwd: directory,
@@ -83,14 +102,33 @@ async function saysReady(directory: string): Promise<boolean> {
 }
 
 /** Recovery that did not stop at the mark opened the wrong data: that is no sandbox. */
-async function whereItStopped(log: string, { target, lsn }: MarkDetail): Promise<string> {
-  const expected =
-    target.by === "name"
-      ? `recovery stopping at restore point "${target.name}"`
-      : `recovery stopping before WAL location (LSN) "${formatLsn(lsn)}"`;
-  const line = (await readFile(log, "utf8")).split("\n").find((each) => each.includes(expected));
+async function whereItStopped(log: string, detail: MarkDetail): Promise<string> {
+  const expected = stopWords(detail);
+  const lines = (await readFile(log, "utf8")).split("\n");
+  const line = expected
+    .map((words) => lines.findLast((each) => each.includes(words)))
+    .find((each) => each !== undefined);
   if (line === undefined) throw await failed("recovery did not stop at the mark", log);
-  return line.slice(line.indexOf("recovery stopping"));
+  return line.replace(/^.*?LOG:\s*/, "");
+}
+
+/** What PostgreSQL says where it stops for a target; the first that it said counts. */
+function stopWords({ target, lsn }: MarkDetail): string[] {
+  const at = "inclusive" in target && target.inclusive ? "after" : "before";
+  switch (target.by) {
+    case "name":
+      return [`recovery stopping at restore point "${target.name}"`];
+    case "lsn":
+      return [`recovery stopping ${at} WAL location (LSN) "${formatLsn(lsn)}"`];
+    case "xid":
+      return ["commit", "abort"].map((end) => `recovery stopping ${at} ${end} of transaction ${target.xid},`);
+    case "time":
+      return ["recovery stopping before ", "recovery stopping after ", REDO_DONE];
+    case "immediate":
+      return ["recovery stopping after reaching consistency"];
+    case "latest":
+      return [REDO_DONE];
+  }
 }
 
 async function failed(why: string, log: string): Promise<StillpointError> {

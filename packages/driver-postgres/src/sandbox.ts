@@ -17,6 +17,7 @@ import { verifyBase } from "./verify-base.ts";
 
 /** Over what the data brings along: settings of its databases and roles are the source's too. */
 const SESSION_SETTINGS = {
+  statement_timeout: "0",
   session_preload_libraries: "",
   local_preload_libraries: "",
   lc_messages: "C",

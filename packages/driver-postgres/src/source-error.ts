@@ -26,6 +26,10 @@ const MEANINGS: Record<string, { code: ErrorCode; hint?: string }> = {
     hint: "raise max_wal_senders or max_connections, or wait until some are free",
   },
   "53400": { code: "SOURCE_UNREACHABLE", hint: "raise max_replication_slots, or drop slots that nobody uses" },
+  "55006": {
+    code: "SOURCE_UNREACHABLE",
+    hint: "another process ships this source, or the server has not noticed yet that one is gone: that takes at most a minute",
+  },
   "57P03": { code: "SOURCE_UNREACHABLE" },
   "58P01": { code: "SOURCE_LOST", hint: LOST_WAL_HINT },
   "55000": { code: "SOURCE_LOST", hint: LOST_WAL_HINT },

@@ -1,6 +1,7 @@
 import type { Connection } from "./connection.ts";
 import { copyStream } from "./copy-stream.ts";
 import { formatLsn, type Lsn } from "./lsn.ts";
+import { KEEPALIVE, STATUS_INTERVAL_MS, statusUpdate, XLOG_DATA, XLOG_HEADER_BYTES } from "./wal-protocol.ts";
 
 export type WalRequest = {
   slot: string;
@@ -11,13 +12,6 @@ export type WalRequest = {
   until: Lsn;
 };
 
-const XLOG_DATA = 0x77; // w
-const XLOG_HEADER_BYTES = 25;
-const KEEPALIVE = 0x6b; // k
-
-/** Well below the wal_sender_timeout that the slot is opened with. */
-const STATUS_INTERVAL_MS = 5_000;
-
 /**
  * The WAL's bytes in order, exactly from `from` to `until`. The slot does not move, so that the same bytes can be had
  * again when their upload fails or a cut is taken anew.
@@ -27,7 +21,7 @@ export async function* walStream(connection: Connection, request: WalRequest): A
   const command = `START_REPLICATION SLOT ${slot} PHYSICAL ${formatLsn(from)} TIMELINE ${timeline}`;
   const stream = copyStream(connection, command);
   let at = from;
-  const keepAlive = () => stream.send(statusUpdate(at));
+  const keepAlive = () => stream.send(statusUpdate({ written: at, durable: 0n }));
   // By a timer and not in answer to the server's: while the upload is slow, what the server asks lies unread.
   const timer = setInterval(keepAlive, STATUS_INTERVAL_MS);
   try {
@@ -52,12 +46,4 @@ export async function* walStream(connection: Connection, request: WalRequest): A
     stream.sendDone();
     await stream.drain();
   }
-}
-
-/** Written up to `at`, flushed and applied nowhere: zero leaves the slot where it is. The time is for lag figures only. */
-function statusUpdate(at: Lsn): Buffer {
-  const update = Buffer.alloc(34);
-  update.write("r");
-  update.writeBigUInt64BE(at, 1);
-  return update;
 }

@@ -1,26 +1,18 @@
 import { Readable } from "node:stream";
 import type { TreeWriter } from "@stillpoint/driver/tree";
-import { z } from "zod";
-import { replicationCommand } from "./copy-stream.ts";
+import type { Connection } from "./connection.ts";
 import { historyName, type Lsn, segmentName, segmentStart, segmentStarts } from "./lsn.ts";
 import type { Slot } from "./slot.ts";
+import { timelineOf } from "./timeline.ts";
 import { walStream } from "./wal-stream.ts";
 
 export type LogRequest = { timeline: number; start: Lsn; until: Lsn; segmentBytes: number; mtimeMs: number };
-
-const history = z.tuple([z.string(), z.string()]);
 
 /** Writes the WAL from the segment that holds `start` up to `until`, and where its timeline came from. */
 export async function addLog(tree: TreeWriter, slot: Slot, request: LogRequest): Promise<void> {
   const { timeline, start, until, segmentBytes, mtimeMs } = request;
   await tree.add({ type: "directory", path: "pg_wal", mode: 0o700, mtimeMs });
-  if (timeline > 1) {
-    const rows = await replicationCommand(slot.connection, `TIMELINE_HISTORY ${timeline}`);
-    const [, content] = history.parse(rows[0]);
-    const body = Buffer.from(content);
-    const metadata = { path: `pg_wal/${historyName(timeline)}`, mode: 0o600, mtimeMs, size: body.length } as const;
-    await tree.add({ type: "file", hint: "content", ...metadata }, Readable.from([body]));
-  }
+  await addHistory(tree, slot.connection, { timeline, mtimeMs });
   const from = segmentStart(start, segmentBytes);
   const wal = walStream(slot.connection, { slot: slot.name, timeline, from, until });
   try {
@@ -28,6 +20,19 @@ export async function addLog(tree: TreeWriter, slot: Slot, request: LogRequest):
   } finally {
     await wal.return();
   }
+}
+
+/** Where a timeline came from, for recovery to follow it; the first came from nowhere. */
+export async function addHistory(
+  tree: TreeWriter,
+  replication: Connection,
+  { timeline, mtimeMs }: Pick<LogRequest, "timeline" | "mtimeMs">,
+): Promise<void> {
+  const { history } = await timelineOf(replication, timeline);
+  if (history === undefined) return;
+  const body = Buffer.from(history);
+  const metadata = { path: `pg_wal/${historyName(timeline)}`, mode: 0o600, mtimeMs, size: body.length } as const;
+  await tree.add({ type: "file", hint: "content", ...metadata }, Readable.from([body]));
 }
 
 /** Segment files as recovery looks for them. What lies after `until` in the last one is zeros. */

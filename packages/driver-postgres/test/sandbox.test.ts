@@ -160,7 +160,7 @@ test("WAL that is missing or short is refused by name before anything is started
       original.mark,
     ),
   ).toThrow(last);
-  const short = files.map((file) => (file.path === last ? { ...file, size: 8192 } : file));
+  const short = files.map((file) => (file.path === last ? { ...file, size: 16 } : file));
   expect(() => layout(short, original.mark)).toThrow(/not whole/);
 });
 

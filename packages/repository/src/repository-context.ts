@@ -7,6 +7,7 @@ import type { IndexLoader } from "./index/index-loader.ts";
 import type { StoredChunkIndex } from "./index/stored-chunk-index.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
 import type { LogReader } from "./log/source-log.ts";
+import type { Fallback } from "./replicas/other-copies.ts";
 import type { WorkerPool } from "./workers/worker-pool.ts";
 import type { newestBackups } from "./write/find-parent.ts";
 import type { slabPool } from "./write/slabs.ts";
@@ -35,6 +36,8 @@ export type RepositoryContext = {
   logs: LogReader;
   /** How long a lease lives that is not renewed, by the storage's clock. */
   leaseMs: number;
+  /** Hears of every read that something else served than what it asked first. */
+  fellBack: (fallback: Fallback) => void;
   random: (length: number) => Uint8Array;
   now: () => number;
   /** Milliseconds that only go forward, for durations. */

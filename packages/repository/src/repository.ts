@@ -72,7 +72,7 @@ export type OpenOptions = ({ passphrase: Secret; opener?: never } | { opener: Op
   copies?: readonly ObjectStore[];
   /** This store's name among the targets, which a promotion speaks of; its URL where there is none. */
   target?: string | undefined;
-  /** Hears of every read that a copy served. */
+  /** Hears of every read that a copy served, or another pack. */
   fellBack?: (fallback: Fallback) => void;
   /** How long the lease of a writer or reader lives that is not renewed, by the storage's clock. Default: an hour. */
   leaseMs?: number;
@@ -199,7 +199,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   await using opened = new AsyncDisposableStack();
   const index = opened.use(openChunkIndex(indexId(ring.repositoryId, store.url), options.index));
   // What is read may come from a copy. What is there is decided by the primary alone: a copy may still have what was swept.
-  const readable = withCopies(store, options.copies ?? [], options.fellBack ?? (() => undefined));
+  const fellBack = options.fellBack ?? (() => undefined);
+  const readable = withCopies(store, options.copies ?? [], fellBack);
   const loader = indexLoader(readable, index, ring.epochs);
   await loader.load();
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
@@ -224,6 +225,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     logs: logReader(),
     leaseMs: options.leaseMs ?? LEASE_MS,
     changes: changeLog({ store, ring, random, now }),
+    fellBack,
     random,
     now,
     monotonicMs: options.monotonicMs ?? (() => performance.now()),

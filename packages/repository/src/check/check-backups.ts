@@ -1,11 +1,14 @@
 import { getDocument, listIds } from "../documents-store.ts";
 import { type Manifest, manifest } from "../format/documents.ts";
-import { objectName, packName } from "../format/kinds.ts";
+import { objectName, packIdOf, packName } from "../format/kinds.ts";
 import { chunksOf, decodeTreeItems } from "../format/tree-format.ts";
 import { packUse } from "../garbage/pack-use.ts";
 import type { ChunkLocation } from "../index/chunk-index.ts";
 import { type Request, readAhead } from "../read/read-ahead.ts";
+import type { Fallback } from "../replicas/other-copies.ts";
 import type { RepositoryContext } from "../repository-context.ts";
+import { judgePacks } from "./check-packs.ts";
+import { readPacks } from "./read-packs.ts";
 import { readTwice } from "./read-twice.ts";
 import type { CheckProgress, Findings } from "./report.ts";
 
@@ -26,6 +29,10 @@ export async function checkBackups(
   const sound = packUse();
   const manifests: Manifests = new Map();
   const lacking = new Map<string, number>();
+  /** Packs that another had to stand in for: they are read for themselves. */
+  const suspects = new Set<string>();
+  const listening = { ...context, fellBack: ({ object }: Fallback) => void suspects.add(packIdOf(object)) };
+  const isBlamed = ({ packId }: ChunkLocation) => found.problems.has(packName(packId));
 
   async function follow(backupId: string, document: Manifest): Promise<{ missing: Set<string>; packs: Set<string> }> {
     const where = objectName("backups", backupId);
@@ -42,7 +49,7 @@ export async function checkBackups(
         location = index.locate(name);
       }
       if (location === undefined) missing.add(Buffer.from(name).toString("hex"));
-      else if (found.problems.has(packName(location.packId))) packs.add(packName(location.packId));
+      else if (isBlamed(location) && index.places(name).every(isBlamed)) packs.add(packName(location.packId));
       return location;
     };
     const pieces = async function* (): AsyncGenerator<Request<ChunkLocation>> {
@@ -52,7 +59,7 @@ export async function checkBackups(
         if (location !== undefined && !sound.uses(location.packId, location.position)) yield { chunk, what: location };
       }
     };
-    for await (const { what, bytes } of readAhead(context, where, pieces(), { signal })) {
+    for await (const { what, bytes } of readAhead(listening, where, pieces(), { signal })) {
       if (bytes === undefined) continue;
       const before = missing.size + packs.size;
       for (const item of decodeTreeItems(where, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)))
@@ -81,6 +88,8 @@ export async function checkBackups(
       for (const [object, { why = "it does not open" }] of loader.damaged) found.blame({ object, why }, backupId);
     else if (missing.size > 0) lacking.set(backupId, missing.size);
   }
+  const { gone } = await readPacks(context, found, suspects, { signal, tell: () => undefined });
+  await judgePacks(context, found, gone, signal);
   await judgeLacking(context, found, lacking, signal);
   return manifests;
 }

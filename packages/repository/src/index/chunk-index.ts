@@ -24,6 +24,8 @@ export interface ChunkIndex {
   add(object: string, content: IndexContent): void;
   /** Where to read a chunk; in a condemned pack only where no other has it. */
   locate(name: Uint8Array): ChunkLocation | undefined;
+  /** All places of a chunk, those in condemned packs last. */
+  places(name: Uint8Array): ChunkLocation[];
   /** What a new backup may lean on: as `locate`, and never in a condemned pack. */
   leanOn(name: Uint8Array): ChunkLocation | undefined;
   /** The packs that count as condemned from now on, instead of those before. Not kept on disk. */

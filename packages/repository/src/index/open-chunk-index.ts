@@ -132,6 +132,7 @@ export function openChunkIndex(id: string, options: IndexOptions = {}): OpenChun
       return guarded((index) => index.packs);
     },
     locate: (name) => guarded((index) => index.locate(name)),
+    places: (name) => guarded((index) => index.places(name)),
     leanOn: (name) => guarded((index) => index.leanOn(name)),
     condemn(packs) {
       condemned = packs;

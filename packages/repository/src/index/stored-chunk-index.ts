@@ -80,12 +80,15 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
   /** Packs that this process stores now. */
   const here = new Set<string>();
 
+  /** Those that are in no condemned pack first. */
+  function places(name: Uint8Array): ChunkLocation[] {
+    const all = find.all(name).flatMap((row) => toLocation(row) ?? []);
+    return all.sort((a, b) => Number(condemned.has(a.packId)) - Number(condemned.has(b.packId)));
+  }
+
   /** A place in a pack that is not condemned. */
   function sound(name: Uint8Array): ChunkLocation | undefined {
-    return find
-      .all(name)
-      .map(toLocation)
-      .find((location) => location !== undefined && !condemned.has(location.packId));
+    return places(name).find(({ packId }) => !condemned.has(packId));
   }
 
   function atOnce(work: () => void): void {
@@ -154,6 +157,7 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
       const first = toLocation(find.get(name));
       return first !== undefined && condemned.has(first.packId) ? (sound(name) ?? first) : first;
     },
+    places,
     leanOn(name) {
       const first = toLocation(find.get(name));
       return first !== undefined && condemned.has(first.packId) ? sound(name) : first;

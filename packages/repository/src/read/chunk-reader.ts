@@ -17,10 +17,16 @@ const GAPS_PART = 8;
 const LONGEST_READ = 8 * 1024 * 1024;
 
 /** A range of a pack that holds the chunks, of which so many bytes are theirs. */
-export type Read = { packId: string; offset: number; length: number; wanted: number; chunks: WantedChunk[] };
+export type Read<Chunk extends WantedChunk = WantedChunk> = {
+  packId: string;
+  offset: number;
+  length: number;
+  wanted: number;
+  chunks: Chunk[];
+};
 
 /** Pure: neighbouring chunks of a pack are joined into one read. */
-export function joinReads(wanted: readonly WantedChunk[]): Read[] {
+export function joinReads<Chunk extends WantedChunk>(wanted: readonly Chunk[]): Read<Chunk>[] {
   const sorted = [...wanted].sort((a, b) =>
     a.location.packId === b.location.packId
       ? a.location.offset - b.location.offset
@@ -28,7 +34,7 @@ export function joinReads(wanted: readonly WantedChunk[]): Read[] {
         ? -1
         : 1,
   );
-  const reads: Read[] = [];
+  const reads: Read<Chunk>[] = [];
   for (const chunk of sorted) {
     const { packId, offset, length } = chunk.location;
     const last = reads.at(-1);
@@ -68,43 +74,7 @@ export async function locateChunk(
   return { name, location };
 }
 
-/**
- * Where chunks lie now whose pack was swept since they were looked up: a reader's lease need not have come in time. Throws the
- * failure where it is another, or the chunks lie nowhere else.
- */
-export async function locateAgain<Chunk extends WantedChunk>(
-  { index, loader }: Pick<RepositoryContext, "index" | "loader">,
-  chunks: readonly Chunk[],
-  failure: unknown,
-  signal?: AbortSignal,
-): Promise<Chunk[]> {
-  const { cause } = failure instanceof StillpointError ? failure : {};
-  if (!(cause instanceof StillpointError) || cause.code !== "OBJECT_MISSING") throw failure;
-  await loader.load(signal);
-  return chunks.map((chunk) => {
-    const location = index.locate(chunk.name);
-    if (location === undefined || location.packId === chunk.location.packId) throw failure;
-    return { ...chunk, location };
-  });
-}
-
-/** As `readChunks`, and looks again for chunks whose pack is gone. */
-export async function readChunksAgain(
-  context: ChunkContext & Pick<RepositoryContext, "index" | "loader">,
-  read: Read,
-  signal?: AbortSignal,
-): Promise<Map<string, Uint8Array>> {
-  try {
-    return await readChunks(context, read, signal);
-  } catch (error) {
-    const opened = new Map<string, Uint8Array>();
-    for (const again of joinReads(await locateAgain(context, read.chunks, error, signal)))
-      for (const [name, chunk] of await readChunks(context, again, signal)) opened.set(name, chunk);
-    return opened;
-  }
-}
-
-type ChunkContext = Pick<RepositoryContext, "store" | "ring" | "pool">;
+export type ChunkContext = Pick<RepositoryContext, "store" | "ring" | "pool">;
 
 /**
  * Fetches and opens the chunks of one read; straight from the file where the store keeps its objects in files. Rejects, naming

@@ -3,7 +3,8 @@ import { isWithin } from "@stillpoint/driver/tree-path";
 import { objectName } from "../format/kinds.ts";
 import { decodeTreeItems, type Extent, type TreeItem, type TreeRecord } from "../format/tree-format.ts";
 import type { RepositoryContext } from "../repository-context.ts";
-import { joinReads, locateChunk, readChunksAgain } from "./chunk-reader.ts";
+import { joinReads, locateChunk } from "./chunk-reader.ts";
+import { readChunksAnywhere } from "./other-places.ts";
 import { openManifest } from "./read-tree.ts";
 
 /**
@@ -26,7 +27,7 @@ export function fileFinder(context: RepositoryContext, path: string): FileFinder
 
   async function chunk(where: string, name: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
     const [read] = joinReads([await locateChunk(context, where, name, signal)]);
-    const bytes = read && (await readChunksAgain(context, read, signal)).get(keyOf(name));
+    const bytes = read && (await readChunksAnywhere(context, read, signal)).get(keyOf(name));
     if (bytes === undefined) throw new TypeError("unreachable: one chunk was asked for");
     return bytes;
   }

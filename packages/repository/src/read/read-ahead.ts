@@ -1,6 +1,7 @@
 import type { RepositoryContext } from "../repository-context.ts";
 import { giveBack } from "../workers/give-back.ts";
-import { joinReads, locateChunk, readChunksAgain, type WantedChunk } from "./chunk-reader.ts";
+import { joinReads, locateChunk, type WantedChunk } from "./chunk-reader.ts";
+import { readChunksAnywhere } from "./other-places.ts";
 
 /** `length`: how many of the chunk's plain bytes are asked for, where that is known. */
 export type Request<T> = { chunk: Uint8Array; length?: number; what: T } | { chunk?: undefined; what: T };
@@ -121,7 +122,7 @@ export async function* readAhead<T>(
     }
     for (const read of joinReads(wanted)) {
       const keys = read.chunks.map(({ name }) => Buffer.from(name).toString("hex"));
-      readChunksAgain(context, read, ended).then(
+      readChunksAnywhere(context, read, ended).then(
         (opened) => {
           for (const [key, plain] of opened) slots.get(key)?.resolve(plain);
         },

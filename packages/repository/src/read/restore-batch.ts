@@ -9,7 +9,8 @@ import type { RepositoryContext } from "../repository-context.ts";
 import { ownMemory } from "../workers/own-memory.ts";
 import type { RestorePiece, RestoreResult, RestoreTask } from "../workers/tasks.ts";
 import type { uploadQueue } from "../write/upload-queue.ts";
-import { joinReads, locateAgain, locateChunk, type Read, type WantedChunk } from "./chunk-reader.ts";
+import { joinReads, locateChunk, type Read, type WantedChunk } from "./chunk-reader.ts";
+import { readWhereverItLies } from "./other-places.ts";
 
 type Piece = RestorePiece & { done: () => Promise<void> };
 type Wanted = { name: Uint8Array; pieces: Piece[] };
@@ -76,12 +77,12 @@ async function leaveOutSame(context: RepositoryContext, wanted: readonly Planned
 
 type Planned = WantedChunk & { pieces: Piece[] };
 
-function taskOf(context: RepositoryContext, read: Read, planned: readonly Planned[], compare: boolean) {
-  const epoch = planned[0]?.location.epoch ?? 0;
+function taskOf(context: RepositoryContext, read: Read<Planned>, compare: boolean) {
+  const epoch = read.chunks[0]?.location.epoch ?? 0;
   return (range: RestoreTask["range"]): RestoreTask => ({
     task: "restore",
     range,
-    chunks: planned.map(({ name, location, pieces }) => ({
+    chunks: read.chunks.map(({ name, location, pieces }) => ({
       start: location.offset - read.offset,
       length: location.length,
       position: location.position,
@@ -102,14 +103,9 @@ function failureOf({ path, code, message }: NonNullable<RestoreResult["failure"]
 }
 
 /** Reads one range and writes what files need of it; from another copy where this one is damaged. */
-async function restoreRead(
-  context: RepositoryContext,
-  read: Read,
-  planned: readonly Planned[],
-  { compare, signal }: Options,
-) {
+async function restoreRead(context: RepositoryContext, read: Read<Planned>, { compare, signal }: Options) {
   const object = packName(read.packId);
-  const make = taskOf(context, read, planned, compare);
+  const make = taskOf(context, read, compare);
   const { offset, length } = read;
   const path = context.store.fileOf?.(object);
   if (path !== undefined) {
@@ -131,26 +127,6 @@ async function restoreRead(
   });
 }
 
-async function restoreWhereverItLies(
-  context: RepositoryContext,
-  read: Read,
-  planned: readonly Planned[],
-  options: Options,
-): Promise<number> {
-  try {
-    return await restoreRead(context, read, planned, options);
-  } catch (error) {
-    const moved = await locateAgain(context, planned, error, options.signal);
-    const byChunk = new Map<WantedChunk, Planned>(moved.map((each) => [each, each]));
-    let writtenBytes = 0;
-    for (const again of joinReads(moved)) {
-      const chunks = again.chunks.flatMap((chunk) => byChunk.get(chunk) ?? []);
-      writtenBytes += await restoreRead(context, again, chunks, options);
-    }
-    return writtenBytes;
-  }
-}
-
 /** Bytes that were written. `where` names the object that asks, should a chunk not be in the index. */
 export async function restoreBatch(
   context: RepositoryContext,
@@ -162,16 +138,15 @@ export async function restoreBatch(
   for (const { name, pieces } of batch.chunks.values())
     planned.push({ ...(await locateChunk(context, where, name, options.signal)), pieces });
   if (options.compare) planned = await leaveOutSame(context, planned);
-  const piecesOf = new Map<WantedChunk, Planned>(planned.map((each) => [each, each]));
   let writtenBytes = 0;
   const results = await Promise.allSettled(
     joinReads(planned).map((read) =>
       options.reads.run(async () => {
         options.signal.throwIfAborted();
-        const chunks = read.chunks.flatMap((chunk) => piecesOf.get(chunk) ?? []);
-        const written = await restoreWhereverItLies(context, read, chunks, options);
-        writtenBytes += written; // read when it is added to: others add to it while this one waits
-        for (const { pieces } of chunks) for (const { done } of pieces) await done();
+        const restore = (some: Read<Planned>) => restoreRead(context, some, options);
+        const parts = await readWhereverItLies(context, read, restore, options.signal);
+        for (const written of parts) writtenBytes += written;
+        for (const { pieces } of read.chunks) for (const { done } of pieces) await done();
       }),
     ),
   );

@@ -2,8 +2,8 @@ import { type ErrorCode, StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { toldApart } from "../format/damage.ts";
 
-/** A read that the primary could not serve, and a replica did. */
-export type Fallback = { object: string; from: string; error: StillpointError };
+/** A read that the primary could not serve, and a replica did; or another pack that holds the same chunks, which it names. */
+export type Fallback = { object: string; from: string; pack?: string; error: StillpointError };
 
 /** A store with replicas of it. What it lists, writes and deletes is the primary alone. */
 export interface StoreWithCopies extends ObjectStore {

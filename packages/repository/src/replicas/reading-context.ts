@@ -35,8 +35,9 @@ export function readingContext(
   }
 
   const locate: ChunkIndex["locate"] = (name) => context.index.locate(name) ?? spare?.locate(name);
+  const places: ChunkIndex["places"] = (name) => [...context.index.places(name), ...(spare?.places(name) ?? [])];
   // All else, present and to come, is the primary's index itself: only looking up goes on to what is spare.
-  const index: StoredChunkIndex = Object.assign(Object.create(context.index), { locate });
+  const index: StoredChunkIndex = Object.assign(Object.create(context.index), { locate, places });
   return {
     ...context,
     store: readable,

@@ -53,9 +53,12 @@ export function startReplication(options: ReplicationOptions) {
   let repairs: ReturnType<typeof repairQueue> | undefined;
 
   return {
-    fellBack({ object, from, error }: Fallback): void {
-      metrics.fallbacks.inc({ target: replicas.find(({ store }) => store.url === from)?.name ?? from });
-      log.warn({ object, from, error: error.toBody() }, "read from a replica what the primary could not give");
+    fellBack({ object, from, pack, error }: Fallback): void {
+      const said = { object, from, error: error.toBody() };
+      if (pack === undefined) {
+        metrics.fallbacks.inc({ target: replicas.find(({ store }) => store.url === from)?.name ?? from });
+        log.warn(said, "read from a replica what the primary could not give");
+      } else log.warn({ ...said, pack }, "read from another pack what this one could not give");
       if (DAMAGE.has(error.code)) repairs?.add(object);
     },
     /** Something was written: it need not wait for the next pass. */

@@ -1,0 +1,95 @@
+import { Readable } from "node:stream";
+import type { LogRange } from "@stillpoint/contracts/log";
+import type { LogSink } from "@stillpoint/driver/ship";
+import { logPositionOf, logRangeOf } from "./log-position.ts";
+import { historyName, type Lsn, segmentName, segmentStart } from "./lsn.ts";
+import type { SegmentSpool } from "./segment-spool.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** A flush gives what waits in pieces of at most so much, since a tail is held in memory. */
+const TAIL_MOST_BYTES = 4_194_304n;
+
+/** Cuts one timeline's WAL into segments and tails. */
+export type TimelineShipper = {
+  /** Everything before it has come. */
+  received: () => Lsn;
+  /** Takes the next bytes; resolves when the segments that they close are durable. */
+  take: (bytes: Buffer) => Promise<void>;
+  /** Makes durable what has come. */
+  flush: () => Promise<void>;
+  /** The timeline ends where the bytes have ended: its last segment is closed as it is. */
+  end: () => Promise<void>;
+};
+
+export type ShipperOptions = Timeline & {
+  /** What is durable already; the bytes begin with the segment that holds it. */
+  from: Lsn;
+  segmentBytes: number;
+  spool: SegmentSpool;
+  sink: LogSink;
+  now: () => number;
+  /** Everything before it is durable. */
+  onDurable: (at: Lsn) => void;
+};
+
+export async function timelineShipper(options: ShipperOptions): Promise<TimelineShipper> {
+  const { timeline, parent, history, segmentBytes, spool, sink } = options;
+  let start = segmentStart(options.from, segmentBytes);
+  let received = start;
+  // A timeline's tails begin with its first segment: the bytes that it has from its parent are the same, in another file.
+  let durable = parent?.at === options.from ? start : options.from;
+  await spool.begin(start);
+
+  const rangeOf = (from: Lsn, to: Lsn): LogRange => ({
+    ...logRangeOf(timeline, from, to),
+    ...(parent !== undefined && from <= parent.at && parent.at < to ? { after: logPositionOf(parent) } : {}),
+  });
+  const isDurable = (at: Lsn) => {
+    durable = at;
+    if (at > options.from) options.onDurable(at);
+  };
+  const close = async () => {
+    const metadata = { mode: 0o600, mtimeMs: options.now(), hint: "content" } as const;
+    const name = segmentName(timeline, start, segmentBytes);
+    const isFirst = parent !== undefined && segmentStart(parent.at, segmentBytes) === start;
+    await sink.closed(rangeOf(start, received), async (tree) => {
+      if (isFirst && history !== undefined) {
+        const body = Buffer.from(history);
+        const path = `pg_wal/${historyName(timeline)}`;
+        await tree.add({ ...metadata, type: "file", path, size: body.length }, Readable.from([body]));
+      }
+      const entry = { ...metadata, type: "file", path: `pg_wal/${name}`, size: segmentBytes } as const;
+      await tree.add(entry, await spool.whole());
+    });
+    if (received > durable) isDurable(received);
+  };
+
+  return {
+    received: () => received,
+    async take(bytes) {
+      let rest = bytes;
+      while (rest.length > 0) {
+        const room = Number(start + BigInt(segmentBytes) - received);
+        const piece = rest.subarray(0, room);
+        rest = rest.subarray(piece.length);
+        await spool.append(piece);
+        received += BigInt(piece.length);
+        if (piece.length < room) continue;
+        await close();
+        start = received;
+        await spool.begin(start);
+      }
+    },
+    async flush() {
+      while (durable < received) {
+        const most = durable + TAIL_MOST_BYTES;
+        const to = received > most ? most : received;
+        await sink.tail(rangeOf(durable, to), await spool.read(durable, to));
+        isDurable(to);
+      }
+    },
+    async end() {
+      if (received > start) await close();
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { z } from "zod";
+import type { Connection } from "./connection.ts";
+import { copyStream } from "./copy-stream.ts";
+import type { WalPosition } from "./log-position.ts";
+import { formatLsn, type Lsn, parseLsn } from "./lsn.ts";
+import { KEEPALIVE, STATUS_INTERVAL_MS, statusUpdate, XLOG_DATA, XLOG_HEADER_BYTES } from "./wal-protocol.ts";
+
+/** `ping`: the server waits for our word; one that shuts down waits for what it has sent to be durable. */
+export type WalEvent = { type: "wal"; bytes: Buffer } | { type: "ping" };
+
+/** A timeline's WAL as it is flushed, without an end unless the server has left the timeline. */
+export type WalFeed = {
+  events: AsyncGenerator<WalEvent, void, void>;
+  /** Everything before it is durable with us: the slot moves there. */
+  confirm: (durable: Lsn) => void;
+  /** After the last event: the timeline that the server went on with, and where. */
+  following: () => WalPosition | undefined;
+  close: () => Promise<void>;
+};
+
+const next = z.tuple([z.coerce.number().int().positive(), z.string().transform(parseLsn)]);
+
+/** `from.at` is a segment's start. What is `durable` already is confirmed again and again, so that the slot never moves past it. */
+export function walFeed(connection: Connection, slot: string, from: WalPosition, durable: Lsn | undefined): WalFeed {
+  const command = `START_REPLICATION SLOT ${slot} PHYSICAL ${formatLsn(from.at)} TIMELINE ${from.timeline}`;
+  const stream = copyStream(connection, command, { both: true });
+  let at = from.at;
+  let confirmed = durable ?? 0n;
+  const tell = () => stream.send(statusUpdate({ written: at, durable: confirmed }));
+  // By a timer and not in answer to the server's: while an upload is slow, what the server asks lies unread.
+  const timer = setInterval(tell, STATUS_INTERVAL_MS);
+  async function* events(): AsyncGenerator<WalEvent, void, void> {
+    try {
+      for await (const message of stream.messages()) {
+        if (message[0] === KEEPALIVE) {
+          if (message[17] !== 1) continue;
+          yield { type: "ping" };
+          tell();
+          continue;
+        }
+        if (message[0] !== XLOG_DATA) throw new TypeError(`replication sent a message of type ${message[0]}`);
+        const start = message.readBigUInt64BE(1);
+        if (start !== at) throw new TypeError(`replication sent ${formatLsn(start)} where ${formatLsn(at)} was due`);
+        const bytes = message.subarray(XLOG_HEADER_BYTES);
+        at += BigInt(bytes.length);
+        yield { type: "wal", bytes };
+      }
+    } finally {
+      clearInterval(timer);
+    }
+  }
+  return {
+    events: events(),
+    confirm(lsn) {
+      confirmed = lsn;
+      tell();
+    },
+    following() {
+      const row = stream.rows[0];
+      if (row === undefined) return undefined;
+      const [timeline, begins] = next.parse(row);
+      return { timeline, at: begins };
+    },
+    async close() {
+      clearInterval(timer);
+      stream.sendDone();
+      await stream.drain();
+    },
+  };
+}

@@ -1,0 +1,336 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Sandbox } from "@stillpoint/driver/driver";
+import type { ShipOptions, ShipProgress } from "@stillpoint/driver/ship";
+import { ownPostgres } from "@stillpoint/testkit/postgres";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { waitFor } from "@stillpoint/testkit/wait-for";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { walPositionOf } from "../src/log-position.ts";
+import { parseLsn } from "../src/lsn.ts";
+import { postgresDriver } from "../src/postgres-driver.ts";
+import type { RecoveryTarget } from "../src/recovery-target.ts";
+import { shipSlotName } from "../src/ship-slot.ts";
+import { directorySink, gapsIn, heldIn, piecesIn } from "./directory-sink.ts";
+import { recovered, takenBase } from "./recovering.ts";
+import { connected, contextFor, sourceOf } from "./subject.ts";
+import { LOAD_TABLES, writeLoad } from "./write-load.ts";
+
+const resources = new AsyncDisposableStack();
+let server: Awaited<ReturnType<typeof ownPostgres>>;
+let root: string;
+let client: Awaited<ReturnType<typeof connected>>;
+let directories = 0;
+const never = new AbortController().signal;
+
+beforeAll(async () => {
+  server = resources.use(await ownPostgres({ settings: { restore_command: "exit 1", checkpoint_timeout: "30s" } }));
+  root = resources.use(await temporaryDirectory("ship")).path;
+  client = resources.use(await connected(server.url()));
+  await client.query(LOAD_TABLES);
+});
+afterAll(async () => await resources.disposeAsync());
+
+async function fresh(name = "own"): Promise<string> {
+  directories += 1;
+  const directory = join(root, `${name}-${directories}`);
+  await mkdir(directory);
+  return directory;
+}
+
+type Shipping = AsyncDisposable & {
+  latest: () => ShipProgress | undefined;
+  /** Told so well that it flushes and ends. */
+  stop: () => Promise<void>;
+  /** What it ended with. */
+  ended: Promise<unknown>;
+};
+
+/** Ships into a directory in this process, from what the directory holds. */
+async function shipping(
+  directory: string,
+  changes: Partial<ShipOptions> = {},
+  more: { user?: string; password?: string } = {},
+): Promise<Shipping> {
+  const [stop, kill] = [new AbortController(), new AbortController()];
+  let latest: ShipProgress | undefined;
+  const from = await heldIn(directory);
+  const options: ShipOptions = {
+    owner: directory,
+    ...(from === undefined ? {} : { from }),
+    flushMs: 50,
+    retainMostBytes: 1e9,
+    sink: directorySink(directory),
+    progress: (progress) => {
+      latest = progress;
+    },
+    stop: stop.signal,
+    ...changes,
+  };
+  const context = contextFor(server, await fresh(), kill.signal, more);
+  const done = postgresDriver.ship?.(sourceOf(server, more), options, context) ?? Promise.reject(new Error("no ship"));
+  const ended = done.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  return {
+    latest: () => latest,
+    ended,
+    async stop() {
+      stop.abort();
+      await done;
+    },
+    async [Symbol.asyncDispose]() {
+      kill.abort();
+      await ended;
+    },
+  };
+}
+
+const here = async () => (await client.query("select pg_current_wal_flush_lsn()::text as lsn")).rows[0].lsn as string;
+const holds = async (directory: string, lsn: string) =>
+  await waitFor(`the sink holds ${lsn}`, async () => {
+    const held = await heldIn(directory);
+    return held !== undefined && walPositionOf(held).at >= parseLsn(lsn);
+  });
+const number = async (sandbox: Sandbox, text: string) => {
+  const [row] = await Array.fromAsync(sandbox.query({ type: "statement", id: "s", text }));
+  return row !== undefined && "values" in row ? Number(row.values[0]) : Number.NaN;
+};
+
+test("under load and killed in mid-flight again and again, the log has no hole and any moment of it comes back", async () => {
+  const directory = join(root, "shipped");
+  await mkdir(directory);
+  const script = new URL("./ship-until-killed.ts", import.meta.url).pathname;
+  const start = async () => {
+    const process_ = spawn(process.execPath, [script, String(server.port), server.user, directory], {
+      env: { PASSWORD: server.password },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    onTestFinished(() => void process_.kill("SIGKILL"));
+    await once(process_.stdout, "data");
+    process_.stdout.resume();
+    return process_;
+  };
+  let shipper = await start();
+  await using others = new AsyncDisposableStack();
+  const loads = [];
+  for (const writer of [1, 2]) {
+    loads.push(others.use(writeLoad(others.use(await connected(server.url())), writer)));
+  }
+  const base = join(root, "base");
+  await takenBase(sourceOf(server), contextFor(server, await fresh(), never), base);
+  await client.query("create table probe (n int primary key)");
+  type Moment = { n: number; lsn: string; time: string; before: number[]; after: number[] };
+  const moments: Moment[] = [];
+  for (let n = 1; n <= 60; n += 1) {
+    await client.query("insert into probe values ($1)", [n]);
+    const before = loads.map((load) => load.acknowledged());
+    const { rows } = await client.query(
+      `select pg_current_wal_flush_lsn()::text as lsn, to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time`,
+    );
+    moments.push({ n, ...rows[0], before, after: loads.map((load) => load.acknowledged()) });
+    if (n % 15 === 0) {
+      shipper.kill("SIGKILL");
+      await once(shipper, "exit");
+      if (n === 30) await client.query("select pg_switch_wal()");
+      shipper = await start();
+    }
+  }
+  await others.disposeAsync();
+  await client.query("insert into probe values (1000)");
+  await holds(directory, await here());
+  shipper.kill("SIGKILL");
+  expect(await gapsIn(directory)).toEqual([]);
+  const pieces = await piecesIn(directory);
+  expect(pieces.filter(({ kind }) => kind === "closed").length).toBeGreaterThan(1);
+  expect(pieces.filter(({ kind }) => kind === "tail").length).toBeGreaterThan(1);
+
+  const chosen = [7, 29, 52].map((n) => moments[n + Math.floor(Math.random() * 7)]);
+  for (const [index, moment] of chosen.entries()) {
+    if (moment === undefined) throw new Error("there is no such moment");
+    const target =
+      index === 1 ? ({ by: "time", at: moment.time } as const) : ({ by: "lsn", at: parseLsn(moment.lsn) } as const);
+    const given = { base, shipped: directory, directory: join(root, `restored-${index}`) };
+    await using sandbox = await recovered(given, target, contextFor(server, await fresh(), never));
+    expect(await number(sandbox, "select max(n) from probe")).toBe(moment.n);
+    expect(await number(sandbox, "select sum(balance) from account")).toBe(0);
+    for (const [at, writer] of [1, 2].entries()) {
+      const there = await number(sandbox, `select max(n) from transfer where writer = ${writer}`);
+      expect(there).toBeGreaterThanOrEqual(moment.before[at] ?? 0);
+      expect(there).toBeLessThanOrEqual((moment.after[at] ?? 0) + 1);
+      expect(await number(sandbox, `select count(*) from transfer where writer = ${writer}`)).toBe(there);
+    }
+  }
+  const given = { base, shipped: directory, directory: join(root, "restored-latest") };
+  await using newest = await recovered(given, { by: "latest" }, contextFor(server, await fresh(), never));
+  expect(await number(newest, "select max(n) from probe")).toBe(1000);
+}, 120_000);
+
+test("a time after the last commit is the end of the log, and what recovery says of it is told", async () => {
+  const directory = join(root, "restored-late");
+  const given = { base: join(root, "base"), shipped: join(root, "shipped"), directory };
+  const at = new Date(Date.now() + 3_600_000).toISOString();
+  await using late = await recovered(given, { by: "time", at }, contextFor(server, await fresh(), never));
+  expect(await number(late, "select max(n) from probe")).toBe(1000);
+  expect(late.recovered).toContain("redo done at");
+});
+
+test("a slot that is gone is one gap, and the log goes on behind it", async () => {
+  const directory = await fresh("gone");
+  await using first = await shipping(directory);
+  await holds(directory, await here());
+  await first.stop();
+  const before = await heldIn(directory);
+  await client.query("select pg_drop_replication_slot($1)", [shipSlotName(directory)]);
+  await client.query("select pg_switch_wal(); insert into transfer values (9, 1, ''); checkpoint");
+  await using second = await shipping(directory);
+  await holds(directory, await here());
+  await second.stop();
+  const [gap, ...others] = await gapsIn(directory);
+  expect(others).toEqual([]);
+  expect(gap).toMatchObject({ after: before, why: expect.stringContaining("slot is gone") });
+  const begins = (await piecesIn(directory)).map(({ range: { stream, from } }) => ({ stream, at: from }));
+  expect(begins).toContainEqual(gap?.until);
+  await using third = await shipping(directory);
+  await client.query("insert into transfer values (9, 2, '')");
+  await holds(directory, await here());
+  await third.stop();
+  expect(await gapsIn(directory)).toHaveLength(1);
+});
+
+test("a slot that is taken away while it is read from ends the shipper, and the next one records the gap", async () => {
+  const directory = await fresh("taken");
+  await using first = await shipping(directory);
+  await holds(directory, await here());
+  const name = shipSlotName(directory);
+  await client.query("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1", [name]);
+  expect(await first.ended).toMatchObject({ code: "SOURCE_LOST", retry: "backoff" });
+  await client.query("select pg_drop_replication_slot($1)", [name]);
+  await using second = await shipping(directory);
+  await waitFor("a gap is recorded", async () => (await gapsIn(directory)).length > 0);
+  await holds(directory, await here());
+  await second.stop();
+  expect(await gapsIn(directory)).toHaveLength(1);
+});
+
+test("an idle server does not lag; a sink that stands still is seen to, and past its bound the slot goes before the disk fills", async () => {
+  const directory = await fresh("stalled");
+  const sink = directorySink(directory);
+  const gate = Promise.withResolvers<void>();
+  let open = true;
+  const pass = async () => {
+    if (!open) await gate.promise;
+  };
+  const stalling = {
+    closed: async (...given: Parameters<typeof sink.closed>) => await pass().then(() => sink.closed(...given)),
+    tail: async (...given: Parameters<typeof sink.tail>) => await pass().then(() => sink.tail(...given)),
+    gap: sink.gap,
+  };
+  await using shipper = await shipping(directory, { sink: stalling, retainMostBytes: 40_000_000 });
+  const lag = () => shipper.latest()?.lagBytes;
+  await waitFor("everything is shipped", () => lag() === 0);
+  const idle = shipper.latest();
+  expect(idle?.held).toEqual(idle?.server);
+
+  open = false;
+  await client.query("insert into transfer values (8, 1, '')");
+  await waitFor("the lag is told", () => (lag() ?? 0) > 0);
+  const slots = async () =>
+    (await client.query("select 1 from pg_replication_slots where slot_name = $1", [shipSlotName(directory)])).rows
+      .length;
+  expect(await slots()).toBe(1);
+  for (const n of [2, 3, 4, 5]) {
+    await client.query("select pg_switch_wal()");
+    await client.query("insert into transfer values (8, $1, '')", [n]);
+  }
+  await waitFor("the slot is dropped", async () => (await slots()) === 0);
+  expect(await gapsIn(directory)).toEqual([]);
+
+  open = true;
+  gate.resolve();
+  await waitFor("the log goes on", async () => lag() === 0 && (await slots()) === 1);
+  const gaps = await gapsIn(directory);
+  expect(gaps).toHaveLength(1);
+  expect(gaps[0]?.why).toMatch(/40000000 are allowed: its slot was dropped/);
+  await shipper.stop();
+  expect(await slots()).toBe(1);
+});
+
+test("REPLICATION is right enough; without it, or without a free slot, the setting to change is named", async () => {
+  await client.query(
+    "create role shipper login replication password 'secret'; create role nobody login password 'secret'",
+  );
+  const directory = await fresh("rights");
+  await using shipper = await shipping(directory, {}, { user: "shipper", password: "secret" });
+  await holds(directory, await here());
+  await shipper.stop();
+  await using denied = await shipping(directory, {}, { user: "nobody", password: "secret" });
+  expect(await denied.ended).toMatchObject({ code: "SOURCE_DENIED", hint: expect.stringContaining("REPLICATION") });
+
+  const taken = "select pg_create_physical_replication_slot('taken_' || n) from generate_series(1, $1) n";
+  const { rows } = await client.query("select 10 - count(*) as free from pg_replication_slots");
+  await client.query(taken, [rows[0].free]);
+  await using none = await shipping(await fresh("none"));
+  expect(await none.ended).toMatchObject({ hint: expect.stringContaining("max_replication_slots") });
+  await client.query(
+    "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'taken%'",
+  );
+});
+
+test("a server that stops has given its last byte, and one that comes back on another timeline is followed without a gap", async () => {
+  const directory = await fresh("switched");
+  await using first = await shipping(directory);
+  await client.query("create table history (n int); insert into history values (1)");
+  const base = join(root, "base-before");
+  await holds(directory, await here());
+  await takenBase(sourceOf(server), contextFor(server, await fresh(), never), base);
+  await client.query("insert into history values (2)");
+  await server.stop();
+  expect(await first.ended).toMatchObject({ code: "SOURCE_LOST" });
+
+  const { uid, gid } = await stat(server.dataDirectory);
+  await writeFile(join(server.dataDirectory, "recovery.signal"), "");
+  await chown(join(server.dataDirectory, "recovery.signal"), uid, gid);
+  await server.restart();
+  client = resources.use(await connected(server.url()));
+  await waitFor("it has been promoted", async () => {
+    const { rows } = await client.query("select pg_is_in_recovery() as still");
+    return rows[0].still === false;
+  });
+  await client.query("insert into history values (3)");
+  await using second = await shipping(directory);
+  await holds(directory, await here());
+  expect(await gapsIn(directory)).toEqual([]);
+  const pieces = await piecesIn(directory);
+  expect(pieces.some(({ range }) => range.stream === "00000002" && range.after?.stream === "00000001")).toBe(true);
+  // Of the new timeline there are tails alone, and none of them carries its history.
+  expect(pieces.filter(({ kind, range }) => kind === "closed" && range.stream === "00000002")).toEqual([]);
+  const given = { base, shipped: directory };
+  const latest = { ...given, directory: join(root, "restored-tails") };
+  await using tails = await recovered(latest, { by: "latest" }, contextFor(server, await fresh(), never));
+  expect(await number(tails, "select max(n) from history")).toBe(3);
+
+  const { rows } = await client.query("insert into history values (4) returning pg_current_xact_id()::text as xid");
+  await client.query("select pg_create_restore_point('before five')");
+  await client.query("insert into history values (5)");
+  await client.query("select pg_switch_wal()");
+  await holds(directory, await here());
+  await second.stop();
+  const more = await piecesIn(directory);
+  const closed = more.find(({ kind, range }) => kind === "closed" && range.stream === "00000002");
+  expect(await readdir(join(closed?.path ?? "", "pg_wal"))).toContain("00000002.history");
+  const targets: [string, RecoveryTarget, number][] = [
+    ["name", { by: "name", name: "before five" }, 4],
+    ["before", { by: "xid", xid: rows[0].xid }, 3],
+    ["after", { by: "xid", xid: rows[0].xid, inclusive: true }, 4],
+    ["immediate", { by: "immediate" }, 1],
+  ];
+  for (const [name, target, expected] of targets) {
+    const it = { ...given, directory: join(root, `restored-${name}`) };
+    await using sandbox = await recovered(it, target, contextFor(server, await fresh(), never));
+    expect([name, await number(sandbox, "select max(n) from history")]).toEqual([name, expected]);
+  }
+});
