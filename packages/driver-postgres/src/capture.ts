@@ -87,7 +87,8 @@ export async function openCapture(source: PostgresSource, context: DriverContext
       const mtimeMs = context.now();
       await addHistory(tree, copying, { ...taken, mtimeMs });
       await addBaseFacts(tree, { ...taken, ...carried }, mtimeMs);
-      await tree.covers(logRangeOf(taken.timeline, taken.start, taken.end));
+      // Recovery reads the first segment from its beginning.
+      await tree.covers(logRangeOf(taken.timeline, segmentStart(taken.start, segmentBytes), taken.end));
       base = taken;
       context.log("base taken", { start: formatLsn(taken.start), end: formatLsn(taken.end), timeline: taken.timeline });
     },

@@ -4,8 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { IsolatedProcess, Isolation } from "@stillpoint/driver/isolation";
 import { lastWords } from "@stillpoint/driver/last-words";
-import { formatLsn } from "./lsn.ts";
+import { endsInside } from "./log-end.ts";
+import { formatLsn, historyName } from "./lsn.ts";
 import type { MarkDetail } from "./mark-detail.ts";
+import { parseHistory } from "./timeline-history.ts";
 
 export const PORT = 5432;
 
@@ -60,7 +62,9 @@ async function startOnce(
   const stop = async () => await stopServer(server);
   try {
     await untilReady(server, options);
-    return { recovered: await whereItStopped(log, detail), [Symbol.asyncDispose]: stop };
+    const recovered = await whereItStopped(log, detail);
+    if (recovered.startsWith(REDO_DONE)) await checkLogEnd(directory, log, detail);
+    return { recovered, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
@@ -129,6 +133,20 @@ function stopWords({ target, lsn }: MarkDetail): string[] {
     case "latest":
       return [REDO_DONE];
   }
+}
+
+/** Recovery takes damage for the end of the log, where no target is set: what it did not read must be half a record. */
+async function checkLogEnd(directory: string, log: string, detail: MarkDetail): Promise<void> {
+  const [, promoted] = /selected new timeline ID: (\d+)/.exec(await readFile(log, "utf8")) ?? [];
+  if (promoted === undefined) throw await failed("the server does not say where the log ended", log);
+  const history = await readFile(join(directory, "pg_wal", historyName(Number(promoted))), "utf8");
+  const end = parseHistory(history).at(-1)?.at;
+  if (end === undefined) throw await failed("the server does not say where the log ended", log);
+  if (await endsInside(directory, end, detail)) return;
+  throw await failed(
+    `its log was read up to ${formatLsn(end)} only, and is there up to ${formatLsn(detail.until)}`,
+    log,
+  );
 }
 
 async function failed(why: string, log: string): Promise<StillpointError> {

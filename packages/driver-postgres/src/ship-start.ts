@@ -14,7 +14,10 @@ export type Start = { from: WalPosition } | { gap: string };
  * knows whether this is still the same cluster.
  */
 export function startFrom(held: WalPosition, slot: SlotState | undefined, server: ServerLog): Start {
-  if (slot === undefined) return { gap: "the replication slot is gone, or this is another cluster" };
+  if (slot === undefined)
+    return {
+      gap: "no replication slot has kept the WAL since: it is gone, or was not made yet, or this is another cluster",
+    };
   if (slot.status === "lost" || slot.restart === null) {
     return { gap: "the server has given up the replication slot: more WAL was due than max_slot_wal_keep_size allows" };
   }
