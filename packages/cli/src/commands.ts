@@ -6,6 +6,7 @@ import { addCareCommands, addRetentionCommands } from "./care/care-commands.ts";
 import { rebuildCatalog } from "./catalog.ts";
 import { examine } from "./doctor.ts";
 import { addGarbageCommands } from "./garbage.ts";
+import { addGraphCommands } from "./graph.ts";
 import { addKeyCommands } from "./key/key-commands.ts";
 import { several, withKey } from "./key/key-options.ts";
 import { addPointCommands } from "./point-commands.ts";
@@ -154,6 +155,7 @@ export function program(world: World): Command {
   addPointCommands(command, world);
   addRetentionCommands(command, world);
   addKeyCommands(command, world);
+  addGraphCommands(command, world);
 
   command
     .command("catalog")

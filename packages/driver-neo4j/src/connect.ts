@@ -10,7 +10,10 @@ const DEFAULT_PORT = "7687";
 export type ConnectedSource = AsyncDisposable & Omit<BoltSource, "description">;
 
 /** Connects, and reads what the server says of itself. The context's signal ends whatever waits for it. */
-export async function connectSource(source: Neo4jSource, context: DriverContext): Promise<ConnectedSource> {
+export async function connectSource(
+  source: Neo4jSource,
+  context: Pick<DriverContext, "secret" | "signal">,
+): Promise<ConnectedSource> {
   const { url, user, database } = source;
   const password = source.password === undefined ? undefined : context.secret(source.password);
   const where = hostAndPort(url);

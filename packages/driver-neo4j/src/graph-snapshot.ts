@@ -92,7 +92,11 @@ async function* recordsOf(
       yield { record: graphRecord("relationships", found.relationships), characters: text.length };
     } else yield { record: graphRecord("schema", found.schema), characters: text.length };
   }
-  if (!end) throw invalid("it was cut off: its last line, with the counts, is missing", "VERIFICATION_FAILED");
+  if (!end) throw cutOff();
+}
+
+export function cutOff(where?: string): StillpointError {
+  return invalid("it was cut off: its last line, with the counts, is missing", "VERIFICATION_FAILED", undefined, where);
 }
 
 function parsed(text: string): unknown {
@@ -121,11 +125,13 @@ function invalid(
   why: string,
   code: "INVALID_REQUEST" | "VERIFICATION_FAILED" | "FORMAT_UNKNOWN" = "INVALID_REQUEST",
   cause?: unknown,
+  where?: string,
 ): StillpointError {
   return new StillpointError(code, {
     what: "Cannot load a graph into Neo4j",
+    where,
     why,
     hint: "load a whole file that a graph export wrote into a new, empty database",
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }

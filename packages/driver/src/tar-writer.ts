@@ -23,7 +23,6 @@ export function createTarWriter(): TarWriter {
   // The consumer hears of it by its iterator, the producer by `add`; without a listener it would end the process.
   pack.on("error", () => undefined);
   let bytes = 0;
-  let failure: Error | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
   const write = async (entry: TarEntry, body?: AsyncIterable<Uint8Array>) => {
@@ -49,20 +48,15 @@ export function createTarWriter(): TarWriter {
     return { torn };
   };
 
-  const destroy = (error: unknown): Error => {
-    const cause = toStillpointError(error, "Cannot write a backup's tar");
-    failure ??= cause;
-    pack.destroy(cause);
-    return cause;
-  };
-
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const added = last.then(async () => {
       try {
         return await work();
       } catch (error) {
         // Half an entry cannot be taken back: the tar is worth nothing from here on.
-        throw destroy(error);
+        const cause = toStillpointError(error, "Cannot write a backup's tar");
+        pack.destroy(cause);
+        throw cause;
       }
     });
     last = added.catch(() => undefined);
@@ -70,7 +64,7 @@ export function createTarWriter(): TarWriter {
   };
 
   return {
-    stream: joined(pack, () => failure),
+    stream: joined(pack),
     get bytes() {
       return bytes;
     },
@@ -87,15 +81,12 @@ export function createTarWriter(): TarWriter {
       });
     },
     fail(error) {
-      destroy(error);
+      pack.destroy(toStillpointError(error, "Cannot write a backup's tar"));
     },
   };
 }
 
-async function* joined(pack: Pack, failureOf: () => Error | undefined): AsyncGenerator<Uint8Array> {
-  // A stream that failed before anybody read it would keep its reader waiting.
-  const failure = failureOf();
-  if (failure !== undefined) throw failure;
+async function* joined(pack: Pack): AsyncGenerator<Uint8Array> {
   let held: Buffer[] = [];
   let size = 0;
   for await (const piece of pack as AsyncIterable<Buffer>) {
