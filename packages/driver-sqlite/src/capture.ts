@@ -14,6 +14,7 @@ import type { DatabaseMark, MarkDetail } from "./mark-detail.ts";
 import { RECORD_PATH, type SqliteRecord } from "./record.ts";
 import { openRollbackDatabase } from "./rollback-database.ts";
 import { LOOK_MOST_MS, positionOf } from "./ship-position.ts";
+import { stateOf } from "./ship-source.ts";
 import { BASE_PATH } from "./shipped-files.ts";
 import { sourceChanged } from "./source-error.ts";
 import { holdWalDatabase, type WalDatabase } from "./wal-database.ts";
@@ -55,9 +56,10 @@ export async function openCapture(
     databases.set(each.name, database);
     return database;
   };
-  // Whatever was committed before this is in every copy, and what a shipper saw up to it is too.
+  const beganMs = clock?.nowMs() ?? 0;
+  // So far behind that moment may lie what a shipper has seen before it: all of it is to be in the copies.
+  if (clock !== undefined) await delay(LOOK_MOST_MS, undefined, { signal: context.signal });
   const beganAt = context.now();
-  const beganMs = (clock?.nowMs() ?? 0) - LOOK_MOST_MS;
   try {
     for (const each of found) await hold(each);
   } catch (error) {
@@ -111,7 +113,9 @@ export async function openCapture(
       }
       const logged = walDatabases();
       if (clock === undefined || logged.length === 0) return;
-      const [from, wholeFrom] = [positionOf(clock, beganMs), positionOf(clock, wholeMs)];
+      // With the state, so that a shipper that begins behind this base knows whether the logs go on from it.
+      const state = await Promise.all(logged.map(({ found, copied }) => stateOf(found, copied.from)));
+      const [from, wholeFrom] = [positionOf(clock, beganMs, state), positionOf(clock, wholeMs)];
       await addRecord(tree, BASE_PATH, {
         databases: logged.map(({ found: { name }, copied }) => ({ name, ...copied })),
         needsFrom: from,

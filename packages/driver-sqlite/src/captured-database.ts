@@ -1,10 +1,10 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { StillpointError } from "@stillpoint/contracts/errors";
 import type { TreeWriter } from "@stillpoint/driver/tree";
 import type { FoundDatabase } from "./find-databases.ts";
 import type { Holder } from "./holder-client.ts";
 import type { DatabaseMark } from "./mark-detail.ts";
+import { sourceDamaged } from "./source-error.ts";
 import type { WalDatabase } from "./wal-database.ts";
 
 /** One database in a capture. Its copy lies in the capture's own directory until the end. */
@@ -37,14 +37,8 @@ export async function addDatabaseFile(
   if (torn) throw new TypeError(`unreachable: ${path} is nobody's but ours`);
 }
 
-/** Throws VERIFICATION_FAILED with what SQLite finds wrong. */
+/** Throws SOURCE_DAMAGED with what SQLite finds wrong. */
 export async function checkCopy(holder: Holder, found: FoundDatabase, copy: string): Promise<void> {
   const { problems } = await holder.ask("check", { path: copy });
-  if (problems.length === 0) return;
-  throw new StillpointError("VERIFICATION_FAILED", {
-    what: "An SQLite database is damaged in the source",
-    where: found.path,
-    why: problems.slice(0, 3).join("; "),
-    hint: `look at it with: sqlite3 '${found.path}' 'PRAGMA integrity_check'`,
-  });
+  if (problems.length > 0) throw sourceDamaged(found.path, problems);
 }

@@ -37,7 +37,7 @@ export async function startHolder(signal: AbortSignal): Promise<Holder> {
     const asked = waiting.get(id);
     waiting.delete(id);
     if (failure === undefined) asked?.resolve(answer);
-    else asked?.reject(sourceError(failure, asked.path));
+    else if (asked !== undefined) void sourceError(failure, asked.path).then(asked.reject, asked.reject);
   });
   const kill = () => child.kill("SIGKILL");
   signal.addEventListener("abort", kill, { once: true });

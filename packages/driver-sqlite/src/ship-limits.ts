@@ -5,9 +5,16 @@ export type ShipLimits = {
   lookEveryMs: number;
   /** How often databases are looked for. */
   findEveryMs: number;
-  /** A stretch is closed when it is so long, or so old. */
+  /** A stretch is closed when it is so long, so old with anything in it, or of so many tails. */
   stretchBytes: number;
   stretchMs: number;
+  stretchTails: number;
+  /**
+   * While nothing is committed a position is told all the same, or bases and points that are taken meanwhile lie behind the
+   * log: first after so long, then after twice, up to the other.
+   */
+  quietFirstMs: number;
+  quietMostMs: number;
   /** What is more goes as a closed stretch, which is streamed. */
   tailMostBytes: number;
   /** So much is read ahead of a slow sink; then the source keeps it. */
@@ -20,6 +27,9 @@ export const SHIP_LIMITS: ShipLimits = {
   findEveryMs: 2000,
   stretchBytes: 16 << 20,
   stretchMs: 600_000,
+  stretchTails: 600,
+  quietFirstMs: 5000,
+  quietMostMs: 300_000,
   tailMostBytes: 4 << 20,
   aheadMostBytes: 256 << 20,
 };

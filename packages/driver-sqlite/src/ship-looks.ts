@@ -37,6 +37,9 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
   /** What each hold was moved on at. */
   const rolledAt = new Map<ShippedDatabase, WalIndex>();
 
+  /** When a position was last told, and after how long it is again where nothing happens. At the beginning at once. */
+  const told = { at: Number.NEGATIVE_INFINITY, again: limits.quietFirstMs / 2 };
+
   const see = (): Seen => {
     for (let tries = 0; tries < LOOK_TRIES; tries += 1) {
       const startMs = clock.nowMs();
@@ -101,7 +104,11 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
         ? []
         : [{ database, index }];
     });
-    if (moved.length > 0 || gone.length > 0) {
+    const isDue = context.monotonicMs() - told.at >= told.again;
+    told.again =
+      moved.length > 0 ? limits.quietFirstMs : isDue ? Math.min(told.again * 2, limits.quietMostMs) : told.again;
+    if (moved.length > 0 || gone.length > 0 || isDue) {
+      told.at = context.monotonicMs();
       await stretches.add(async (spool) => {
         for (const { database, index } of moved) await database.readTo(index, spool);
         // The hold has lasted until now, or what was read is worth nothing.

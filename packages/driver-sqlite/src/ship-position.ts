@@ -15,7 +15,7 @@ import type { MachineClock } from "./machine-clock.ts";
 import type { WalAddress } from "./wal-address.ts";
 
 /** A look at all databases that took longer is taken again: so far after a position may lie what is in the log before it. */
-export const LOOK_MOST_MS = 1000;
+export const LOOK_MOST_MS = 100;
 
 const TIME_DIGITS = 12;
 const FRAMES_DIGITS = 8;

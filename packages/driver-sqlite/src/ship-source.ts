@@ -6,6 +6,7 @@ import type { Holder } from "./holder-client.ts";
 import type { StateInput } from "./ship-position.ts";
 import { holdDatabase, type ShippedDatabase } from "./shipped-database.ts";
 import { sourceVanished } from "./source-error.ts";
+import type { WalAddress } from "./wal-address.ts";
 
 const MAGIC = Buffer.from("SQLite format 3\0");
 const WRITE_VERSION_AT = 18;
@@ -67,7 +68,7 @@ export async function openShippedSource(
       return { gone, isNew };
     },
     async state() {
-      return await Promise.all(source.databases.map(stateOf));
+      return await Promise.all(source.databases.map(({ found, read }) => stateOf(found, read)));
     },
     async [Symbol.asyncDispose]() {
       for (const each of databases.values()) await each[Symbol.asyncDispose]();
@@ -78,9 +79,9 @@ export async function openShippedSource(
 }
 
 /** A log that was never written has no salts: only the file itself says whether it is the one that it was. */
-async function stateOf({ found, read }: ShippedDatabase): Promise<StateInput> {
-  const state = { name: found.name, address: read };
-  if (read.salts[0] !== 0 || read.salts[1] !== 0) return state;
+export async function stateOf(found: FoundDatabase, address: WalAddress): Promise<StateInput> {
+  const state = { name: found.name, address };
+  if (address.salts[0] !== 0 || address.salts[1] !== 0) return state;
   const { ino, size, mtimeNs, ctimeNs } = await stat(found.path, { bigint: true }).catch(vanishing(found));
   const file = createHash("sha256").update([ino, size, mtimeNs, ctimeNs].join(" ")).digest("hex");
   return { ...state, file };

@@ -38,10 +38,14 @@ type Stretch = {
   spool: ShipSpool;
   from: LogPosition;
   to: LogPosition;
+  /** Where the stream before this one was left. */
+  after?: LogPosition;
   since: number;
+  /** Of whole looks. */
   end: number;
   flushed: number;
-  after?: LogPosition;
+  tails: number;
+  hasFrames: boolean;
 };
 
 export async function startStretches({ options, context, limits, from, after }: Input): Promise<Stretches> {
@@ -50,7 +54,7 @@ export async function startStretches({ options, context, limits, from, after }: 
   const begin = async (at: LogPosition): Promise<Stretch> => {
     made += 1;
     const spool = await openSpool(join(context.directory, `${made}.log`));
-    return { spool, from: at, to: at, since: context.monotonicMs(), end: 0, flushed: 0 };
+    return { spool, from: at, to: at, since: context.monotonicMs(), end: 0, flushed: 0, tails: 0, hasFrames: false };
   };
   let open: Stretch = { ...(await begin(from)), ...(after === undefined ? {} : { after }) };
   let held = from;
@@ -78,8 +82,9 @@ export async function startStretches({ options, context, limits, from, after }: 
     const stretch = open;
     const { to, end } = stretch;
     const isLong = end >= limits.stretchBytes || end - stretch.flushed > limits.tailMostBytes;
-    const isOld = end > 0 && context.monotonicMs() - stretch.since >= limits.stretchMs;
-    if (isLong || isOld) {
+    const isOld = stretch.hasFrames && context.monotonicMs() - stretch.since >= limits.stretchMs;
+    const isMany = stretch.tails >= limits.stretchTails;
+    if (isLong || ((isOld || isMany) && end > 0)) {
       // Looks go into the next one from here on.
       await inTurn(async () => {
         open = await begin(stretch.to);
@@ -93,6 +98,7 @@ export async function startStretches({ options, context, limits, from, after }: 
     const begins = stretch.flushed === 0 ? stretch.from : held;
     await sink.tail(rangeOf(begins, to, stretch.flushed === 0 ? stretch.after : undefined), bytes);
     stretch.flushed = end;
+    stretch.tails += 1;
     held = to;
   };
   const inTurn = async (act: () => Promise<void>) => {
@@ -121,6 +127,7 @@ export async function startStretches({ options, context, limits, from, after }: 
         try {
           const look = await read(stretch.spool);
           await stretch.spool.append(encodeHead(look));
+          stretch.hasFrames ||= look.databases.length > 0;
           [stretch.to, stretch.end] = [look.position, stretch.spool.bytes];
         } catch (error) {
           stretch.spool.cut(before);

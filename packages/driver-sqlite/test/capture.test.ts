@@ -1,6 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { startHolder } from "../src/holder-client.ts";
 import { createSqliteDriver } from "../src/sqlite-driver.ts";
 import { insert, locks, SEQUENCES } from "./app.ts";
 import { type Bench, checks, extracted, listing, marked, startBench, verdicts } from "./capturing.ts";
@@ -199,7 +202,7 @@ describe("a source that cannot be captured", () => {
     await file.write(Buffer.alloc(2000, 0x5a), 0, 2000, 4096 * 3);
     const capture = await bench.open("a.db");
     const tree = listing();
-    await expect(capture.base(tree)).rejects.toMatchObject({ code: "VERIFICATION_FAILED", where: bench.at("a.db") });
+    await expect(capture.base(tree)).rejects.toMatchObject({ code: "SOURCE_DAMAGED", where: bench.at("a.db") });
     expect(tree.added).toEqual([]);
   });
 
@@ -207,7 +210,20 @@ describe("a source that cannot be captured", () => {
     await writeFile(bench.at("text.db"), "no database at all, but long enough to look at it".repeat(100));
     await expect(bench.open("text.db")).rejects.toMatchObject({ code: "SOURCE_UNSUPPORTED" });
     await bench.app("own.db", "PRAGMA locking_mode=EXCLUSIVE", WAL, SEQUENCES);
-    await expect(bench.open("own.db")).rejects.toMatchObject({ code: "SOURCE_UNREACHABLE", retry: "backoff" });
+    await expect(bench.open("own.db")).rejects.toMatchObject({ code: "SOURCE_LOCKED", retry: "backoff" });
+  });
+
+  test("an encrypted file is told from one that is no database, and both from one that was there and is gone", async () => {
+    await writeFile(bench.at("secret.db"), randomBytes(16_384));
+    await expect(bench.open("secret.db")).rejects.toMatchObject({
+      code: "SOURCE_ENCRYPTED",
+      where: bench.at("secret.db"),
+    });
+    await writeFile(bench.at("packed.db"), gzipSync(randomBytes(16_384)).subarray(0, 16_384));
+    await expect(bench.open("packed.db")).rejects.toMatchObject({ code: "SOURCE_UNSUPPORTED" });
+    const holder = await startHolder(new AbortController().signal);
+    await expect(holder.ask("open", { path: bench.at("gone.db") })).rejects.toMatchObject({ code: "SOURCE_VANISHED" });
+    await holder[Symbol.asyncDispose]();
   });
 
   test("when the process that holds the locks is gone, the capture says so instead of going on", async () => {
