@@ -2,6 +2,7 @@ import type { PostgresSource } from "@stillpoint/contracts/source";
 import type { Driver } from "@stillpoint/driver/driver";
 import { openCapture } from "./capture.ts";
 import { layout } from "./layout.ts";
+import { letGoOfSlot } from "./let-go.ts";
 import { libcOfProgram, programVersion, runtimeId } from "./runtime.ts";
 import { startSandbox } from "./sandbox.ts";
 import { shipWal } from "./ship-wal.ts";
@@ -12,6 +13,7 @@ export const postgresDriver: Driver<PostgresSource> = {
   kind: "postgres",
   open: openCapture,
   ship: shipWal,
+  letGo: letGoOfSlot,
   layout,
   async runtimes({ postgresBin }) {
     const version = postgresBin === undefined ? undefined : await programVersion(postgresBin);

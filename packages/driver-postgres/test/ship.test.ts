@@ -270,8 +270,13 @@ test("an idle server does not lag; a sink that stands still is seen to, and past
   const gaps = await gapsIn(directory);
   expect(gaps).toHaveLength(1);
   expect(gaps[0]?.why).toMatch(/40000000 are allowed: its slot was dropped/);
+  const letGo = async () =>
+    await postgresDriver.letGo?.(sourceOf(server), directory, contextFor(server, await fresh(), never));
+  await expect(letGo()).rejects.toMatchObject({ code: "SOURCE_UNREACHABLE", retry: "backoff" });
   await shipper.stop();
   expect(await slots()).toBe(1);
+  for (let again = 0; again < 2; again += 1) await letGo();
+  expect(await slots()).toBe(0);
 });
 
 test("REPLICATION is right enough; without it, or without a free slot, the setting to change is named", async () => {

@@ -123,6 +123,11 @@ export interface Driver<Spec extends SourceSpec = SourceSpec> {
    * sink as a gap, and shipped from where it can be had.
    */
   ship?(source: Spec, options: ShipOptions, context: DriverContext): Promise<void>;
+  /**
+   * Lets go of what the source keeps for the shipper of that owner, which must have ended for good: left alone it would fill
+   * the source's disk. Nothing there is nothing to do.
+   */
+  letGo?(source: Spec, owner: string, context: DriverContext): Promise<void>;
   layout: TreeLayout;
   /** The runtime ids that a rehearsal can be given here, with these tools; empty where the store is not installed. */
   runtimes(tools: Tools, signal: AbortSignal): Promise<string[]>;
