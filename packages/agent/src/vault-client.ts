@@ -3,15 +3,16 @@ import { request as httpsRequest } from "node:https";
 import { json } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { errorBody, StillpointError } from "@stillpoint/contracts/errors";
+import { type LogGap, type LogRange, logGap, type ShippedBy, shippedBackupId } from "@stillpoint/contracts/log";
 import type { BackupType } from "@stillpoint/contracts/names";
 import { type BackupFigures, backupFigures } from "@stillpoint/contracts/point";
-import { VAULT_HEADERS } from "@stillpoint/contracts/vault";
+import { type FoundGap, VAULT_HEADERS } from "@stillpoint/contracts/vault";
 
 /** The vault's HTTP side for one ticket. Every method throws the StillpointError that the vault answered with. */
 export type VaultClient = ReturnType<typeof vaultClient>;
 
 export function vaultClient(vaultUrl: string, ticket: string, signal: AbortSignal) {
-  const call = (method: string, path: string, body?: AsyncIterable<Uint8Array>) =>
+  const call = (method: string, path: string, body?: AsyncIterable<Uint8Array> | Uint8Array) =>
     send(new URL(path, vaultUrl), method, ticket, signal, body);
 
   return {
@@ -35,6 +36,22 @@ export function vaultClient(vaultUrl: string, ticket: string, signal: AbortSigna
       const query = path === undefined ? "" : `?path=${encodeURIComponent(path)}`;
       yield* bodyOf(await call("GET", `/backups/${backupId}${query}`));
     },
+    /** A closed stretch of a log, as a tar; one that is there already is answered with its own figures. */
+    async putLog(by: ShippedBy, range: LogRange, tar: AsyncIterable<Uint8Array>): Promise<BackupFigures> {
+      const path = `/backups/${shippedBackupId(by, range)}?type=log&${logQuery(range)}`;
+      return backupFigures.parse(await json(await call("PUT", path, tar)));
+    },
+    /** What a log grew by: TAIL_MOST_BYTES at most. Durable when it resolves; given twice it is one. */
+    async putTail(by: ShippedBy, range: LogRange, bytes: Uint8Array): Promise<void> {
+      const { stream, from, to } = range;
+      const path = `/tails/${by.source}/${stream}/${from}-${to}-${by.fenceToken}?${logQuery(range)}`;
+      (await call("PUT", path, bytes)).resume();
+    },
+    /** A hole in a log; told twice it is one, and answers with the first. */
+    async putGap(by: ShippedBy, gap: FoundGap): Promise<LogGap> {
+      const told = Buffer.from(JSON.stringify(gap), "utf8");
+      return logGap.parse(await json(await call("PUT", `/gaps/${by.source}`, told)));
+    },
     /** NDJSON rows of one check. */
     async putResult(proofId: string, source: string, check: string, rows: AsyncIterable<Uint8Array>): Promise<void> {
       (await call("PUT", `/results/${proofId}/${source}/${check}`, rows)).resume();
@@ -45,33 +62,37 @@ export function vaultClient(vaultUrl: string, ticket: string, signal: AbortSigna
   };
 }
 
+function logQuery(range: LogRange): string {
+  return `log=${encodeURIComponent(JSON.stringify(range))}`;
+}
+
 async function send(
   url: URL,
   method: string,
   ticket: string,
   signal: AbortSignal,
-  body?: AsyncIterable<Uint8Array>,
+  body?: AsyncIterable<Uint8Array> | Uint8Array,
 ): Promise<IncomingMessage> {
   const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
     method,
     signal,
     headers: { authorization: `Bearer ${ticket}` },
   });
-  const answered = new Promise<IncomingMessage>((resolve, reject) => {
-    request.once("response", resolve);
-    request.once("error", reject);
-  });
+  const { promise: answered, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  request.once("response", resolve);
+  request.once("error", reject);
   let ownFailure: { error: unknown } | undefined;
   const watched = async function* (bytes: AsyncIterable<Uint8Array>) {
     try {
       yield* bytes;
     } catch (error) {
       ownFailure = { error };
+      reject(error); // a request that breaks off before it is connected tells nobody
       throw error;
     }
   };
   try {
-    if (body === undefined) request.end();
+    if (body === undefined || body instanceof Uint8Array) request.end(body);
     else {
       // Otherwise nothing is sent before the first byte of the body, which may be long in coming, and the vault takes a
       // kept connection for idle and closes it.

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { logGap, logPosition } from "./log.ts";
 import { defineRequest } from "./messages.ts";
 import { backupId, instant, name, sha256, sourceKind, uuid } from "./names.ts";
 import { backupFigures, point, proof } from "./point.ts";
@@ -6,7 +7,8 @@ import { backupFigures, point, proof } from "./point.ts";
 /**
  * What a ticket permits. `capture`: PUT of backups whose id begins with run, source and fence token; the vault reads the
  * source's lease first. `rehearse`: GET of these backups, PUT of results of this proof. `restore`: GET of these backups.
- * `results`: GET of the results of this proof.
+ * `results`: GET of the results of this proof. `ship`: PUT of log and gaps of this source, and HEAD of what it wrote; the
+ * vault reads the lease of its shipper first.
  */
 export const ticketClaims = z.discriminatedUnion("purpose", [
   z.object({
@@ -20,6 +22,13 @@ export const ticketClaims = z.discriminatedUnion("purpose", [
   z.object({ purpose: z.literal("rehearse"), proofId: uuid, source: name, backups: z.array(backupId).min(1) }),
   z.object({ purpose: z.literal("restore"), pointId: uuid, backups: z.array(backupId).min(1) }),
   z.object({ purpose: z.literal("results"), proofId: uuid }),
+  z.object({
+    purpose: z.literal("ship"),
+    plan: name,
+    source: name,
+    kind: sourceKind,
+    fenceToken: z.number().int().positive(),
+  }),
 ]);
 export type TicketClaims = z.infer<typeof ticketClaims>;
 
@@ -57,6 +66,51 @@ export const vaultList = defineRequest(
     backups: z.array(backupFigures).default([]),
     /** Ask for the next page after this; absent at the end. */
     next: z.string().optional(),
+  }),
+);
+
+/** A hole in a log as its shipper tells it; whose it is, the ticket says. */
+export const foundGap = logGap.pick({ after: true, until: true, why: true });
+export type FoundGap = z.infer<typeof foundGap>;
+
+const logWindow = z.object({
+  from: logPosition,
+  to: logPosition,
+  /** What its first place is restored from. */
+  base: backupId,
+  /** All bases in it, in order. */
+  bases: z.array(backupId),
+  /** By the storage's clock: when the first base, and when what it ends with, was stored. */
+  fromAt: instant,
+  toAt: instant,
+});
+
+/** What the repository holds of a source's log, and what can be restored of it. Of many windows and holes the last ones. */
+export const vaultLog = defineRequest(
+  "vault.log",
+  z.object({ plan: name, source: name }),
+  z.object({
+    plan: name,
+    source: name,
+    /** The one that ends newest last. */
+    windows: z.array(logWindow),
+    /** `why` and `at` where it was recorded. */
+    holes: z.array(
+      z.object({
+        after: logPosition.optional(),
+        until: logPosition.optional(),
+        why: z.string().optional(),
+        at: instant.optional(),
+      }),
+    ),
+    /** The newest place up to which the log is held without a hole: a shipper goes on there. Absent: where its source stands. */
+    held: logPosition.optional(),
+    /** Whether that place can be restored: else a new base is due. */
+    baseServes: z.boolean(),
+    /** What would be laid over which base to restore it; of tails their bytes as they are stored. */
+    replay: z.object({ base: backupId, storedAt: instant, logBytes: z.number().int().nonnegative() }).optional(),
+    /** Names of objects that cannot be read, and may be some of it. */
+    damaged: z.array(z.string()),
   }),
 );
 

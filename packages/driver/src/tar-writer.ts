@@ -23,6 +23,7 @@ export function createTarWriter(): TarWriter {
   // The consumer hears of it by its iterator, the producer by `add`; without a listener it would end the process.
   pack.on("error", () => undefined);
   let bytes = 0;
+  let failure: Error | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
   const write = async (entry: TarEntry, body?: AsyncIterable<Uint8Array>) => {
@@ -48,15 +49,20 @@ export function createTarWriter(): TarWriter {
     return { torn };
   };
 
+  const destroy = (error: unknown): Error => {
+    const cause = toStillpointError(error, "Cannot write a backup's tar");
+    failure ??= cause;
+    pack.destroy(cause);
+    return cause;
+  };
+
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const added = last.then(async () => {
       try {
         return await work();
       } catch (error) {
         // Half an entry cannot be taken back: the tar is worth nothing from here on.
-        const cause = toStillpointError(error, "Cannot write a backup's tar");
-        pack.destroy(cause);
-        throw cause;
+        throw destroy(error);
       }
     });
     last = added.catch(() => undefined);
@@ -64,7 +70,7 @@ export function createTarWriter(): TarWriter {
   };
 
   return {
-    stream: joined(pack),
+    stream: joined(pack, () => failure),
     get bytes() {
       return bytes;
     },
@@ -81,12 +87,15 @@ export function createTarWriter(): TarWriter {
       });
     },
     fail(error) {
-      pack.destroy(toStillpointError(error, "Cannot write a backup's tar"));
+      destroy(error);
     },
   };
 }
 
-async function* joined(pack: Pack): AsyncGenerator<Uint8Array> {
+async function* joined(pack: Pack, failureOf: () => Error | undefined): AsyncGenerator<Uint8Array> {
+  // A stream that failed before anybody read it would keep its reader waiting.
+  const failure = failureOf();
+  if (failure !== undefined) throw failure;
   let held: Buffer[] = [];
   let size = 0;
   for await (const piece of pack as AsyncIterable<Buffer>) {

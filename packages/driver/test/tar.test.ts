@@ -143,6 +143,12 @@ describe("a backup's tar", () => {
     await expect(read).rejects.toMatchObject({ code: "TAR_INVALID", where: ".stillpoint/log" });
   });
 
+  test("a tar that failed before it was read says so to its reader", async () => {
+    const writer = createTarWriter();
+    writer.fail(new Error("the source went away"));
+    await expect(bytesOf(writer.stream)).rejects.toThrow("the source went away");
+  });
+
   test("a part whose earlier bytes are not there is refused", async () => {
     const tar = tarOf(async (tree) => tree.add(file("log", 4, { offset: 10 }), body("abcd")));
     await expect(extractTar(tar, destination)).rejects.toMatchObject({ code: "TAR_INVALID" });

@@ -4,7 +4,10 @@ import type { AroundCall } from "./object-locks.ts";
 export interface LargeObject {
   /** All but the last are of one length, which `partBytes` said. Sending the same part again after a failure is allowed. */
   write(part: Uint8Array): Promise<void>;
-  /** The object is there, whole, once this resolves. OBJECT_EXISTS, and nothing changes, where the name is taken. */
+  /**
+   * The object is there, whole, once this resolves. OBJECT_EXISTS, and nothing changes, where the name is taken. Whatever it
+   * fails with, it may be there: asked again after a lost answer it meets its own object. The caller looks at what is there.
+   */
   finish(): Promise<void>;
   /** Takes back what was sent, where the storage does not do that by itself. */
   abandon(): Promise<void>;
@@ -42,8 +45,7 @@ export function aroundLarge(
             await sending(part.length, signal);
             await around(() => object.write(part), "write", signal);
           },
-          // Asked again after a lost answer it would meet its own object: the caller looks at what is there.
-          finish: () => object.finish(),
+          finish: () => around(() => object.finish(), "finish", signal),
           abandon: () => around(() => object.abandon(), "abandon"),
         };
       },

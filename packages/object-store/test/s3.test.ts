@@ -5,6 +5,7 @@ import { ownBucket } from "@stillpoint/testkit/s3";
 import { describe, expect, it } from "vitest";
 import type { ObjectStore } from "../src/object-store.ts";
 import { openObjectStore } from "../src/open-object-store.ts";
+import { withRetry } from "../src/retry.ts";
 import { s3Store } from "../src/s3.ts";
 import { takesParts } from "./capabilities.ts";
 import { codeOf, conformsTo } from "./conformance.ts";
@@ -113,5 +114,42 @@ describe("S3", () => {
     await store.put("a/b", Buffer.from("x"));
     expect((await store.get("a/b")).length).toBe(1);
     expect(store.url).toBe(`s3://${bucket}/of/mine?endpoint=${endpoint}`);
+  });
+});
+
+describe("an object in parts that S3 takes", () => {
+  it("is there once although the server refused a part and lost the answer to its end", async () => {
+    const [troubles, parts] = [new Set(["part", "end"]), new Map<string, number>()];
+    let isThere = false;
+    await using server = await standIn(({ method, path, body }, response) => {
+      const xml = (text: string, status = 200) =>
+        response.writeHead(status, { "content-type": "application/xml" }).end(text);
+      const url = new URL(path, "http://localhost");
+      if (url.searchParams.has("uploads"))
+        return xml("<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>");
+      const number = url.searchParams.get("partNumber");
+      if (number !== null) {
+        if (number === "2" && troubles.delete("part")) return xml("<Error><Code>SlowDown</Code></Error>", 503);
+        parts.set(number, body.length);
+        return response.writeHead(200, { etag: `"${number}"` }).end();
+      }
+      if (method === "POST" && isThere) return xml("<Error><Code>PreconditionFailed</Code></Error>", 412);
+      if (method === "POST") {
+        isThere = true;
+        if (troubles.delete("end")) return response.destroy();
+      }
+      // What is asked beside it: whether the server creates a name in one step.
+      return xml("<Error><Code>PreconditionFailed</Code></Error>", method === "PUT" ? 412 : 200);
+    });
+    await using store = withRetry(s3At(server.endpoint), { random: () => 0, sleep: async () => undefined });
+    const large = await store.large?.begin("a");
+    for (const length of [5, 6, 1]) await large?.write(new Uint8Array(length));
+    expect(await codeOf(large?.finish() ?? Promise.resolve())).toBe("OBJECT_EXISTS");
+    expect([...parts]).toEqual([
+      ["1", 5],
+      ["2", 6],
+      ["3", 1],
+    ]);
+    expect([isThere, troubles.size]).toEqual([true, 0]);
   });
 });

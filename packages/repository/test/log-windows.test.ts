@@ -22,7 +22,12 @@ const full = (backupId: string, of: LogRange, at = 0) => ({
   storedMs: at * 1000,
   startedAt: instant(at),
 });
-const closed = (of: LogRange, storedMs = 0) => ({ backupId: `c${of.stream}-${of.from}-${of.to}`, range: of, storedMs });
+const closed = (of: LogRange, storedMs = 0) => ({
+  backupId: `c${of.stream}-${of.from}-${of.to}`,
+  range: of,
+  storedMs,
+  bytes: 1,
+});
 const tail = (of: LogRange, storedMs = 0, fenceToken = 1) => ({
   id: `t${of.stream}-${of.from}-${of.to}-${fenceToken}`,
   range: of,

@@ -3,11 +3,13 @@ import { pipeline } from "node:stream/promises";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
 import { backupId, backupType, name, toInstant, token, uuid } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
-import { asciiJson, VAULT_HEADERS } from "@stillpoint/contracts/vault";
+import { asciiJson, type TicketClaims, VAULT_HEADERS } from "@stillpoint/contracts/vault";
 import { gathered } from "@stillpoint/driver/body";
 import type { Repository } from "@stillpoint/repository/repository";
+import { claimsOf, notPermitted, refuse, senderGone, sendJson } from "./http-answers.ts";
 import type { ResultName, ResultStore } from "./results.ts";
-import { permitsReading, permitsWriting, verifyTicket } from "./tickets.ts";
+import { type LogTaking, logTaker } from "./take-log.ts";
+import { permitsReading, permitsWriting } from "./tickets.ts";
 
 export type VaultHttp = {
   repository: Repository;
@@ -22,10 +24,14 @@ export type VaultHttp = {
 /** Bytes of a tar that are sent together. */
 const GATHERED_BYTES = 64 * 1024;
 
-/** Bytes in, bytes out: `/backups/<id>` and `/results/<proof>/<source>/<check>`. The caller listens and closes. */
+/**
+ * Bytes in, bytes out: `/backups/<id>`, `/tails/<source>/<stream>/<from>-<to>-<fence token>`, `/gaps/<source>` and
+ * `/results/<proof>/<source>/<check>`. The caller listens and closes.
+ */
 export function createVaultServer(vault: VaultHttp): Server {
+  const log = logTaker(vault);
   const server = createServer((request, response) => {
-    answer(vault, request, response).catch((error: unknown) => {
+    answer(vault, log, request, response).catch((error: unknown) => {
       const known = toStillpointError(error, `Cannot do ${request.method} ${request.url}`);
       vault.log("request failed", { method: request.method, path: request.url?.split("?")[0], error: known.toBody() });
       refuse(response, known);
@@ -37,16 +43,29 @@ export function createVaultServer(vault: VaultHttp): Server {
   return server;
 }
 
-async function answer(vault: VaultHttp, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  vault: VaultHttp,
+  log: LogTaking,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const url = new URL(request.url ?? "/", "http://vault");
   const [, area, ...rest] = url.pathname.split("/");
   const route = `${request.method} ${area}`;
   if (area === "backups") {
     const id = backupId.parse(rest[0]);
-    if (route === "PUT backups") return putBackup(vault, id, url, request, response);
+    if (route === "PUT backups") {
+      const claims = claimsOf(vault, request);
+      if (claims.purpose === "ship") return log.putClosed({ claims, id, url, request, response });
+      return putBackup(vault, claims, id, url, request, response);
+    }
     if (route === "GET backups") return getBackup(vault, id, url, request, response);
     if (route === "HEAD backups") return headBackup(vault, id, request, response);
   }
+  if (route === "PUT tails")
+    return log.putTail({ claims: claimsOf(vault, request), id: rest.join("/"), url, request, response });
+  if (route === "PUT gaps")
+    return log.putGap({ claims: claimsOf(vault, request), id: rest.join("/"), url, request, response });
   if (area === "results") {
     const result = { proofId: uuid.parse(rest[0]), source: name.parse(rest[1]), check: token.parse(rest[2]) };
     if (route === "PUT results") return putResult(vault, result, request, response);
@@ -55,30 +74,29 @@ async function answer(vault: VaultHttp, request: IncomingMessage, response: Serv
   throw new StillpointError("NOT_FOUND", { what: "There is nothing here", where: `${request.method} ${url.pathname}` });
 }
 
-function claimsOf(vault: VaultHttp, request: IncomingMessage) {
-  return verifyTicket(vault.ticketKey, request.headers.authorization, vault.now());
-}
-
-async function putBackup(vault: VaultHttp, id: string, url: URL, request: IncomingMessage, response: ServerResponse) {
-  const claims = claimsOf(vault, request);
+async function putBackup(
+  vault: VaultHttp,
+  claims: TicketClaims,
+  id: string,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
   if (claims.purpose !== "capture" || !permitsWriting(claims, id)) throw notPermitted(id);
   const type = backupType.parse(url.searchParams.get("type"));
   const { plan, source, kind, runId } = claims;
-  const aborted = new AbortController();
-  request.once("aborted", () =>
-    aborted.abort(new StillpointError("UNREACHABLE", { what: "The sender went away", where: id })),
-  );
   const figures = await vault.repository.writeBackup(
     { backupId: id, plan, source, kind, type, runId, startedAt: toInstant(vault.now()) },
     request,
-    { signal: aborted.signal },
+    { signal: senderGone(request, id) },
   );
   await vault.stored(figures);
   sendJson(response, 201, figures);
 }
 
 async function headBackup(vault: VaultHttp, id: string, request: IncomingMessage, response: ServerResponse) {
-  if (!permitsReading(claimsOf(vault, request), id)) throw notPermitted(id);
+  const claims = claimsOf(vault, request);
+  if (!permitsReading(claims, id) && !permitsWriting(claims, id)) throw notPermitted(id);
   const figures = await vault.repository.headBackup(id);
   if (figures === undefined)
     throw new StillpointError("BACKUP_UNKNOWN", { what: "There is no such backup", where: id });
@@ -142,25 +160,4 @@ async function getResult(vault: VaultHttp, result: ResultName, request: Incoming
   const rows = await vault.results.read(result);
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   await pipeline(rows, response);
-}
-
-function notPermitted(where: string): StillpointError {
-  return new StillpointError("TICKET_INVALID", { what: "The ticket does not permit this", where });
-}
-
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-}
-
-function refuse(response: ServerResponse, error: StillpointError): void {
-  if (response.headersSent) {
-    response.destroy(error);
-    return;
-  }
-  response.writeHead(error.http, {
-    "content-type": "application/problem+json",
-    [VAULT_HEADERS.error]: asciiJson(error.toBody()),
-    connection: "close",
-  });
-  response.end(JSON.stringify({ title: error.what, status: error.http, ...error.toBody() }));
 }

@@ -19,6 +19,7 @@ import { GARBAGE_SETTINGS } from "@stillpoint/repository/garbage/settings";
 import { openRepository } from "@stillpoint/repository/repository";
 import { defineService } from "@stillpoint/service/define-service";
 import { watchCaptures } from "./anomalies/watch-captures.ts";
+import { answerLog } from "./answer-log.ts";
 import { answerRetention } from "./answer-retention.ts";
 import { vaultConfig } from "./config.ts";
 import { createVaultServer } from "./http.ts";
@@ -135,6 +136,7 @@ export const service = defineService({
       }),
     );
     resources.use(await watchCaptures({ repository, bus, clock }));
+    await answerLog({ repository, bus }, QUEUE, resources);
     await answerRetention({ repository, bus, clock }, QUEUE, resources);
     await takeTasks(
       { repository, store, targets: roles, bus, config, clock, log, keys, ackWaitMs: context.ackWaitMs, owner },
@@ -152,10 +154,10 @@ export const service = defineService({
   },
 });
 
-/** A capture's ticket is for who owns the source now: an attempt that lost its lease gets none. */
+/** A capture's ticket is for who owns the source now, a shipper's for who owns its log: who lost the lease gets none. */
 async function permit(claims: TicketClaims, leases: Bucket<(typeof BUCKETS)["leases"]>): Promise<void> {
-  if (claims.purpose !== "capture") return;
-  const held = await leases.get(`capture.${claims.plan}.${claims.source}`);
+  if (claims.purpose !== "capture" && claims.purpose !== "ship") return;
+  const held = await leases.get(`${claims.purpose}.${claims.plan}.${claims.source}`);
   if (held !== undefined && (held.value.fenceToken ?? held.revision) === claims.fenceToken) return;
   throw new StillpointError("LEASE_LOST", {
     what: "The session does not own the source any more",

@@ -34,12 +34,15 @@ export function permitsReading(claims: TicketClaims, backupId: string): boolean 
     case "capture":
       return permitsWriting(claims, backupId);
     case "results":
+    case "ship": // who ships a log only ever adds to it
       return false;
   }
 }
 
 /** Does this ticket permit writing this backup? Its id names run, source and fence token: no other attempt's can be written. */
 export function permitsWriting(claims: TicketClaims, backupId: string): boolean {
+  if (claims.purpose === "ship")
+    return backupId.startsWith(`${claims.plan}_${claims.source}_`) && backupId.endsWith(`_${claims.fenceToken}`);
   return claims.purpose === "capture" && backupId.startsWith(`${claims.runId}_${claims.source}_${claims.fenceToken}_`);
 }
 

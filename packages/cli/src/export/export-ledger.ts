@@ -104,8 +104,11 @@ export async function openLedger(place: ExportPlace, point: Point): Promise<Expo
       try {
         await staged.publish();
       } catch (error) {
-        if (!(error instanceof StillpointError) || error.code !== "OBJECT_EXISTS") throw error;
-        throw taken(file.path, "somebody else wrote it meanwhile");
+        if (!(error instanceof StillpointError)) throw error;
+        // The answer may have got lost: what is there counts.
+        const there = await place.sumOf(file.path);
+        if (there?.sha256 !== sha256)
+          throw error.code === "OBJECT_EXISTS" ? taken(file.path, "somebody else wrote it meanwhile") : error;
       }
       await sidecar(file.path, sha256);
     },

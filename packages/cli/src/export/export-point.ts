@@ -128,15 +128,15 @@ async function shown(
   work: (progress: (step: string, bytes: number) => void) => Promise<SourceFigures>,
 ): Promise<SourceFigures> {
   const startedMs = world.clock.monotonicMs();
-  let [step, read] = ["", 0];
+  let [step, read, sinceMs] = ["", 0, startedMs];
   const alive = setInterval(() => {
-    const line = `  ${name}: ${step}, ${bytes(read)}`;
+    const line = `  ${name}: ${step}, ${bytes(read)} in ${span(world.clock.monotonicMs() - sinceMs)}`;
     if (world.isTerminal) world.error(`\r\u001b[2K${line}`.slice(0, world.columns));
   }, 1_000);
   try {
     const figures = await work((next, more) => {
       if (next !== step) {
-        [step, read] = [next, 0];
+        [step, read, sinceMs] = [next, 0, world.clock.monotonicMs()];
         if (!world.isTerminal) world.errorLine(`  ${name}: ${step}`);
       }
       read += more;

@@ -87,6 +87,8 @@ export async function exportSource(world: World, source: PointSource, ports: Exp
       figures.kept += 1;
       continue;
     }
+    // A dump is made whole before its first byte comes.
+    progress(`making ${path}`, 0);
     const content = watched(file.content(), (bytes) => progress(`writing ${path}`, bytes));
     await using staged = await place.stage(path, content, source.bytes);
     await ledger.publish(source, { path, format: file.format, madeBy: file.madeBy }, staged);

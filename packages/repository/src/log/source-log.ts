@@ -16,7 +16,7 @@ export type SourceOfPlan = { plan: string; source: string };
 type Held = { range: LogRange; storedMs: number };
 export type HeldFull = Held & { backupId: string; startedAt: string };
 /** A closed stretch: a backup of type `log`. */
-export type HeldClosed = Held & { backupId: string };
+export type HeldClosed = Held & { backupId: string; bytes: number };
 export type HeldTail = Held & { id: string; fenceToken: number; bytes: number };
 
 /** What the repository holds of one source's log, and is not about to delete; in no order. */
@@ -63,7 +63,9 @@ export function isOfAnother(backupId: string, { plan, source }: SourceOfPlan): b
   return shipped !== null && (shipped[1] !== plan || shipped[2] !== source);
 }
 
-export type DescribedBackup = Pick<BackupFigures, "plan" | "source" | "type" | "startedAt"> & { log?: LogRange };
+export type DescribedBackup = Pick<BackupFigures, "plan" | "source" | "type" | "startedAt" | "bytes"> & {
+  log?: LogRange;
+};
 type TailId = { id: string; storedMs: number; bytes: number };
 
 /** Of a tail's name, which holds all of its head but the plan; `undefined` for another form. */
@@ -103,8 +105,8 @@ export function logReader() {
     return figures(backupId, async () => {
       const found = await getDocument(context, "backups", backupId, manifest, signal);
       if (found === undefined) return undefined;
-      const { plan, source, type, startedAt, log } = found.document.figures;
-      return { plan, source, type, startedAt, ...(log === undefined ? {} : { log }) };
+      const { plan, source, type, startedAt, bytes, log } = found.document.figures;
+      return { plan, source, type, startedAt, bytes, ...(log === undefined ? {} : { log }) };
     });
   }
 
@@ -142,7 +144,7 @@ export function logReader() {
       if (found?.log === undefined || !isOf(found)) return;
       const held = { backupId, range: found.log, storedMs };
       if (found.type === "full") log.fulls.push({ ...held, startedAt: found.startedAt });
-      else if (found.type === "log") log.closed.push(held);
+      else if (found.type === "log") log.closed.push({ ...held, bytes: found.bytes });
     });
 
     // What a closed stretch holds as a whole is never read from tails, whoever's they are: their heads need no look.
