@@ -1,11 +1,9 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
 import { deletionOf } from "../changes/deletion.ts";
 import { isInForce, readHolds } from "../changes/holds.ts";
 import type { NewestChanges } from "../changes/newest.ts";
-import { getDocument } from "../documents-store.ts";
-import { manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import { liveLeases, readLeases, type StoredLease } from "../leases/lease-log.ts";
-import { UNSEALED_MS } from "../leases/seal-point.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { decideRoots, type LogBackup, logWindow, type Root, type RootBackup, type RootPoint } from "./roots.ts";
 import type { GarbageSettings } from "./settings.ts";
@@ -20,8 +18,8 @@ export type Roots = {
   leases: readonly StoredLease[];
   /** Dead or outdated lease objects. */
   deadLeases: readonly string[];
-  /** For each source with a kept full: since when its log is kept, by the storage's clock. */
-  logSince: ReadonlyMap<string, number>;
+  /** For each source with a kept full: what its log is kept for. And the closed stretches that are kept. */
+  log: { bases: ReadonlyMap<string, LogBackup>; closed: readonly LogBackup[] };
 };
 
 async function storedBackups(context: RepositoryContext, signal?: AbortSignal): Promise<RootBackup[]> {
@@ -32,15 +30,25 @@ async function storedBackups(context: RepositoryContext, signal?: AbortSignal): 
   return backups;
 }
 
-async function describe(context: RepositoryContext, of: readonly RootBackup[], signal?: AbortSignal) {
+/** `maySkip`: damage is left to who walks it; else it is thrown. */
+async function describe(
+  context: RepositoryContext,
+  of: readonly RootBackup[],
+  maySkip: (backup: RootBackup) => boolean,
+  signal?: AbortSignal,
+) {
   const described: LogBackup[] = [];
   for (let at = 0; at < of.length; at += READS_AT_ONCE)
     await Promise.all(
       of.slice(at, at + READS_AT_ONCE).map(async (backup) => {
-        const found = await getDocument(context, "backups", backup.backupId, manifest, signal);
+        const found = await context.logs.describe(context, backup.backupId, signal).catch((error: unknown) => {
+          if (!(error instanceof StillpointError) || error.code !== "OBJECT_DAMAGED" || !maySkip(backup)) throw error;
+          return undefined;
+        });
         if (found === undefined) return;
-        const { plan, source, type } = found.document.figures;
-        described.push({ ...backup, plan, source: `${plan}/${source}`, type });
+        const { plan, source, type, log: range, startedAt, finishedAt } = found;
+        const begunMs = backup.storedMs - (Date.parse(finishedAt) - Date.parse(startedAt));
+        described.push({ ...backup, plan, source: `${plan}/${source}`, type, range, begunMs });
       }),
     );
   return described;
@@ -75,29 +83,40 @@ export async function readRoots(
   // Backups before points: one that is sealed in between is in a point, or still among the unsealed.
   const backups = await storedBackups(context, signal);
   const points = await readPoints(context, newest, nowMs, signal);
-  const inPoint = new Set(points.flatMap((point) => point.backups));
-  const old = backups.filter(({ backupId, storedMs }) => !inPoint.has(backupId) && storedMs + UNSEALED_MS <= nowMs);
-  const logs = (await describe(context, old, signal)).filter(({ type }) => type === "log");
   const kept = { points, backups, leases: leases.map((each) => ({ ...each, untilMs: each.storedMs + each.lengthMs })) };
   const firm = new Set(decideRoots({ ...kept, log: [] }, nowMs, settings).map(({ backupId }) => backupId));
+  // Also what only a deleted point still names: the log of its time may be needed without it.
+  const others = backups.filter(({ backupId }) => !firm.has(backupId));
+  const inPoint = new Set(points.flatMap((point) => point.backups));
+  const isInPoint = ({ backupId }: RootBackup) => inPoint.has(backupId);
+  const logs = (await describe(context, others, isInPoint, signal)).filter(({ type }) => type === "log");
   const hasTails = !(await context.store.list("tails/", { signal })[Symbol.asyncIterator]().next()).done;
-  const fulls =
-    logs.length === 0 && !hasTails
-      ? []
-      : (
-          await describe(
-            context,
-            backups.filter(({ backupId }) => firm.has(backupId)),
-            signal,
-          )
-        ).filter(({ type }) => type === "full");
-  const window = logWindow(fulls, logs, nowMs, settings);
+  const isLog = logs.length > 0 || hasTails;
+  const firmly = isLog
+    ? await describe(
+        context,
+        backups.filter(({ backupId }) => firm.has(backupId)),
+        () => true,
+        signal,
+      )
+    : [];
+  const window = logWindow(
+    firmly.filter(({ type }) => type === "full"),
+    logs,
+    nowMs,
+    settings,
+  );
+  const needed = new Set(window.backups);
+  const closed = [
+    ...firmly.filter(({ type }) => type === "log"),
+    ...logs.filter(({ backupId }) => needed.has(backupId)),
+  ];
   return {
     roots: decideRoots({ ...kept, log: window.backups }, nowMs, settings),
     points,
     newest,
     leases,
     deadLeases: all.filter((each) => !alive.includes(each)).map(({ id }) => objectName("leases", id)),
-    logSince: window.since,
+    log: { bases: window.bases, closed },
   };
 }

@@ -1,3 +1,4 @@
+import type { LogRange } from "@stillpoint/contracts/log";
 import type { Deletion } from "../changes/deletion.ts";
 import { UNSEALED_MS } from "../leases/seal-point.ts";
 import type { GarbageSettings } from "./settings.ts";
@@ -66,25 +67,48 @@ export function decideRoots(known: Known, nowMs: number, settings: Pick<GarbageS
   return roots.sort((a, b) => PINS.indexOf(a.pin) - PINS.indexOf(b.pin) || end(b) - end(a));
 }
 
-/** `source`: `<plan>/<source>`, for names of sources are unique within a plan. */
-export type LogBackup = RootBackup & { plan: string; source: string; type: "full" | "incremental" | "log" };
+/**
+ * `source`: `<plan>/<source>`, for names of sources are unique within a plan. `range`: which stretch of the log it holds, or, of
+ * a full, must be laid over it; absent where nobody said it. `begunMs`: when it was begun, by the storage's clock.
+ */
+export type LogBackup = RootBackup & {
+  plan: string;
+  source: string;
+  type: "full" | "incremental" | "log";
+  range?: LogRange | undefined;
+  begunMs: number;
+};
+export type LogPiece = { range?: LogRange | undefined; storedMs: number };
 
 /**
- * Pure: the backups of the log that are in no point and are needed for a moment that must be had: those since the newest kept
- * full that is older, or since the oldest there is. `fulls` are kept for something else.
+ * Pure: whether a piece of a log may be laid over a base, or over a later one. In one stream its place decides; else, and where
+ * nobody said it, when it was stored: what a base needs was shipped while it was made.
+ */
+export function mayBeLaidOver(base: LogBackup, { range, storedMs }: LogPiece): boolean {
+  if (range === undefined || range.stream !== base.range?.stream) return storedMs >= base.begunMs;
+  return range.to > base.range.from;
+}
+
+/**
+ * Pure: the backups of the log that nothing else keeps and that are needed for a moment that must be had: those since the
+ * newest kept full that is older, or since the oldest there is. `bases`: that full of each source. `fulls` are kept for
+ * something else.
  */
 export function logWindow(
   fulls: readonly LogBackup[],
   logs: readonly LogBackup[],
   nowMs: number,
   { keepLogMs }: Pick<GarbageSettings, "keepLogMs">,
-): { backups: string[]; since: ReadonlyMap<string, number> } {
-  const since = new Map<string, number>();
-  for (const [source, ofSource] of Map.groupBy(fulls, ({ source }) => source)) {
+): { backups: string[]; bases: ReadonlyMap<string, LogBackup> } {
+  const bases = new Map<string, LogBackup>();
+  for (const [source, ofSource] of Map.groupBy(fulls, (each) => each.source)) {
     const sorted = ofSource.toSorted((a, b) => a.storedMs - b.storedMs);
     const base = sorted.findLast(({ storedMs, plan }) => storedMs <= nowMs - keepLogMs(plan)) ?? sorted[0];
-    if (base !== undefined) since.set(source, base.storedMs);
+    if (base !== undefined) bases.set(source, base);
   }
-  const isNeeded = ({ source, storedMs }: LogBackup) => storedMs >= (since.get(source) ?? 0);
-  return { backups: logs.filter(isNeeded).map(({ backupId }) => backupId), since };
+  const isNeeded = (log: LogBackup) => {
+    const base = bases.get(log.source);
+    return base === undefined || mayBeLaidOver(base, log);
+  };
+  return { backups: logs.filter(isNeeded).map(({ backupId }) => backupId), bases };
 }

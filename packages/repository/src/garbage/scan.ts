@@ -10,6 +10,7 @@ import type { Reached } from "./mark.ts";
 import type { Roots } from "./read-roots.ts";
 import { pinOfPoint } from "./roots.ts";
 import type { GarbageSettings } from "./settings.ts";
+import { unneededTails } from "./unneeded-tails.ts";
 
 /** In the order in which they are deleted: what refers to something goes before it. */
 export const DELETED_IN_ORDER = ["points", "proofs", "holds", "backups", "tails", "packs", "index", "changes"] as const;
@@ -40,6 +41,8 @@ export type ScanOptions = {
   /** What was stored since is not condemned. */
   fenceMs: number;
   settings: GarbageSettings;
+  /** Backups that are kept and cannot be read: nothing is let go for their sake. */
+  broken: readonly string[];
   signal?: AbortSignal | undefined;
 };
 
@@ -48,7 +51,7 @@ export async function scan(
   context: RepositoryContext,
   reach: Reached,
   roots: Roots,
-  { nowMs, state, fenceMs, settings, signal }: ScanOptions,
+  { nowMs, state, fenceMs, settings, broken, signal }: ScanOptions,
 ): Promise<Scan> {
   const later = { objects: 0, bytes: 0 };
   const result: Scan = { unreached: [], later, partial: [], partialPacks: 0, wasteBytes: 0, dangling: [] };
@@ -77,11 +80,7 @@ export async function scan(
       if (isInForce(hold, roots.newest, nowMs)) inForce.add(objectName("holds", OBJECT_IDS.hold(pointId, hold.holdId)));
   for await (const each of list("holds/")) if (!inForce.has(each.name)) add("holds", each);
   for await (const each of list("backups/")) if (!keptBackups.has(idIn("backups/", each))) add("backups", each);
-  for await (const each of list("tails/")) {
-    const source = pointOf("tails/", each);
-    const since = [...roots.logSince].filter(([key]) => key.endsWith(`/${source}`)).map(([, ms]) => ms);
-    if (since.length > 0 && each.modifiedMs < Math.min(...since)) add("tails", each);
-  }
+  for await (const each of unneededTails(context, roots.log, broken, signal)) add("tails", each);
 
   const held = { old: 0, young: 0 };
   const addPack = (each: Listed) => {

@@ -69,6 +69,6 @@ export async function survey(
   const writers = roots.leases.filter(({ role }) => role === "writer");
   const begun = writers.map(({ sinceMs, storedMs }) => sinceMs ?? storedMs);
   const fenceMs = Math.min(nowMs - settings.youngMs, ...begun) - COARSE_MS;
-  const found = await scan(context, reach, roots, { nowMs, state, fenceMs, settings, signal });
+  const found = await scan(context, reach, roots, { nowMs, state, fenceMs, settings, broken, signal });
   return { nowMs, state, roots, reach, scan: found, pinned: [...pinned.values()], broken, fenceMs };
 }

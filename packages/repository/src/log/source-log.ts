@@ -63,7 +63,7 @@ export function isOfAnother(backupId: string, { plan, source }: SourceOfPlan): b
   return shipped !== null && (shipped[1] !== plan || shipped[2] !== source);
 }
 
-export type DescribedBackup = Pick<BackupFigures, "plan" | "source" | "type" | "startedAt" | "bytes"> & {
+export type DescribedBackup = Pick<BackupFigures, "plan" | "source" | "type" | "startedAt" | "finishedAt" | "bytes"> & {
   log?: LogRange;
 };
 type TailId = { id: string; storedMs: number; bytes: number };
@@ -105,9 +105,14 @@ export function logReader() {
     return figures(backupId, async () => {
       const found = await getDocument(context, "backups", backupId, manifest, signal);
       if (found === undefined) return undefined;
-      const { plan, source, type, startedAt, bytes, log } = found.document.figures;
-      return { plan, source, type, startedAt, bytes, ...(log === undefined ? {} : { log }) };
+      const { plan, source, type, startedAt, finishedAt, bytes, log } = found.document.figures;
+      return { plan, source, type, startedAt, finishedAt, bytes, ...(log === undefined ? {} : { log }) };
     });
+  }
+
+  /** Undefined: the tail is not there. */
+  function headOf(context: Pick<ReaderContext, "store" | "ring">, id: string, signal?: AbortSignal) {
+    return heads(id, async () => (await readTail(context, id, signal))?.head);
   }
 
   /** Calls with some at once; damage is noted by the object's name, and passed over. */
@@ -154,7 +159,7 @@ export function logReader() {
       return places === undefined || !isWithinJoined(closed, places);
     });
     await each(open, log.damaged, async ({ id, storedMs, bytes }) => {
-      const head = await heads(id, async () => (await readTail(context, id, signal))?.head);
+      const head = await headOf(context, id, signal);
       if (head === undefined || !isOf(head)) return;
       const { stream, from, to, after, fenceToken } = head;
       const range = { stream, from, to, ...(after === undefined ? {} : { after }) };
@@ -164,6 +169,6 @@ export function logReader() {
     return log;
   }
 
-  return { read, describe };
+  return { read, describe, headOf };
 }
 export type LogReader = ReturnType<typeof logReader>;
