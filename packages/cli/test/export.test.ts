@@ -103,6 +103,27 @@ describe("stillpoint point export", () => {
     expect(manifest.sources[1].files).toMatchObject([{ path: expected[0], sha256: sum }]);
   });
 
+  it("gives SQLite databases as SQL too, also later, and leaves out of it the tables that are named", async () => {
+    await using bench = await startExport();
+    const sessions = await database(bench, "sessions", 7);
+    await bench.seal([sessions]);
+    const to = join(bench.directory, "out");
+    await bench.export([POINT_ID, "--to", to]);
+    await bench.export([POINT_ID, "--to", to, "--sql"]);
+    const sql = `sqlite/${STEM}/sqlite_20260102_030405.sql`;
+    expect(await filesBelow(to)).toEqual(expect.arrayContaining([sql, `${sql}.sha256`]));
+    const { stdout } = await run("sqlite3", [":memory:", `.read ${join(to, sql)}`, "select count(*) from item"]);
+    expect(stdout).toBe("7\n");
+    const other = join(bench.directory, "other");
+    await bench.export([POINT_ID, "--to", other, "--sql", "--without-table", "item"]);
+    expect(await readFile(join(other, sql), "utf8")).not.toContain("item");
+    const manifest = JSON.parse(await readFile(join(other, `point/${STEM}/point_20260102_030405.json`), "utf8"));
+    expect(manifest.sources[0].files).toMatchObject([
+      {},
+      { path: sql, format: expect.stringContaining("without item") },
+    ]);
+  });
+
   it("that is cut off leaves nothing that looks whole, and goes on with what is there", async () => {
     await using bench = await startExport();
     await bench.seal([await database(bench, "sessions", 7), await tree(bench)]);

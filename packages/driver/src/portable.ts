@@ -14,11 +14,23 @@ export type PortableFile = {
   content: () => AsyncIterable<Uint8Array>;
 };
 
+/** What is wanted beside the files that a kind always gives. */
+export type PortableWishes = {
+  /** Each SQLite database as SQL too. */
+  sql: boolean;
+  /** Tables that are left out of that SQL. */
+  withoutTables: readonly string[];
+};
+
 /**
  * A restored and laid-out tree as native files, one after the other. Starts a throw-away server where the store's tools
  * need one (STORE_NOT_INSTALLED, SANDBOX_FAILED), for as long as the files are read. It may change the tree.
  */
-export type PortableExport = (input: SandboxInput, context: DriverContext) => AsyncIterable<PortableFile>;
+export type PortableExport = (
+  input: SandboxInput,
+  context: DriverContext,
+  wishes: PortableWishes,
+) => AsyncIterable<PortableFile>;
 
 /** A file that a program writes in the work directory, read and then removed: only one takes space at a time. */
 export async function* onceWritten(path: string, write: () => Promise<void>): AsyncGenerator<Uint8Array> {

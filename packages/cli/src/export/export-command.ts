@@ -16,6 +16,8 @@ export function addExportCommand(point: Command, world: World, idOf: (text: stri
       "--work <directory>",
       "where sources are restored to meanwhile, one after the other; default: below the system's temporary directory",
     )
+    .option("--sql", "SQLite databases as SQL too", false)
+    .option("--without-table <name>", "with --sql: leave this table out of the SQL; may be repeated", several, [])
     .option("--dry-run", "say what would be written and how large, and write nothing", false)
     .option("--thaw", "with --repository: ask for what lies in a cold storage class, and wait for it", false)
     .option("--json", "print the result as one JSON document on standard output")

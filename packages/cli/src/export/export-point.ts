@@ -20,6 +20,10 @@ export type ExportOptions = KeyOptions & {
   source: string[];
   repository?: string;
   work?: string;
+  /** SQLite databases as SQL too. */
+  sql: boolean;
+  /** Without these tables. */
+  withoutTable: string[];
   dryRun: boolean;
   thaw: boolean;
   json?: boolean;
@@ -43,11 +47,13 @@ export async function exportPoint(world: World, pointId: string | undefined, opt
   world.errorLine(`into ${place.url}, in the clear: guard it as you guard the stores`);
   const ledger = await openLedger(place, point);
   const workDirectory = await openWorkDirectory(options.work);
+  const wishes = { sql: options.sql, withoutTables: options.withoutTable };
   const extract = reader.extract(point, false);
   const outcomes: Outcome[] = [];
   for (const source of sources) {
     const { source: name, kind } = source;
-    if (await ledger.isWhole(source)) {
+    // An export that did not have the SQL is whole, too.
+    if (!(options.sql && kind === "sqlite") && (await ledger.isWhole(source))) {
       const kept = sourceOf(ledger.manifest(), name)?.files.length ?? 0;
       outcomes.push({ source: name, kind, written: 0, kept, bytes: 0 });
       world.errorLine(`  ✓ ${name}: ${files(kept)} there already, with their sums`);
@@ -58,7 +64,7 @@ export async function exportPoint(world: World, pointId: string | undefined, opt
     try {
       if (missing !== undefined) throw missing;
       const figures = await shown(world, name, (progress) =>
-        exportSource(world, source, { point, place, ledger, extract, tools, workDirectory, progress }),
+        exportSource(world, source, { point, place, ledger, extract, tools, workDirectory, wishes, progress }),
       );
       outcomes.push({ source: name, kind, ...figures });
     } catch (error) {

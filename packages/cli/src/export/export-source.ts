@@ -6,6 +6,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
 import { resolveSecret } from "@stillpoint/contracts/secret";
 import type { DriverContext, Tools } from "@stillpoint/driver/driver";
+import type { PortableWishes } from "@stillpoint/driver/portable";
 import { claimDirectory, reapSandboxes } from "@stillpoint/driver/sandbox-record";
 import { targetWorld } from "@stillpoint/object-store/target-world";
 import { layoutOf, portableOf } from "../drivers.ts";
@@ -24,6 +25,7 @@ export type ExportPorts = {
   extract: Extract;
   tools: Tools;
   workDirectory: string;
+  wishes: PortableWishes;
   /** What is done now, and bytes since the last call. */
   progress: (step: string, bytes: number) => void;
 };
@@ -79,7 +81,7 @@ export async function exportSource(world: World, source: PointSource, ports: Exp
   const input = { directory: tree, mark: source.mark, runtime: source.runtime };
   // A server that starts and recovers says nothing until its first file is asked for.
   progress("bringing it up", 0);
-  for await (const file of portable(input, contextOf(world, tools, own))) {
+  for await (const file of portable(input, contextOf(world, tools, own), ports.wishes)) {
     const path = exportName(stem, file);
     if (names.has(path)) throw new StillpointError("CONFLICT", { what: "Two files would have one name", where: path });
     names.add(path);
