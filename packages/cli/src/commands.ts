@@ -16,6 +16,8 @@ import { promoteReplica } from "./repo-promote.ts";
 import { replicateRepository } from "./repo-replicate.ts";
 import { showRepositoryStatus } from "./repo-status.ts";
 import { restore } from "./restore.ts";
+import { restoreMoment } from "./restore-moment.ts";
+import { showLog } from "./show-log.ts";
 import { showStatus } from "./status.ts";
 import { bringUp } from "./up.ts";
 import { validate } from "./validate.ts";
@@ -83,12 +85,27 @@ export function program(world: World): Command {
       "the directory may hold a part of the data: write what differs, take away what the point has not; with --repository",
       false,
     )
+    .option(
+      "--at <moment>",
+      "one source, by its log: latest, a time in UTC, lsn:<position>, tx:<id>, name:<restore point>",
+    )
+    .option("--exclusive", "with --at: stop before what lsn or tx names, not behind it", false)
     .option("--dry-run", "say what would be restored, and write nothing", false)
     .option("--thaw", "with --repository: ask for what lies in a cold storage class, and wait for it", false)
     .option(...JSON_OPTION)
     .action((point: string | undefined, options) =>
-      restore(world, point === undefined ? undefined : pointId(point), options),
+      options.at === undefined
+        ? restore(world, point === undefined ? undefined : pointId(point), options)
+        : restoreMoment(world, options),
     );
+
+  withKey(command.command("log"))
+    .description("from which moments to which a source can be restored by its log, and where there is a hole")
+    .requiredOption("--plan <name>", "its plan")
+    .requiredOption("--source <name>", "its name in the plan")
+    .option("--repository <url>", "straight from a repository, with no service running: its URL or targets file")
+    .option(...JSON_OPTION)
+    .action((options) => showLog(world, options));
 
   withKey(command.command("versions"))
     .argument("<path>", "a file or directory within a source's tree, such as uploads/report.pdf")

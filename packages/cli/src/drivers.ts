@@ -16,6 +16,10 @@ export async function layoutOf(kind: SourceKind): Promise<TreeLayout> {
   return (await LOADERS[kind]()).layout;
 }
 
+export async function driverOf(kind: SourceKind): Promise<Pick<Driver, "layout" | "recover">> {
+  return await LOADERS[kind]();
+}
+
 /** A throw-away server on a laid-out tree. */
 export async function startSandbox(kind: SourceKind, input: SandboxInput, context: DriverContext): Promise<Sandbox> {
   return (await LOADERS[kind]()).start(input, context);

@@ -23,7 +23,7 @@ export type RestoreOptions = KeyOptions & {
 };
 
 /** Says, to whoever finds the directory, that it is not whole. Removed last. */
-const INCOMPLETE = "RESTORE-INCOMPLETE";
+export const INCOMPLETE = "RESTORE-INCOMPLETE";
 
 export async function restore(world: World, pointId: string | undefined, options: RestoreOptions): Promise<void> {
   const to = resolve(options.to);
@@ -88,7 +88,7 @@ function chosen(point: Point, options: RestoreOptions): PointSource[] {
   });
 }
 
-async function assertEmpty(directory: string): Promise<void> {
+export async function assertEmpty(directory: string): Promise<void> {
   const found = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
     throw error;

@@ -22,6 +22,19 @@ export const logRange = z.object({
 });
 export type LogRange = z.infer<typeof logRange>;
 
+/**
+ * How far a log is followed at a restore. `time`: all that was committed up to it, and nothing after it. `position`, `name` and
+ * `transaction` are the store's own words: an LSN, a restore point, a transaction's id; `inclusive`: what they name is there too.
+ */
+export const logTarget = z.discriminatedUnion("by", [
+  z.object({ by: z.literal("latest") }),
+  z.object({ by: z.literal("time"), at: z.iso.datetime() }),
+  z.object({ by: z.literal("position"), at: z.string(), inclusive: z.boolean() }),
+  z.object({ by: z.literal("transaction"), id: z.string(), inclusive: z.boolean() }),
+  z.object({ by: z.literal("name"), name: z.string() }),
+]);
+export type LogTarget = z.infer<typeof logTarget>;
+
 /** A hole in a source's log: what lay between is in nobody's hands. A new base ends it. */
 export const logGap = z.object({
   plan: name,

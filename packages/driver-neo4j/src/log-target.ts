@@ -39,7 +39,7 @@ export async function markAt(
   return { cutId, position: `tx ${store.txId}`, detail, notes: [...when, "users and rights are as of the base"] };
 }
 
-async function databaseIn(data: string): Promise<string> {
+export async function databaseIn(data: string): Promise<string> {
   const names = (await readdir(join(data, "databases"))).filter((name) => name !== "system");
   const [database] = names;
   if (database !== undefined && names.length === 1) return database;

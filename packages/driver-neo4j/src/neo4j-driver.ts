@@ -7,6 +7,7 @@ import { installedVersion } from "./installed.ts";
 import { layoutNeo4j } from "./layout.ts";
 import { openLogical } from "./logical-capture.ts";
 import { openPhysical } from "./physical-capture.ts";
+import { recoverLog } from "./recover.ts";
 import { RUNTIME_ID, requirePhysical, SUPPORTED, settingNotes } from "./requirements.ts";
 import { startSandbox } from "./sandbox.ts";
 import type { ServerFacts } from "./server-facts.ts";
@@ -18,6 +19,7 @@ export const neo4jDriver: Driver<Neo4jSource> = {
   open: openCapture,
   ship: shipNeo4j,
   layout: layoutNeo4j,
+  recover: recoverLog,
   runtimes,
   start: startSandbox,
   addresses: (source) => [hostAndPort(source.url)],

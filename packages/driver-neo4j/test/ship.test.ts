@@ -1,20 +1,22 @@
 import { randomUUID } from "node:crypto";
-import { cp, mkdir, rename } from "node:fs/promises";
+import { cp, mkdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { LogRange } from "@stillpoint/contracts/log";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { DriverContext } from "@stillpoint/driver/driver";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
+import type { LogPiece } from "@stillpoint/driver/recover";
 import type { LogSink, ShipProgress } from "@stillpoint/driver/ship";
 import { type SharedNeo4j, sharedNeo4j } from "@stillpoint/testkit/neo4j";
 import { type TemporaryDirectory, temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import neo4j, { type Driver } from "neo4j-driver";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { markAt } from "../src/log-target.ts";
+import { markAt, tailPlace } from "../src/log-target.ts";
 import { byteOf } from "../src/log-token.ts";
 import { detailOf } from "../src/mark-detail.ts";
 import { neo4jDriver } from "../src/neo4j-driver.ts";
+import { recoverLog } from "../src/recover.ts";
 import { shipNeo4j } from "../src/ship.ts";
 import { SUM, startBank, type Transfer } from "./bank.ts";
 import { heldLog } from "./held-log.ts";
@@ -106,6 +108,17 @@ test("what writers do while a shipper dies and is started again comes back to an
   expect(base.stream).toBe(held.newest?.stream);
 
   await cp(join(directory.path, "held/data"), join(restored, "data"), { recursive: true });
+  const copyFile = async (range: LogRange, to: string) => {
+    const { path } = tailPlace("neo4j", range);
+    await cp(join(directory.path, "held", path), join(to, path));
+  };
+  /** A tail as it was given: it ends in its file, or with it. */
+  const bytesOf = async (range: LogRange) => {
+    const { path, offset } = tailPlace("neo4j", range);
+    const [begin, end] = [byteOf(range.from), byteOf(range.to)];
+    const bytes = await readFile(join(directory.path, "held", path));
+    return bytes.subarray(offset, end.logVersion === begin.logVersion ? end.offset : bytes.length);
+  };
   const options = { cutId: randomUUID(), signal: new AbortController().signal };
   const last = Math.max(...bank.transfers.map(({ txId }) => txId));
   const newest = await markAt(restored, base, { to: "newest" }, options);
@@ -127,7 +140,16 @@ test("what writers do while a shipper dies and is started again comes back to an
   }
 
   const { txId } = random();
-  const mark = await markAt(restored, base, { to: "transaction", txId }, options);
+  const isOpen = ({ from }: LogRange) => !held.closed.some((each) => each.from <= from && from < each.to);
+  const tails = held.tails
+    .filter(isOpen)
+    .map((range): LogPiece => ({ type: "tail", range, read: () => bytesOf(range) }));
+  const closed = held.closed.map(
+    (range): LogPiece => ({ type: "closed", range, extract: (to) => copyFile(range, to) }),
+  );
+  const log = [...closed, ...tails].sort((a, b) => (a.range.from < b.range.from ? -1 : 1));
+  const target = { by: "transaction", id: String(txId), inclusive: true } as const;
+  const mark = await recoverLog({ directory: restored, base, log, target, cutId: options.cutId }, options);
   await applyLayout(restored, neo4jDriver.layout(await treeFiles(restored), mark));
   await using sandbox = await neo4jDriver.start({ directory: restored, mark, runtime }, await context("sandbox"));
   const ask = async (text: string) => await Array.fromAsync(sandbox.query({ type: "statement", id: "ask", text }));

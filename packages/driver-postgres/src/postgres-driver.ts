@@ -3,6 +3,7 @@ import type { Driver } from "@stillpoint/driver/driver";
 import { openCapture } from "./capture.ts";
 import { layout } from "./layout.ts";
 import { letGoOfSlot } from "./let-go.ts";
+import { recoverLog } from "./recover.ts";
 import { libcOfProgram, programVersion, runtimeId } from "./runtime.ts";
 import { startSandbox } from "./sandbox.ts";
 import { shipWal } from "./ship-wal.ts";
@@ -15,6 +16,7 @@ export const postgresDriver: Driver<PostgresSource> = {
   ship: shipWal,
   letGo: letGoOfSlot,
   layout,
+  recover: recoverLog,
   async runtimes({ postgresBin }) {
     const version = postgresBin === undefined ? undefined : await programVersion(postgresBin);
     if (postgresBin === undefined || version === undefined) return [];

@@ -7,6 +7,7 @@ import { type FoundDatabase, findDatabases } from "./find-databases.ts";
 import { startHolder } from "./holder-client.ts";
 import { layoutSqlite } from "./layout.ts";
 import { machineClock } from "./machine-clock.ts";
+import { recoverShipped } from "./recover.ts";
 import { startSandbox } from "./sandbox.ts";
 import { shipSqlite } from "./ship.ts";
 import { SHIP_LIMITS, type ShipLimits } from "./ship-limits.ts";
@@ -35,6 +36,7 @@ export function createSqliteDriver(
       await shipSqlite(source, options, { context, limits: shipLimits, clock });
     },
     layout: layoutSqlite,
+    recover: recoverShipped,
     async runtimes() {
       // SQLite comes with Node.
       return [RUNTIME_ID];

@@ -3,6 +3,7 @@ import type { Mark, Runtime } from "@stillpoint/contracts/point";
 import type { Query, QueryRow } from "@stillpoint/contracts/query";
 import type { Secret } from "@stillpoint/contracts/secret";
 import type { SourceSpec } from "@stillpoint/contracts/source";
+import type { RecoverInput } from "./recover.ts";
 import type { ShipOptions } from "./ship.ts";
 import type { TreeFile, TreeWriter } from "./tree.ts";
 
@@ -129,6 +130,11 @@ export interface Driver<Spec extends SourceSpec = SourceSpec> {
    */
   letGo?(source: Spec, owner: string, context: DriverContext): Promise<void>;
   layout: TreeLayout;
+  /**
+   * Puts a log where it belongs in a base's tree, and gives the mark that `layout` and `start` take, so that the store's own
+   * recovery goes to the target. INVALID_REQUEST where the target is none of this store's, or is outside of what is there.
+   */
+  recover?(input: RecoverInput, context: Pick<DriverContext, "signal">): Promise<Mark>;
   /** The runtime ids that a rehearsal can be given here, with these tools; empty where the store is not installed. */
   runtimes(tools: Tools, signal: AbortSignal): Promise<string[]>;
   /** Throws STORE_NOT_INSTALLED or SANDBOX_FAILED (with the server's last words). */

@@ -1,0 +1,254 @@
+import { randomUUID } from "node:crypto";
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
+import { toStillpointError } from "@stillpoint/contracts/errors";
+import { type LogRange, shippedBackupId } from "@stillpoint/contracts/log";
+import { toInstant } from "@stillpoint/contracts/names";
+import { Secret } from "@stillpoint/contracts/secret";
+import { postgresSource, type SourceSpec, sqliteSource } from "@stillpoint/contracts/source";
+import type { Driver, DriverContext, Tools } from "@stillpoint/driver/driver";
+import type { LogSink, ShipProgress } from "@stillpoint/driver/ship";
+import { createTarWriter, type TarWriter } from "@stillpoint/driver/tar-writer";
+import { postgresDriver } from "@stillpoint/driver-postgres/postgres-driver";
+import { sqliteDriver } from "@stillpoint/driver-sqlite/sqlite-driver";
+import { openObjectStore } from "@stillpoint/object-store/open-object-store";
+import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
+import { openRepository, type Repository } from "@stillpoint/repository/repository";
+import { ownPostgres } from "@stillpoint/testkit/postgres";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { waitFor } from "@stillpoint/testkit/wait-for";
+import { expect, it } from "vitest";
+import { program } from "../src/commands.ts";
+import { run } from "./export-fixture.ts";
+import { testWorld } from "./system-fixture.ts";
+
+/** A source that is shipped into a repository, as agent and vault do it. */
+type Shipped<Spec extends SourceSpec> = {
+  source: string;
+  driver: Driver<Spec>;
+  spec: Spec;
+  secret?: string;
+  tools?: Tools;
+};
+
+async function bench() {
+  await using opening = new AsyncDisposableStack();
+  const directory = opening.use(await temporaryDirectory("cli-moment"));
+  await chmod(directory.path, 0o711); // restored servers run as an account of their own, and pass through
+  const at = (name: string) => join(directory.path, name);
+  const where = ["--repository", at("repository"), "--key-file", at("key")];
+  async function stillpoint(...words: string[]) {
+    let [out, err] = ["", ""];
+    const more = (text: string) => {
+      err += text;
+    };
+    const world = { ...testWorld(directory.path), out: (text: string) => (out += text), error: more, errorLine: more };
+    try {
+      await program(world).parseAsync(["node", "stillpoint", ...words, ...where]);
+      return { code: 0, out, err };
+    } catch (error) {
+      const known = toStillpointError(error, "failed");
+      return { code: known.exit, out, err: `${err}${known.message} ${known.hint ?? ""}` };
+    }
+  }
+  expect(await stillpoint("repo", "init", "--new-identity")).toMatchObject({ code: 0 });
+  const store = opening.use(await openObjectStore(at("repository"), { environment: {} }));
+  const opener = await configuredOpener({ keyFile: at("key") }, {});
+  const repository = opening.use(await openRepository(store, { opener, threads: 0 }));
+  const stop = new AbortController();
+  const kill = new AbortController();
+  const opened = opening.move();
+
+  const contextFor = async ({ source, secret = "", tools = {} }: Shipped<never>): Promise<DriverContext> => {
+    await mkdir(at(`work-${source}`), { recursive: true });
+    return {
+      directory: at(`work-${source}`),
+      signal: kill.signal,
+      secret: () => new Secret(secret),
+      monotonicMs: () => performance.now(),
+      now: () => Date.now(),
+      log: () => undefined,
+      tools,
+    };
+  };
+  async function base<Spec extends SourceSpec>(of: Shipped<Spec>, backupId: string): Promise<void> {
+    await using capture = await of.driver.open(of.spec, await contextFor(of as Shipped<never>));
+    await store_(repository, of, backupId, "full", async (tree) => await capture.base(tree));
+  }
+  /** Ends when the bench does. */
+  async function ship<Spec extends SourceSpec>(of: Shipped<Spec>) {
+    let latest: ShipProgress | undefined;
+    const by = { plan: "shop", source: of.source, fenceToken: 1 };
+    const sink: LogSink = {
+      closed: (range, write) => store_(repository, of, shippedBackupId(by, range), "log", write, range),
+      tail: async (range, bytes) => void (await repository.putTail(by, range, bytes)),
+      gap: async ({ why }) => {
+        throw new Error(`a gap: ${why}`);
+      },
+    };
+    const progress = (told: ShipProgress) => {
+      latest = told;
+    };
+    const options = { owner: "shop/test", flushMs: 200, retainMostBytes: 1e9, sink, progress, stop: stop.signal };
+    const shipping = of.driver.ship?.(of.spec, options, await contextFor(of as Shipped<never>)) ?? Promise.reject();
+    shipping.catch(() => undefined);
+    opened.defer(async () => {
+      stop.abort();
+      await shipping;
+    });
+    await waitFor(`${of.source} is shipped`, () => latest !== undefined);
+    /** All that was written until now is held. */
+    return async () => {
+      const told = latest;
+      await waitFor(`${of.source} is flushed`, () => latest !== told && latest?.lagBytes === 0);
+    };
+  }
+  return { at, stillpoint, base, ship, repository, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function store_(
+  repository: Repository,
+  { source, spec }: { source: string; spec: SourceSpec },
+  backupId: string,
+  type: "full" | "log",
+  write: (tree: TarWriter) => Promise<void>,
+  log?: LogRange,
+): Promise<void> {
+  const tar = createTarWriter();
+  const written = write(tar).then(
+    () => tar.end(),
+    (error: unknown) => tar.fail(error),
+  );
+  const head = { backupId, plan: "shop", source, kind: spec.kind, type, runId: randomUUID() };
+  const startedAt = toInstant(Date.now());
+  await repository.writeBackup({ ...head, startedAt, ...(log === undefined ? {} : { log }) }, tar.stream);
+  await written;
+}
+
+it("a PostgreSQL comes back as it was at a time between two points, up to a transaction, and to the newest flush", async () => {
+  await using server = await ownPostgres();
+  await using setup = await bench();
+  const { at, stillpoint } = setup;
+  const psql = async (text: string) => {
+    const env = { ...process.env, PGPASSWORD: server.password };
+    const to = ["-h", server.host, "-p", String(server.port), "-U", server.user, "-AtXq", "-c", text, "postgres"];
+    return (await run(join(server.binDirectory, "psql"), to, { env })).stdout.trim();
+  };
+  const url = `postgres://${server.user}@127.0.0.1:${server.port}/postgres`;
+  const of = {
+    source: "orders",
+    driver: postgresDriver,
+    spec: postgresSource.parse({ kind: "postgres", url, password: "${env:P}" }),
+    secret: server.password,
+    tools: { postgresBin: server.binDirectory, serverUser: "postgres" },
+  };
+  await psql("create table probe (n int primary key)");
+  const flushed = await setup.ship(of);
+  await setup.base(of, "base-1");
+  await psql("insert into probe values (1)");
+  const moment = await psql(
+    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from pg_sleep(0.05)`,
+  );
+  await psql("select pg_sleep(0.05)");
+  const xid = await psql("begin; insert into probe values (2); select pg_current_xact_id(); commit");
+  await psql("select pg_switch_wal()");
+  await psql("insert into probe values (3)");
+  await flushed();
+
+  const rows = async (name: string, ...how: string[]) => {
+    const given = ["--plan", "shop", "--source", "orders", "--to", at(name), "--json", ...how];
+    const restored = await stillpoint("restore", ...given);
+    expect(restored, restored.err).toMatchObject({ code: 0 });
+    const { directory, mark } = JSON.parse(restored.out);
+    await chmod(at(name), 0o711);
+    const runtime = { id: "pg", version: "", arch: "", extensions: [], settings: {} };
+    const work = { ...of, source: `sandbox-${name}` };
+    await mkdir(at(`work-${work.source}`));
+    const context: DriverContext = {
+      directory: at(`work-${work.source}`),
+      signal: new AbortController().signal,
+      secret: () => new Secret(server.password),
+      monotonicMs: () => performance.now(),
+      now: Date.now,
+      log: () => undefined,
+      tools: { ...of.tools, openSandboxes: true },
+    };
+    await using sandbox = await postgresDriver.start({ directory, mark, runtime }, context);
+    const query = { type: "statement" as const, id: "s", text: "select n from probe order by n" };
+    const found = await Array.fromAsync(sandbox.query(query));
+    return found.map((row) => ("values" in row ? Number(row.values[0]) : Number.NaN));
+  };
+  expect(await rows("at-time", "--at", moment)).toEqual([1]);
+  expect(await rows("at-tx", "--at", `tx:${xid}`)).toEqual([1, 2]);
+  expect(await rows("before-tx", "--at", `tx:${xid}`, "--exclusive")).toEqual([1]);
+  expect(await rows("latest", "--at", "latest")).toEqual([1, 2, 3]);
+
+  const log = await stillpoint("log", "--plan", "shop", "--source", "orders", "--json");
+  expect(JSON.parse(log.out)).toMatchObject({ windows: [{ bases: ["base-1"] }], holes: [], baseServes: true });
+  expect((await stillpoint("log", "--plan", "shop", "--source", "orders")).out).toContain("any moment from");
+  const none = await stillpoint("log", "--plan", "shop", "--source", "nothing");
+  expect(none.out).toContain("no moment of shop/nothing can be restored");
+
+  const dry = await stillpoint(
+    ...["restore", "--plan", "shop", "--source", "orders", "--to", at("dry"), "--at", "latest", "--dry-run"],
+  );
+  expect(dry.out).toContain("nothing was written");
+  expect(dry.err).toContain("base base-1");
+  const early = [
+    "restore",
+    "--plan",
+    "shop",
+    "--source",
+    "orders",
+    "--to",
+    at("early"),
+    "--at",
+    "2020-01-01T00:00:00Z",
+  ];
+  expect((await stillpoint(...early)).err).toContain("nearest moments that can be had");
+  const wrong = ["restore", "--plan", "shop", "--source", "orders", "--to", at("wrong"), "--at", "yesterday"];
+  expect((await stillpoint(...wrong)).err).toContain("none of: latest");
+});
+
+it("an SQLite database comes back as it was at a time, with nothing that was committed after it", async () => {
+  await using setup = await bench();
+  const { at, stillpoint } = setup;
+  await mkdir(at("app"));
+  const path = at("app/shop.db");
+  using database = new DatabaseSync(path);
+  database.exec("pragma journal_mode=wal; create table probe (n integer primary key, at integer)");
+  const of = { source: "sessions", driver: sqliteDriver, spec: sqliteSource.parse({ kind: "sqlite", path }) };
+  const flushed = await setup.ship(of);
+  const begunMs = performance.now();
+  // A base stands on a log that is a second older than itself: so long may a look at all databases take.
+  await waitFor("the log is old enough", () => performance.now() - begunMs > 1_500);
+  await setup.base(of, "base-1");
+  const insert = database.prepare("insert into probe values (?, ?)");
+  let n = 0;
+  const writeFor = async (ms: number) => {
+    for (const until = Date.now() + ms; Date.now() < until; await delay(20)) insert.run(++n, Date.now());
+  };
+  await writeFor(4_000);
+  const momentMs = Date.now();
+  await writeFor(3_000);
+  await flushed();
+  await flushed();
+
+  const rows = async (name: string, moment: string) => {
+    const given = ["--plan", "shop", "--source", "sessions", "--to", at(name), "--json", "--at", moment];
+    const restored = await stillpoint("restore", ...given);
+    expect(restored, restored.err).toMatchObject({ code: 0 });
+    using copy = new DatabaseSync(join(JSON.parse(restored.out).directory, "shop.db"), { readOnly: true });
+    expect(copy.prepare("pragma integrity_check").get()).toEqual({ integrity_check: "ok" });
+    return copy.prepare("select n, at from probe order by n").all() as { n: number; at: number }[];
+  };
+  const then = await rows("then", toInstant(momentMs));
+  expect(then.length).toBeGreaterThan(0);
+  expect(then.map((row) => row.n)).toEqual(then.map((_, i) => i + 1));
+  expect(then.every((row) => row.at <= momentMs)).toBe(true);
+  expect(await rows("newest", "latest")).toHaveLength(n);
+  const wrong = ["restore", "--plan", "shop", "--source", "sessions", "--to", at("wrong"), "--at", "tx:7"];
+  expect((await stillpoint(...wrong)).err).toContain("no transactions");
+});

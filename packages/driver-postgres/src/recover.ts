@@ -1,0 +1,61 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { LogTarget } from "@stillpoint/contracts/log";
+import type { Mark } from "@stillpoint/contracts/point";
+import { directoryTree } from "@stillpoint/driver/directory-tree";
+import type { RecoverInput } from "@stillpoint/driver/recover";
+import { BASE_PATH, parseBaseFacts } from "./base-facts.ts";
+import { walPositionOf } from "./log-position.ts";
+import { parseLsn } from "./lsn.ts";
+import { type RecoveryTarget, recoveryMark, tailEntry } from "./recovery-target.ts";
+
+/** Segments and tails into the base's `pg_wal`; a closed segment has the last word, for it is whole. */
+export async function recoverLog({ directory, base, log, target, cutId }: RecoverInput): Promise<Mark> {
+  const facts = parseBaseFacts(await readFile(join(directory, BASE_PATH), "utf8"));
+  const tree = directoryTree(directory);
+  for (const piece of log)
+    if (piece.type === "tail")
+      await tree.add(tailEntry(piece.range, 0, facts.segmentBytes), Readable.from([await piece.read()]));
+  await tree.finish();
+  for (const piece of log) if (piece.type === "closed") await piece.extract(directory);
+  const last = log.at(-1)?.range ?? base;
+  const { timeline, at: until } = walPositionOf({ stream: last.stream, at: last.to });
+  const left = log.flatMap(({ range: { after } }) => (after === undefined ? [] : [walPositionOf(after)]));
+  const ancestry = left.filter((each, i) => left.findIndex((other) => other.timeline === each.timeline) === i);
+  return recoveryMark(facts, { target: recoveryTarget(target), timeline, until, ancestry }, cutId);
+}
+
+function recoveryTarget(target: LogTarget): RecoveryTarget {
+  switch (target.by) {
+    case "latest":
+      return target;
+    case "time":
+      return { ...target, inclusive: true };
+    case "name":
+      return target;
+    case "transaction":
+      if (!/^\d{1,20}$/.test(target.id)) throw unknownTarget(target.id, "a transaction's id is a number");
+      return { by: "xid", xid: target.id, inclusive: target.inclusive };
+    case "position":
+      return { by: "lsn", at: lsnOf(target.at), inclusive: target.inclusive };
+  }
+}
+
+function lsnOf(text: string) {
+  try {
+    return parseLsn(text);
+  } catch (error) {
+    throw unknownTarget(text, "an LSN is two hexadecimal numbers: 0/3000060", error);
+  }
+}
+
+function unknownTarget(where: string, why: string, cause?: unknown): StillpointError {
+  return new StillpointError("INVALID_REQUEST", {
+    what: "Cannot recover PostgreSQL to this target",
+    where,
+    why,
+    cause,
+  });
+}

@@ -1,0 +1,22 @@
+import type { LogRange, LogTarget } from "@stillpoint/contracts/log";
+
+/** A stretch of a log that a restore is given; parts of it may be in the one before, too. */
+export type LogPiece = { range: LogRange } & (
+  | {
+      type: "closed";
+      /** Lays its tree over what is in a directory. */
+      extract(directory: string): Promise<void>;
+    }
+  | { type: "tail"; read(): Promise<Uint8Array> }
+);
+
+export type RecoverInput = {
+  /** Holds a base's tree, and nothing else. */
+  directory: string;
+  base: LogRange;
+  /** From where the base's replay begins, in order and without a hole. */
+  log: readonly LogPiece[];
+  target: LogTarget;
+  /** Of the mark that comes of it. */
+  cutId: string;
+};
