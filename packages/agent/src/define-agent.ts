@@ -1,6 +1,6 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { captureSource, rehearseSource } from "@stillpoint/contracts/commands";
+import { captureSource, rehearseSource, shipSource as shipCommand } from "@stillpoint/contracts/commands";
 import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
 import { examineSource } from "@stillpoint/contracts/sessions";
 import type { SourceSpec } from "@stillpoint/contracts/source";
@@ -11,6 +11,8 @@ import { defineService } from "@stillpoint/service/define-service";
 import { examine } from "./examine-source.ts";
 import { ownSource } from "./own-source.ts";
 import { agentSettings, toolsOf } from "./settings.ts";
+import { followPlans } from "./shipping/plans-in-force.ts";
+import { shipSource } from "./shipping/ship-source.ts";
 import { slots } from "./slots.ts";
 import { takeRehearsal } from "./take-rehearsal.ts";
 
@@ -67,6 +69,16 @@ export function defineAgent<Spec extends SourceSpec>(driver: Driver<Spec>) {
             captureSource,
             { parameters: { kind, site }, concurrency: SESSIONS_AT_ONCE, ackWaitMs: context.ackWaitMs },
             ownSource({ ...shared, streams }),
+          ),
+        );
+      }
+      if (config.STILLPOINT_ROLES.includes("capture") && driver.ship !== undefined) {
+        const plans = resources.use(followPlans(await bus.bucket(BUCKETS.plans), context.log));
+        resources.use(
+          await bus.takeCommands(
+            shipCommand,
+            { parameters: { kind, site }, concurrency: SESSIONS_AT_ONCE, ackWaitMs: context.ackWaitMs },
+            shipSource({ ...shared, plans }),
           ),
         );
       }

@@ -17,11 +17,14 @@ export type ServiceProcess = RunningServer & {
 export async function startService(
   name: string,
   settings: Readonly<Record<string, string>>,
-  options: { readonly readyWithinMs?: number } = {},
+  options: {
+    readonly readyWithinMs?: number /** Of a service that a test made for itself. */;
+    readonly main?: URL;
+  } = {},
 ): Promise<ServiceProcess> {
   const port = await freePort();
   const healthUrl = `http://127.0.0.1:${port}`;
-  const main = fileURLToPath(new URL(`../../../services/${name}/src/main.ts`, import.meta.url));
+  const main = fileURLToPath(options.main ?? new URL(`../../../services/${name}/src/main.ts`, import.meta.url));
   return inOwnDirectory(name, async (dir) => {
     const server = await startServer({
       name,

@@ -25,6 +25,11 @@ export type Shipping<Spec extends SourceSpec> = {
   pauseOf: (attempt: number) => number;
 };
 
+/** Whose shipping it is, by the source's own server; the same for good. */
+export function ownerOf({ plan, source }: { plan: string; source: string }): string {
+  return `${plan}.${source}`;
+}
+
 /** A flush that does not come to its end, because the vault is away, is given up: its bytes are on the source still. */
 const FLUSH_WITHIN_MS = 15_000;
 /** A driver tells of its progress every few seconds, and is not blamed for a vault that is away. */
@@ -38,7 +43,7 @@ export async function shipOnce<Spec extends SourceSpec>(
   const { driver, context } = shared;
   const { plan, source, spec, settings, stop, lost, store, report, metrics, pauseOf } = shipping;
   if (driver.ship === undefined) throw notShipped(source, `a driver of kind ${driver.kind} ships no log`);
-  const from = await store.held();
+  const from = await store.held(stop);
   using late = afterStop(stop, FLUSH_WITHIN_MS, source);
   using silence = watchSilence(SILENT_MS, source);
   const signal = AbortSignal.any([lost, late.signal, silence.signal]);
@@ -60,7 +65,7 @@ export async function shipOnce<Spec extends SourceSpec>(
   await driver.ship(
     spec,
     {
-      owner: `${plan}.${source}`,
+      owner: ownerOf(shipping),
       flushMs: settings.flushMs,
       retainMostBytes: settings.retainMostBytes,
       sink,

@@ -1,0 +1,105 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { CommandHandler } from "@stillpoint/bus/take-commands";
+import type { shipSource as shipSourceCommand } from "@stillpoint/contracts/commands";
+import { type StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
+import { shippingStopped } from "@stillpoint/contracts/events";
+import { toInstant } from "@stillpoint/contracts/names";
+import type { SourceSpec } from "@stillpoint/contracts/source";
+import type { AgentShared } from "../own-source.ts";
+import { lagClock } from "./lag.ts";
+import { letGo } from "./let-go.ts";
+import { nextAttempt, pauseMs } from "./patience.ts";
+import type { PlansInForce } from "./plans-in-force.ts";
+import { shipMetrics } from "./ship-metrics.ts";
+import { shipOnce } from "./ship-once.ts";
+import { shipReport } from "./ship-report.ts";
+import { vaultLogStore } from "./vault-log-store.ts";
+import { followWanted } from "./wanted.ts";
+
+export type ShipShared<Spec extends SourceSpec> = AgentShared<Spec> & { plans: PlansInForce };
+
+const LEASE_RETRY_MS = 1_000;
+
+/**
+ * Owns a source's log until its plan wants none of it, the lease is lost, or this process stops. However that ends, whoever
+ * comes next goes on from what the repository holds. A failure is told, and tried again for as long as the plan wants it: a
+ * log has no last attempt.
+ */
+export function shipSource<Spec extends SourceSpec>(
+  shared: ShipShared<Spec>,
+): CommandHandler<typeof shipSourceCommand> {
+  const { context, driver, site, plans } = shared;
+  const { bus, clock, log } = context;
+  const metrics = shipMetrics(context.registry);
+  const pauseOf = (attempt: number) => pauseMs(attempt, (context.random(1)[0] ?? 0) / 256);
+
+  return async ({ body, signal, delay }) => {
+    const { plan, source } = body;
+    const about = { plan, source };
+    const { kind } = driver;
+    const shipper = `${kind}-${context.random(12).toString("hex")}`;
+    await using lease = await bus.acquireLease(`ship.${plan}.${source}`, shipper);
+    // Its holder may be a dead shipper: offered again until the lease has run out.
+    if (lease === undefined) return delay(LEASE_RETRY_MS);
+    const { fenceToken } = lease;
+    const lag = lagClock(clock.monotonicMs);
+    using own = metrics.of(about, lag.lagMs, clock.now);
+    const untold = (error: StillpointError) => log.error({ ...about, error: error.toBody() }, "event not told");
+    const report = shipReport(
+      { ...about, kind, agent: shared.agent, fenceToken },
+      { bus, lag, metrics: own, now: clock.now, untold },
+    );
+    const store = vaultLogStore({ bus, shipped: { ...about, kind, fenceToken }, now: clock.now, lost: lease.lost });
+
+    // By which the source was shipped last, here or by those before; its kind is the driver's, as the subject says.
+    let last = body.spec as Spec;
+    await plans.known;
+    for (let attempt = 0; ; ) {
+      using wanted = followWanted(plans, plan, { source, kind, site });
+      if (!wanted.now.isWanted) {
+        const isLeft = wanted.now.letsGo ? await letGo(shared, { ...about, spec: last, lost: lease.lost }) : undefined;
+        const why = isLeft === undefined ? wanted.now.why : `${wanted.now.why}; ${isLeft}`;
+        log.info({ ...about, why }, "log shipped no more");
+        await report.told();
+        await bus.publishEvent(shippingStopped, about, { ...about, kind, at: toInstant(clock.now()), why });
+        return;
+      }
+      const { settings } = wanted.now;
+      last = wanted.now.spec as Spec; // the kind is the driver's: else it would not be wanted here
+      const stop = AbortSignal.any([signal, wanted.changed]);
+      const begunMs = clock.monotonicMs();
+      try {
+        await shipOnce(shared, {
+          ...about,
+          spec: last,
+          settings,
+          stop,
+          lost: lease.lost,
+          store,
+          report,
+          metrics: own,
+          pauseOf,
+        });
+        attempt = 0;
+      } catch (thrown) {
+        // Stopped before it had begun, or gone to another: no failure.
+        if (thrown !== stop.reason && !signal.aborted && !lease.lost.aborted) {
+          const error = toStillpointError(thrown, "Cannot ship the source's log");
+          attempt = nextAttempt(attempt, clock.monotonicMs() - begunMs);
+          const againInMs = pauseOf(attempt);
+          log.warn({ ...about, attempt, againInMs, error: error.toBody() }, "shipping failed");
+          report.failed(error, attempt, againInMs);
+          await pause(againInMs, AbortSignal.any([stop, lease.lost]));
+        }
+      }
+      if (lease.lost.aborted) return delay(LEASE_RETRY_MS);
+      if (signal.aborted) throw signal.reason;
+    }
+  };
+}
+
+async function pause(ms: number, sooner: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal: sooner }).catch(() => {
+    // Something has changed: no need to wait any longer.
+  });
+}
