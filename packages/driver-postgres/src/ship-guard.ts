@@ -2,15 +2,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Alarm } from "./alarm.ts";
 import { connect } from "./connection.ts";
 import { logPositionOf, type WalPosition } from "./log-position.ts";
-import type { Lsn } from "./lsn.ts";
+import { formatLsn, type Lsn } from "./lsn.ts";
 import { dropSlot, type ServerView, viewServer } from "./ship-slot.ts";
 import type { Shipping } from "./ship-wal.ts";
+import type { WalFeed } from "./wal-feed.ts";
 
 /** A shipper that says nothing for longer would look dead. */
 const MOST_SILENCE_MS = 3_000;
 
 /** A server that shuts down closes our question's connection first and waits for its last WAL to be durable: so long it has. */
 const LAST_WAL_MS = 10_000;
+
+/** The server has WAL and sends none for so long: the stream is dead, whatever its connection says of itself. */
+const DEAD_AFTER_MS = 60_000;
 
 export type GuardOptions = {
   it: Shipping;
@@ -24,6 +28,8 @@ export type GuardOptions = {
 };
 
 export type Guard = AsyncDisposable & {
+  /** The WAL comes from there now. */
+  listenTo: (feed: Pick<WalFeed, "received" | "silentMs">) => void;
   /** Tells how far the log is shipped. */
   tell: () => void;
   /** Asked to stop, the shipper goes on up to here: where the server was then. */
@@ -44,6 +50,7 @@ export function openGuard({ it, view, timeline, position, letGo, bell }: GuardOp
   let failure: { error: unknown } | undefined;
   let givenUp: { why: string; dropped: Promise<void> } | undefined;
   let stopAt: Lsn | undefined;
+  let feed: Parameters<Guard["listenTo"]>[0] | undefined;
 
   const tell = () => {
     const held = position();
@@ -66,6 +73,11 @@ export function openGuard({ it, view, timeline, position, letGo, bell }: GuardOp
     // It is waited for where the stream's end is explained.
     givenUp.dropped.catch(() => undefined);
   };
+  const checkAlive = () => {
+    if (feed === undefined || flush <= feed.received() || feed.silentMs() < DEAD_AFTER_MS) return;
+    letGo.abort();
+    throw sql.translate(new Error(`no WAL came for ${DEAD_AFTER_MS} ms, and the server is at ${formatLsn(flush)}`));
+  };
   const look = async () => {
     const found = await viewServer(sql, slot);
     flush = found.flush;
@@ -74,6 +86,7 @@ export function openGuard({ it, view, timeline, position, letGo, bell }: GuardOp
   const watch = async () => {
     for (let found = view; !ended.signal.aborted; found = await look()) {
       judge(found);
+      checkAlive();
       tell();
       await delay(Math.min(flushMs, MOST_SILENCE_MS), undefined, { signal: ended.signal }).catch(() => undefined);
     }
@@ -95,6 +108,9 @@ export function openGuard({ it, view, timeline, position, letGo, bell }: GuardOp
   else stop.addEventListener("abort", onStop);
 
   return {
+    listenTo(from) {
+      feed = from;
+    },
     tell,
     stopAt: () => stopAt,
     async explain(gap, error) {

@@ -93,7 +93,9 @@ async function shipRound(it: Shipping, known: string | undefined): Promise<strin
       context.log("shipping", { slot, timeline: from.timeline, from: formatLsn(from.at) });
       const past = await timelineOf(replication, from.timeline);
       const start = { timeline: from.timeline, at: segmentStart(from.at, segmentBytes) };
-      const feed = walFeed(replication, slot, start, isHeld ? from.at : undefined);
+      const durable = isHeld ? from.at : undefined;
+      const feed = walFeed(replication, { slot, from: start, durable, monotonicMs: context.monotonicMs });
+      guard.listenTo(feed);
       const onDurable = (at: bigint) => {
         it.held = { timeline: past.timeline, at };
         feed.confirm(at);

@@ -13,29 +13,40 @@ export type WalFeed = {
   events: AsyncGenerator<WalEvent, void, void>;
   /** Everything before it is durable with us: the slot moves there. */
   confirm: (durable: Lsn) => void;
+  /** Everything before it has come. */
+  received: () => Lsn;
+  /** For how long the server has said nothing to one who listens. */
+  silentMs: () => number;
   /** After the last event: the timeline that the server went on with, and where. */
   following: () => WalPosition | undefined;
   close: () => Promise<void>;
 };
 
+export type FeedRequest = { slot: string; from: WalPosition; durable: Lsn | undefined; monotonicMs: () => number };
+
 const next = z.tuple([z.coerce.number().int().positive(), z.string().transform(parseLsn)]);
 
 /** `from.at` is a segment's start. What is `durable` already is confirmed again and again, so that the slot never moves past it. */
-export function walFeed(connection: Connection, slot: string, from: WalPosition, durable: Lsn | undefined): WalFeed {
+export function walFeed(connection: Connection, { slot, from, durable, monotonicMs }: FeedRequest): WalFeed {
   const command = `START_REPLICATION SLOT ${slot} PHYSICAL ${formatLsn(from.at)} TIMELINE ${from.timeline}`;
   const stream = copyStream(connection, command, { both: true });
   let at = from.at;
   let confirmed = durable ?? 0n;
+  let heardAt = monotonicMs();
+  let isListening = true;
   const tell = () => stream.send(statusUpdate({ written: at, durable: confirmed }));
   // By a timer and not in answer to the server's: while an upload is slow, what the server asks lies unread.
   const timer = setInterval(tell, STATUS_INTERVAL_MS);
   async function* events(): AsyncGenerator<WalEvent, void, void> {
     try {
       for await (const message of stream.messages()) {
+        heardAt = monotonicMs();
         if (message[0] === KEEPALIVE) {
           if (message[17] !== 1) continue;
+          isListening = false;
           yield { type: "ping" };
           tell();
+          [heardAt, isListening] = [monotonicMs(), true];
           continue;
         }
         if (message[0] !== XLOG_DATA) throw new TypeError(`replication sent a message of type ${message[0]}`);
@@ -43,7 +54,9 @@ export function walFeed(connection: Connection, slot: string, from: WalPosition,
         if (start !== at) throw new TypeError(`replication sent ${formatLsn(start)} where ${formatLsn(at)} was due`);
         const bytes = message.subarray(XLOG_HEADER_BYTES);
         at += BigInt(bytes.length);
+        isListening = false;
         yield { type: "wal", bytes };
+        [heardAt, isListening] = [monotonicMs(), true];
       }
     } finally {
       clearInterval(timer);
@@ -55,6 +68,8 @@ export function walFeed(connection: Connection, slot: string, from: WalPosition,
       confirmed = lsn;
       tell();
     },
+    received: () => at,
+    silentMs: () => (isListening ? monotonicMs() - heardAt : 0),
     following() {
       const row = stream.rows[0];
       if (row === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chown, mkdir, open, readdir, stat, writeFile } from "node:fs/promises";
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Sandbox } from "@stillpoint/driver/driver";
@@ -53,7 +54,7 @@ type Shipping = AsyncDisposable & {
 async function shipping(
   directory: string,
   changes: Partial<ShipOptions> = {},
-  more: { user?: string; password?: string } = {},
+  more: { user?: string; password?: string; port?: number; monotonicMs?: () => number } = {},
 ): Promise<Shipping> {
   const [stop, kill] = [new AbortController(), new AbortController()];
   let latest: ShipProgress | undefined;
@@ -70,8 +71,11 @@ async function shipping(
     stop: stop.signal,
     ...changes,
   };
-  const context = contextFor(server, await fresh(), kill.signal, more);
-  const done = postgresDriver.ship?.(sourceOf(server, more), options, context) ?? Promise.reject(new Error("no ship"));
+  const { port = server.port, monotonicMs = () => performance.now() } = more;
+  const context = { ...contextFor(server, await fresh(), kill.signal, more), monotonicMs };
+  const done =
+    postgresDriver.ship?.(sourceOf({ ...server, port }, more), options, context) ??
+    Promise.reject(new Error("no ship"));
   const ended = done.then(
     () => undefined,
     (error: unknown) => error,
@@ -277,6 +281,34 @@ test("an idle server does not lag; a sink that stands still is seen to, and past
   expect(await slots()).toBe(1);
   for (let again = 0; again < 2; again += 1) await letGo();
   expect(await slots()).toBe(0);
+});
+
+test("a stream that has gone dead is ended, though its connection stands", async () => {
+  const streams: Socket[] = [];
+  const proxy = createServer((near) => {
+    const far = createConnection({ host: "127.0.0.1", port: server.port });
+    streams.push(far);
+    near.pipe(far).pipe(near);
+    const end = () => {
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of [near, far]) socket.on("error", end).on("close", end);
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => void proxy.close());
+  await once(proxy, "listening");
+  const { port } = proxy.address() as AddressInfo; // it listens on an address, not on a path
+  let later = 0;
+  const directory = await fresh("dead");
+  await using shipper = await shipping(directory, {}, { port, monotonicMs: () => performance.now() + later });
+  await waitFor("everything is shipped", () => shipper.latest()?.lagBytes === 0);
+  // The first connection asks, the second brings the WAL.
+  streams[1]?.unpipe();
+  streams[1]?.pause();
+  await client.query("insert into transfer values (7, 1, '')");
+  await waitFor("the lag is told", () => (shipper.latest()?.lagBytes ?? 0) > 0);
+  later = 61_000;
+  expect(await shipper.ended).toMatchObject({ code: "SOURCE_LOST", why: expect.stringContaining("no WAL came") });
 });
 
 test("REPLICATION is right enough; without it, or without a free slot, the setting to change is named", async () => {
