@@ -4,7 +4,7 @@ import type { TreeFile } from "@stillpoint/driver/tree";
 import { describe, expect, test } from "vitest";
 import { layoutNeo4j } from "../src/layout.ts";
 import type { PhysicalDetail, StoreMark } from "../src/mark-detail.ts";
-import { requirePhysical, settingNotes } from "../src/requirements.ts";
+import { requirePhysical, requireRetention, settingNotes } from "../src/requirements.ts";
 import { checkRecovery, compareCounts, judgeSchema } from "../src/store-checks.ts";
 
 const system: StoreMark = {
@@ -164,6 +164,20 @@ describe("a server whose files are not known", () => {
         hint: expect.any(String),
       }),
     );
+  });
+
+  test("is not shipped from where it removes its log before that can be read, with the setting to change", () => {
+    for (const retention of ["keep_none", "false"]) {
+      expect(() => requireRetention({ settings: { retention } }, "graph:7687")).toThrow(
+        expect.objectContaining({
+          code: "SOURCE_UNSUPPORTED",
+          hint: expect.stringContaining("db.tx_log.rotation.retention_policy"),
+        }),
+      );
+    }
+    for (const settings of [{}, { retention: "keep_all" }, { retention: "2 days" }, { retention: "100M size" }]) {
+      expect(() => requireRetention({ settings }, "graph:7687")).not.toThrow();
+    }
   });
 
   test("and one whose files are known is taken, with a note for each setting that endangers them", () => {

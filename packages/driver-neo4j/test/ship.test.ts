@@ -193,7 +193,7 @@ test("what writers do while a shipper dies and is started again comes back to an
   }
 });
 
-test("a source without its files, and a server that removes its log, are refused with what to set", async () => {
+test("a source without its files is refused with what to set", async () => {
   const options = {
     owner: "test",
     flushMs: 100,
