@@ -3,10 +3,13 @@ import { gapId, type LogGap, shippedBackupId } from "@stillpoint/contracts/log";
 import { backupId, uuid } from "@stillpoint/contracts/names";
 import { memoryStore } from "@stillpoint/object-store/memory";
 import { describe, expect, it } from "vitest";
+import { sealObject } from "../src/format/sealed-object.ts";
+import { encodeTail } from "../src/format/tail-format.ts";
+import { openKeyRing } from "../src/keys/key-ring.ts";
 import { isOfAnother, type SourceLog } from "../src/log/source-log.ts";
 import { openRepository } from "../src/repository.ts";
 import { logBytes, range, SHOP, STREAM, writeLog } from "./log-trial.ts";
-import { makeRepository, NOW, namesIn, open, PASSPHRASE, trial } from "./trial.ts";
+import { makeRepository, NOW, namesIn, open, PASSPHRASE, randomFrom, trial } from "./trial.ts";
 
 const gap: LogGap = {
   plan: "shop",
@@ -155,6 +158,33 @@ describe("a gap", () => {
     expect((await other.sourceLog(SHOP)).gaps).toEqual(expect.arrayContaining([gap, later]));
     expect(await namesIn(setup.store, "records/")).toHaveLength(2);
     expect((await other.check({ readData: true })).problems).toEqual([]);
+  });
+});
+
+describe("a check", () => {
+  it("names a gap's record that tells of another gap, or of none, and a tail whose head is another's", async () => {
+    await using setup = await trial();
+    const { ring } = await openKeyRing(setup.store, PASSPHRASE);
+    const random = randomFrom("check");
+    const put = async (kind: "records" | "tails", id: string, plain: Uint8Array) => {
+      await setup.store.put(`${kind}/${id}`, sealObject(kind, id, plain, ring.epochs, random));
+      return `${kind}/${id}`;
+    };
+    const document = (detail: unknown) =>
+      Buffer.from(JSON.stringify({ recordId: gapId(gap), type: "gap", at: gap.at, detail }));
+    await setup.repository.sealGap({ ...gap, source: "sound" });
+    await setup.repository.putTail(SHOP, range(0, 100), logBytes(0, 100));
+    const found = async () => (await setup.repository.check()).problems.map(({ object }) => object);
+    expect(await found()).toEqual([]);
+    const record = await put("records", gapId(gap), document({ ...gap, source: "other" }));
+    expect(await found()).toEqual([record]);
+    await put("records", gapId(gap), document({ n: 1 }));
+    expect(await found()).toEqual([record]);
+    const { head } = (await setup.repository.readTail(`orders/${STREAM}/0000-0100-7`)) ?? { head: undefined };
+    if (head === undefined) throw new Error("the tail is not there");
+    const moved = await put("tails", `orders/${STREAM}/0100-0200-7`, encodeTail(head, logBytes(0, 100)));
+    const spoilt = await put("tails", `orders/${STREAM}/0000-0100-7`, encodeTail(head, logBytes(1, 101)));
+    expect((await found()).sort()).toEqual([record, spoilt, moved]);
   });
 });
 

@@ -1,19 +1,28 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { GAP_ID_PREFIX, gapId, type LogGap, logGap } from "@stillpoint/contracts/log";
+import type { z } from "zod";
 import { getDocument, listIds, putDocument } from "../documents-store.ts";
 import { objectDamaged } from "../format/damage.ts";
 import { record } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 
+/** The gap that a record of such an id tells of. Of what else is recorded as one (`isGapId` false) nothing is known. */
+export function gapOf({ recordId, type, detail }: z.output<typeof record>): LogGap {
+  const gap = logGap.safeParse(detail);
+  if (type === "gap" && gap.success && gapId(gap.data) === recordId) return gap.data;
+  throw objectDamaged(objectName("records", recordId), "it says nothing of a gap, or of another than its id");
+}
+
+export function isGapId(recordId: string): boolean {
+  return recordId.startsWith(GAP_ID_PREFIX);
+}
+
 type GapContext = Pick<RepositoryContext, "store" | "ring" | "random">;
 
 async function readGap(context: GapContext, recordId: string, signal?: AbortSignal): Promise<LogGap | undefined> {
   const found = await getDocument(context, "records", recordId, record, signal);
-  if (found === undefined) return undefined;
-  const gap = logGap.safeParse(found.document.detail);
-  if (found.document.type === "gap" && gap.success) return gap.data;
-  throw objectDamaged(objectName("records", recordId), "it says nothing of a gap, as its id does");
+  return found === undefined ? undefined : gapOf(found.document);
 }
 
 /** Seals a hole in a source's log as a record. The same hole told twice is one, and answers with the first. */

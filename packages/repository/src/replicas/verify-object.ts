@@ -19,6 +19,7 @@ import { verifiedTail } from "../format/tail-format.ts";
 import { decodeSlot, isGenuine } from "../keys/key-slot.ts";
 import { verifiedStatement } from "../keys/signing.ts";
 import { verifyInClear } from "../keys/verify-in-clear.ts";
+import { gapOf, isGapId } from "../log/gaps.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { kindOf } from "./kinds-replicated.ts";
 
@@ -77,6 +78,7 @@ function verifySealed({ ring }: VerifyContext, kind: SealedKind, object: string,
   const plain = openObject(kind, id, object, bytes, ring.epochs);
   if (kind === "tails") verifiedTail(object, plain);
   else if (kind === "proofs") verifiedStatement(object, readDocument(signed, object, plain), ring.trustedKeys);
+  else if (kind === "records" && isGapId(id)) gapOf(readDocument(record, object, plain));
   else readDocument(SCHEMAS[kind], object, plain);
 }
 
