@@ -54,7 +54,7 @@ export async function smallRepository(points: number): Promise<SmallRepository> 
     await repository.sealPoint(pointOf(n, [id]));
     sealed.set(id, items);
   }
-  return { primary, replica: heldStore(NOW), sealed };
+  return { primary, replica: heldStore(NOW, new Map(), "memory:replica"), sealed };
 }
 
 export function copyOf({ primary, replica, sealed }: SmallRepository): SmallRepository {

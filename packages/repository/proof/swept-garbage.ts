@@ -7,7 +7,7 @@ import { restoresFromReplica } from "./swept-replicas.ts";
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-function pass({ base }: Site, ms: number): void {
+export function pass({ base }: Site, ms: number): void {
   base.primary.clock.nowMs += ms;
   base.replica.clock.nowMs += ms;
 }

@@ -8,7 +8,9 @@ import { SWEPT_CHANGES } from "./swept-changes.ts";
 import { SWEPT_GARBAGE } from "./swept-garbage.ts";
 import { SWEPT_KEYS } from "./swept-keys.ts";
 import { type SweptOperation, withRepository, wrong } from "./swept-operation.ts";
+import { SWEPT_REPAIR } from "./swept-repair.ts";
 import { SWEPT_REPLICAS } from "./swept-replicas.ts";
+import { SWEPT_ROLES } from "./swept-roles.ts";
 import { trialSet } from "./trial-set.ts";
 
 const NEW = trialSet(77);
@@ -73,6 +75,8 @@ export const SWEPT_OPERATIONS: readonly SweptOperation[] = [
   },
   ...SWEPT_CHANGES,
   ...SWEPT_REPLICAS,
+  ...SWEPT_ROLES,
+  ...SWEPT_REPAIR,
   ...SWEPT_GARBAGE,
   ...SWEPT_KEYS,
 ];

@@ -254,4 +254,30 @@ describe("a repair", () => {
       }
     }
   });
+
+  it("that is given a part of a damaged pack, once, gives up nothing of it", async () => {
+    const [pack = ""] = names("packs/");
+    for (let at = 0, isOver = false; !isOver; at++) {
+      const { objects, store } = copy();
+      flip(objects, pack, -30); // in its own list: every chunk of it is whole
+      let [reads, isCounting] = [0, false];
+      const short: ObjectStore = {
+        ...store,
+        async get(name, ...rest) {
+          const bytes = await store.get(name, ...rest);
+          return isCounting && name === pack && reads++ === at ? bytes.subarray(0, 10) : bytes;
+        },
+      };
+      await using repository = await open(short, 0);
+      const plan = await planOf(repository, store);
+      isCounting = true;
+      await repository.repair(plan).catch((error: unknown) => {
+        if (!(error instanceof StillpointError)) throw error;
+      });
+      isOver = reads <= at;
+      if (isOver) expect(at).toBeGreaterThan(2);
+      expect((await mend(store)).left, `read ${at}`).toEqual([]);
+      for (const id of ["one", "two"] as const) expect(await restores(store, id), `read ${at}`).toBe(true);
+    }
+  });
 });

@@ -5,6 +5,7 @@ import { type Condemned, condemned, readDocument } from "../format/documents.ts"
 import { objectName, packIdOf } from "../format/kinds.ts";
 import { OBJECT_IDS } from "../format/object-ids.ts";
 import { openObject, sealObject } from "../format/sealed-object.ts";
+import { putAndRead } from "../put-and-read.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { type CondemnedState, condemnedState, type Generation } from "./condemned-state.ts";
 
@@ -68,7 +69,8 @@ export function condemnedLog({ store, ring, random, index }: LogContext) {
     const id = OBJECT_IDS.condemned(document.generation);
     const bytes = sealObject("condemned", id, Buffer.from(JSON.stringify(document), "utf8"), ring.epochs, random);
     const name = objectName("condemned", `${id}-${createHash("sha256").update(bytes).digest("hex")}`);
-    await store.put(name, bytes, { signal });
+    // One that does not open would stop everybody who writes.
+    await putAndRead(store, name, bytes, { signal });
     return name;
   }
 

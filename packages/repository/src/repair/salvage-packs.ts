@@ -33,10 +33,21 @@ async function listedAs(context: RepositoryContext, packIds: ReadonlySet<string>
   return found;
 }
 
+/** As two reads give it: what one of them lacks would be given up for good. STORE_UNREACHABLE where they differ. */
 async function bytesOf({ store }: RepositoryContext, object: string, signal: AbortSignal) {
-  return store.get(object, undefined, signal).catch((error: unknown) => {
-    if (error instanceof StillpointError && error.code === "OBJECT_MISSING") return undefined;
-    throw error;
+  const read = () =>
+    store.get(object, undefined, signal).catch((error: unknown) => {
+      if (error instanceof StillpointError && error.code === "OBJECT_MISSING") return undefined;
+      throw error;
+    });
+  const [first, second] = [await read(), await read()];
+  if (first === second || (first !== undefined && second !== undefined && Buffer.compare(first, second) === 0))
+    return second;
+  throw new StillpointError("STORE_UNREACHABLE", {
+    what: "Saved nothing of a damaged pack",
+    where: object,
+    why: "the object store gave other bytes when it was read once more",
+    hint: "apply the plan again",
   });
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectStore } from "@stillpoint/object-store/object-store";
+import { putAndRead } from "../put-and-read.ts";
 import { readAuthentic } from "./copy-object.ts";
 import { type VerifyContext, verifyObject } from "./verify-object.ts";
 
@@ -66,7 +67,7 @@ export async function repairObject(
       throw error;
     }
     try {
-      if (now.bytes !== undefined) await store.put(quarantineName(object, now.bytes), now.bytes, { signal });
+      if (now.bytes !== undefined) await putAndRead(store, quarantineName(object, now.bytes), now.bytes, { signal });
       // In a bucket with versions the damaged bytes stay beneath as an older version, for as long as a lock keeps them.
       await store.put(object, bytes, { ifAbsent: now.bytes === undefined, signal });
     } catch (error) {
