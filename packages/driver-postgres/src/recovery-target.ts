@@ -34,7 +34,7 @@ export function recoveryMark(base: BaseFacts, recovery: Recovery, cutId: string)
   const { end, ...facts } = base;
   const detail: MarkDetail = {
     ...facts,
-    target: settled(target),
+    target: settled(target, until),
     lsn: target.by === "lsn" ? target.at : end,
     timeline,
     ancestry: [...ancestry],
@@ -44,8 +44,10 @@ export function recoveryMark(base: BaseFacts, recovery: Recovery, cutId: string)
   return { cutId, position: `${describe(target)}, timeline ${timeline}`, detail: markDetail.encode(detail), notes: [] };
 }
 
-function settled(target: RecoveryTarget): MarkDetail["target"] {
+/** No record begins at the end of the log: PostgreSQL would call a target there one that it did not reach. */
+function settled(target: RecoveryTarget, until: Lsn): MarkDetail["target"] {
   if (target.by !== "lsn") return target;
+  if (target.at === until) return { by: "latest" };
   const { at: _, ...rest } = target;
   return rest;
 }

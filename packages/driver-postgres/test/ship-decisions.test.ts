@@ -95,6 +95,8 @@ describe("a moment", () => {
       { by: "time", at: "2026-01-02T03:04:05.678901Z" },
       ["recovery_target_time = '2026-01-02 03:04:05.678901+00'", "recovery_target_inclusive = 'off'"],
     ],
+    // The log's very end.
+    [{ by: "lsn", at: parseLsn("0/3000500") }, []],
     [{ by: "immediate" }, ["recovery_target = 'immediate'"]],
     [{ by: "latest" }, []],
   ])("%o is what PostgreSQL is told, and nothing else of where to stop", (target, expected) => {
