@@ -56,6 +56,15 @@ async function say(
   });
 }
 
+/** The newest promotion, where it is this one: it was said before, and what followed it may have been broken off. */
+async function alreadySaid(
+  changes: ChangeLog,
+  { target, url }: Pick<Promotion, "target" | "url">,
+): Promise<Promotion | undefined> {
+  const newest = await newestPromotion(changes);
+  return newest?.target === target && newest.url === url ? newest : undefined;
+}
+
 function incomplete(name: string, notCopied: readonly { object: string; why: string }[]): StillpointError {
   const [first] = notCopied;
   return new StillpointError("REPLICA_BEHIND", {
@@ -79,11 +88,9 @@ export async function promote(
   const first = await replicate(context, target, options);
   if (first.notCopied.length > 0 && !acceptLoss) throw incomplete(name, first.notCopied);
   const detail = { target: name, url: target.url };
-  const promotion = await say(
-    context.changes,
-    first.notCopied.length === 0 ? detail : { ...detail, lost: first.lag },
-    by,
-  );
+  const said = await alreadySaid(context.changes, detail);
+  const promotion =
+    said ?? (await say(context.changes, first.notCopied.length === 0 ? detail : { ...detail, lost: first.lag }, by));
   const last = await replicate(context, target, options);
   if (last.notCopied.length > 0 && !acceptLoss) throw incomplete(name, last.notCopied);
   await copyMarks(context, target, options.signal);
@@ -113,6 +120,8 @@ export async function promoteAlone(
   { name, by, lost, after }: AloneOptions,
 ): Promise<Promotion> {
   const detail = { target: name, url: context.store.url };
+  const said = await alreadySaid(context.changes, detail);
+  if (said !== undefined && (after === undefined || after.sequence <= said.sequence)) return said;
   const state = await context.condemned.load();
   await context.condemned.append({ ...state, newest: state.newest + GENERATIONS_SKIPPED }, {});
   return say(context.changes, lost === undefined ? detail : { ...detail, lost }, by, after?.sequence);
