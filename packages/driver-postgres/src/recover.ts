@@ -11,15 +11,17 @@ import { walPositionOf } from "./log-position.ts";
 import { parseLsn } from "./lsn.ts";
 import { type RecoveryTarget, recoveryMark, tailEntry } from "./recovery-target.ts";
 
-/** Segments and tails into the base's `pg_wal`; a closed segment has the last word, for it is whole. */
+/**
+ * Segments and tails into the base's `pg_wal`, in their order: a tail continues the segment that is there, and a segment takes
+ * the place of what tails made of it.
+ */
 export async function recoverLog({ directory, base, log, target, cutId }: RecoverInput): Promise<Mark> {
   const facts = parseBaseFacts(await readFile(join(directory, BASE_PATH), "utf8"));
   const tree = directoryTree(directory);
   for (const piece of log)
-    if (piece.type === "tail")
-      await tree.add(tailEntry(piece.range, 0, facts.segmentBytes), Readable.from([await piece.read()]));
+    if (piece.type === "closed") await piece.extract(directory);
+    else await tree.add(tailEntry(piece.range, 0, facts.segmentBytes), Readable.from([await piece.read()]));
   await tree.finish();
-  for (const piece of log) if (piece.type === "closed") await piece.extract(directory);
   const last = log.at(-1)?.range ?? base;
   const { timeline, at: until } = walPositionOf({ stream: last.stream, at: last.to });
   const left = log.flatMap(({ range: { after } }) => (after === undefined ? [] : [walPositionOf(after)]));
