@@ -10,9 +10,25 @@ const COLLECTIONS = 5;
 const namesBelow = ({ primary }: World, folder: string) =>
   [...primary.objects.keys()].filter((name) => name.startsWith(folder)).map((name) => name.slice(folder.length));
 
+/**
+ * A promotion that was broken off once it was said is taken up by doing it again. What cannot be copied is what a collector was
+ * about to delete when it was killed: the invariants tell if it was more.
+ */
+async function endPromotion(world: World): Promise<void> {
+  if (!world.isPromoting) return;
+  const { primary, replica } = world;
+  const name = replica.store.url;
+  await using repository = await openSmall(primary.store, "promotes again", { now: () => primary.clock.nowMs });
+  world.isPromoting = false;
+  if ((await repository.replicas.promotion())?.target !== name) return;
+  await repository.replicas.promote(replica.store, { name, by: "the aftermath", acceptLoss: true });
+  [world.primary, world.replica] = [replica, primary];
+}
+
 /** With nobody at work and all time passed, nothing is left of what was deleted, and another collection finds nothing to do. */
 export async function leftovers(world: World): Promise<string[]> {
   try {
+    await endPromotion(world);
     await using repository = await openSmall(world.primary.store, "aftermath", {
       now: () => world.primary.clock.nowMs,
     });
