@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogTarget } from "@stillpoint/contracts/log";
@@ -13,7 +13,9 @@ import type { Repository } from "@stillpoint/repository/repository";
 import { driverOf } from "./drivers.ts";
 import { bytes, span } from "./figures.ts";
 import { openAllTargets, openForReading } from "./open-targets.ts";
-import { assertEmpty, INCOMPLETE, type RestoreOptions } from "./restore.ts";
+import { assertEmpty, type RestoreOptions } from "./restore.ts";
+import { stillAlive } from "./still-alive.ts";
+import { untilWhole } from "./until-whole.ts";
 import type { World } from "./world.ts";
 
 /** A word of the command line as a target: `latest`, a time, `lsn:0/3000060`, `tx:1234`, `name:before-import`. */
@@ -39,36 +41,28 @@ function servingOf(log: SourceLog, target: LogTarget): Serving {
   return serveWholeWindow(log);
 }
 
-function pieceOf(
-  log: SourceLog,
-  read: Serving["reads"][number],
-  repository: Repository,
-  signal: AbortSignal,
-): LogPiece {
-  if (read.type === "closed") {
-    const held = log.closed.find(({ backupId }) => backupId === read.backupId);
-    if (held === undefined) throw new TypeError("unreachable: what serves is what is held");
-    return {
-      type: "closed",
-      range: held.range,
-      extract: async (directory) => void (await repository.restoreFiles(read.backupId, directory, { signal })),
-    };
-  }
-  const held = log.tails.find(({ id }) => id === read.id);
-  if (held === undefined) throw new TypeError("unreachable: what serves is what is held");
-  return {
-    type: "tail",
-    range: held.range,
-    async read() {
-      const found = await repository.readTail(read.id, signal);
-      if (found !== undefined) return found.bytes;
-      throw new StillpointError("OBJECT_MISSING", {
-        what: "A part of the log went away while it was read",
-        where: `tails/${read.id}`,
-        hint: "a closed stretch has it by now: restore again",
-      });
-    },
-  };
+/** What the repository holds of the log, as a driver takes it. */
+function piecesOf(log: SourceLog, serving: Serving, repository: Repository, signal: AbortSignal): LogPiece[] {
+  const closed = new Map(log.closed.map(({ backupId, range }) => [backupId, range]));
+  const tails = new Map(log.tails.map(({ id, range }) => [id, range]));
+  return serving.reads.map((read) => {
+    const range = read.type === "closed" ? closed.get(read.backupId) : tails.get(read.id);
+    if (range === undefined) throw new TypeError("unreachable: what serves is what is held");
+    if (read.type === "tail") return { type: "tail", range, read: () => tailBytes(repository, read.id, signal) };
+    const extract = async (directory: string) =>
+      void (await repository.restoreFiles(read.backupId, directory, { signal }));
+    return { type: "closed", range, extract };
+  });
+}
+
+async function tailBytes(repository: Repository, id: string, signal: AbortSignal): Promise<Uint8Array> {
+  const found = await repository.readTail(id, signal);
+  if (found !== undefined) return found.bytes;
+  throw new StillpointError("OBJECT_MISSING", {
+    what: "A part of the log went away while it was read",
+    where: `tails/${id}`,
+    hint: "a closed stretch has it by now: restore again",
+  });
 }
 
 export type MomentOptions = RestoreOptions & { at: string; exclusive: boolean };
@@ -95,7 +89,7 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
   if (base === undefined || figures === undefined) throw new TypeError("unreachable: what serves is what is held");
   const driver = await driverOf(figures.kind);
   if (driver.recover === undefined) throw noRecovery(source, figures.kind);
-  const pieces = serving.reads.map((read) => pieceOf(log, read, repository, world.signal));
+  const pieces = piecesOf(log, serving, repository, world.signal);
   const tails = pieces.filter(({ type }) => type === "tail").length;
   world.errorLine(
     `${plan}/${source} (${figures.kind}): base ${serving.base} of ${figures.startedAt}, ${bytes(figures.bytes)}; then ${pieces.length - tails} closed stretches and ${tails} flushes of its log`,
@@ -109,13 +103,12 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
     return;
   }
   await assertEmpty(to);
+  const { recover, layout } = driver;
   const directory = join(to, source);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await writeFile(join(to, INCOMPLETE), `The restore of ${plan}/${source} into this directory has not ended.\n`);
   const startedMs = world.clock.monotonicMs();
   let read = 0;
-  const alive = setInterval(() => world.error(`\r  ${source}: ${bytes(read)} …   `), 1_000);
-  try {
+  const work = async () => {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     await repository.restoreFiles(serving.base, directory, {
       signal: world.signal,
       keepOwners: process.getuid?.() === 0,
@@ -123,23 +116,22 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
         read += more;
       },
     });
-    const mark = await driver.recover(
-      { directory, base: base.range, log: pieces, target, cutId: randomUUID() },
-      { signal: world.signal },
-    );
-    await applyLayout(directory, driver.layout(await treeFiles(directory), mark));
-    await rm(join(to, INCOMPLETE));
-    const ms = world.clock.monotonicMs() - startedMs;
-    if (options.json) {
-      world.out(`${JSON.stringify({ ...serving, to, directory, mark, bytes: read, ms }, undefined, 2)}\n`);
-      return;
-    }
-    world.errorLine(`${world.isTerminal ? "\r" : ""}  ✓ ${source}: ${mark.position}, ${span(ms)}`);
-    for (const note of mark.notes) world.errorLine(`    ${note}`);
-    world.out(`restored ${bytes(read)} and its log into ${to}; the store's own recovery goes on from there\n`);
-  } finally {
-    clearInterval(alive);
+    const input = { directory, base: base.range, log: pieces, target, cutId: randomUUID() };
+    const mark = await recover(input, { signal: world.signal });
+    await applyLayout(directory, layout(await treeFiles(directory), mark));
+    return mark;
+  };
+  const mark = await untilWhole(to, `${plan}/${source}`, () =>
+    stillAlive(world, () => `${source}: ${bytes(read)}`, work),
+  );
+  const ms = world.clock.monotonicMs() - startedMs;
+  if (options.json) {
+    world.out(`${JSON.stringify({ ...serving, to, directory, mark, bytes: read, ms }, undefined, 2)}\n`);
+    return;
   }
+  world.errorLine(`  ✓ ${source}: ${mark.position}, ${span(ms)}`);
+  for (const note of mark.notes) world.errorLine(`    ${note}`);
+  world.out(`restored ${bytes(read)} and its log into ${to}; the store's own recovery goes on from there\n`);
 }
 
 function noRecovery(source: string, kind: SourceKind): StillpointError {

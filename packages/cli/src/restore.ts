@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Extract, restoreTree } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
@@ -7,7 +7,9 @@ import { layoutOf } from "./drivers.ts";
 import { bytes, rate, span } from "./figures.ts";
 import type { KeyOptions } from "./key/key-options.ts";
 import { type PointReader, repositoryReader, vaultReader } from "./point-reader.ts";
+import { stillAlive } from "./still-alive.ts";
 import { coldShown, thawFirst } from "./thaw-first.ts";
+import { untilWhole } from "./until-whole.ts";
 import type { World } from "./world.ts";
 
 export type RestoreOptions = KeyOptions & {
@@ -21,9 +23,6 @@ export type RestoreOptions = KeyOptions & {
   thaw: boolean;
   json?: boolean;
 };
-
-/** Says, to whoever finds the directory, that it is not whole. Removed last. */
-export const INCOMPLETE = "RESTORE-INCOMPLETE";
 
 export async function restore(world: World, pointId: string | undefined, options: RestoreOptions): Promise<void> {
   const to = resolve(options.to);
@@ -49,11 +48,10 @@ export async function restore(world: World, pointId: string | undefined, options
     return;
   }
   if (cold !== undefined && cold.cold.length > 0) await thawFirst(world, reader, cold, options.thaw);
-  await mkdir(to, { recursive: true, mode: 0o700 });
-  await writeFile(join(to, INCOMPLETE), `The restore of point ${point.pointId} into this directory has not ended.\n`);
   const restored: { source: string; kind: string; directory: string; bytes: number; ms: number }[] = [];
-  for (const source of sources) restored.push(await restoreSource(world, extract, source, to, options));
-  await rm(join(to, INCOMPLETE));
+  await untilWhole(to, `point ${point.pointId}`, async () => {
+    for (const source of sources) restored.push(await restoreSource(world, extract, source, to, options));
+  });
   if (options.json) {
     world.out(`${JSON.stringify({ point: point.pointId, to, sources: restored }, undefined, 2)}\n`);
     return;
@@ -106,28 +104,24 @@ async function restoreSource(world: World, extract: Extract, source: PointSource
   const directory = join(to, source.source);
   const startedMs = world.clock.monotonicMs();
   let read = 0;
-  const alive = setInterval(() => world.error(`\r  ${source.source}: ${bytes(read)} …   `), 1_000);
   const progress = (more: number) => {
     read += more;
   };
-  try {
-    const count =
-      options.path === undefined
-        ? await restoreTree(directory, source.backups, source.mark, {
-            extract,
-            layout: await layoutOf(source.kind),
-            keepOwners: process.getuid?.() === 0,
-            progress,
-          })
-        : await restorePath(extract, source, directory, options.path, progress);
-    const ms = world.clock.monotonicMs() - startedMs;
-    world.errorLine(
-      `${world.isTerminal ? "\r" : ""}  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`,
-    );
-    return { source: source.source, kind: source.kind, directory, bytes: count, ms };
-  } finally {
-    clearInterval(alive);
-  }
+  const { path } = options;
+  const layout = await layoutOf(source.kind);
+  const work = () =>
+    path === undefined
+      ? restoreTree(directory, source.backups, source.mark, {
+          extract,
+          layout,
+          keepOwners: process.getuid?.() === 0,
+          progress,
+        })
+      : restorePath(extract, source, directory, path, progress);
+  const count = await stillAlive(world, () => `${source.source}: ${bytes(read)}`, work);
+  const ms = world.clock.monotonicMs() - startedMs;
+  world.errorLine(`  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`);
+  return { source: source.source, kind: source.kind, directory, bytes: count, ms };
 }
 
 /** A file or subtree as it lies in the backups, without the step that makes a startable directory of the whole. */

@@ -8,6 +8,9 @@ import { packPieceAad } from "./pack-piece.ts";
 import type { EpochKeys } from "./sealed-object.ts";
 
 export const NAME_LENGTH = 32;
+
+/** A chunk's name as a key of maps and sets. */
+export const nameKey = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
 /** The trailer's position under the pack's key; chunks have those from 0 on. */
 export const TRAILER_POSITION = 0xffff_ffff;
 /** Length of the sealed trailer (4) and the end mark (4). */

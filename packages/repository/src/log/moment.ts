@@ -1,13 +1,12 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogPosition } from "@stillpoint/contracts/log";
-import { type Serving, serve } from "./serve.ts";
+import { toInstant } from "@stillpoint/contracts/names";
+import { IN_NO_WINDOW, NO_WINDOW, type Serving, serve } from "./serve.ts";
 import type { SourceLog } from "./source-log.ts";
 import { deriveLog, type LogWindow } from "./windows.ts";
 
 /** The storage's clock and the source's differ, and what was committed is stored a flush later. */
 const CLOCKS_APART_MS = 600_000;
-
-const at = (ms: number) => new Date(ms).toISOString();
 
 function windowAt(windows: readonly LogWindow[], ms: number): LogWindow {
   const newest = windows.at(-1);
@@ -17,14 +16,11 @@ function windowAt(windows: readonly LogWindow[], ms: number): LogWindow {
   const near = [
     windows.findLast(({ toMs }) => toMs < ms)?.toMs,
     windows.filter(({ fromMs }) => fromMs > ms).sort((a, b) => a.fromMs - b.fromMs)[0]?.fromMs,
-  ].flatMap((each) => (each === undefined ? [] : [at(each)]));
+  ].flatMap((each) => (each === undefined ? [] : [toInstant(each)]));
   throw new StillpointError("LOG_GAP", {
     what: "Cannot restore to this moment",
-    where: at(ms),
-    why:
-      windows.length === 0
-        ? "no base has its log without a hole"
-        : "it is in no window: the log is not held there, or no base before it has its log without a hole",
+    where: toInstant(ms),
+    why: windows.length === 0 ? NO_WINDOW : IN_NO_WINDOW,
     hint:
       near.length === 0
         ? "points can be restored as they are: stillpoint points"

@@ -118,15 +118,20 @@ export function nearest(
   };
 }
 
+/** Why nothing, or not this, can be restored. */
+export const NO_WINDOW = "no base has its log without a hole";
+export const IN_NO_WINDOW =
+  "it is in no window: the log is not held there, or no base before it has its log without a hole";
+
 const words = ({ stream, at }: LogPosition) => `${at} in ${stream}`;
 
 /** What a place, or the newest one, is restored from. LOG_GAP names the nearest places that can be had. */
 export function serve(log: Omit<SourceLog, "damaged">, wanted: LogPosition | "newest"): Serving {
-  const { windows, holes } = deriveLog(log);
-  const newest = windows.at(-1)?.to;
-  const at = wanted === "newest" ? newest : wanted;
+  const at = wanted === "newest" ? deriveLog(log).windows.at(-1)?.to : wanted;
   const serving = at === undefined ? undefined : findServing(log, at);
   if (serving !== undefined) return serving;
+  const { windows, holes } = deriveLog(log);
+  const newest = windows.at(-1)?.to;
   const near = at === undefined ? {} : nearest(log, at);
   const possible = [near.before, near.behind].flatMap((each) => (each === undefined ? [] : [words(each)]));
   const gap = at && holes.find(({ after, until }) => isBetween(at, after, until))?.gap;
@@ -155,6 +160,5 @@ function isBetween(
 
 function whyNot(at: LogPosition | undefined, newest: LogPosition | undefined, recorded: string | undefined): string {
   if (recorded !== undefined) return `it lies in a gap: ${recorded}`;
-  if (newest === undefined || at === undefined) return "no base has its log without a hole";
-  return "it is in no window: the log is not held there, or no base before it has its log without a hole";
+  return newest === undefined || at === undefined ? NO_WINDOW : IN_NO_WINDOW;
 }

@@ -6,6 +6,7 @@ import { manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import type { TailHead } from "../format/tail-format.ts";
 import type { CondemnedState } from "../garbage/condemned-state.ts";
+import { inParallel } from "../replicas/in-parallel.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { recordedGaps } from "./gaps.ts";
 import { readTail } from "./tails.ts";
@@ -117,15 +118,12 @@ export function logReader() {
 
   /** Calls with some at once; damage is noted by the object's name, and passed over. */
   async function each<Item>(items: readonly Item[], damaged: string[], read: (item: Item) => Promise<void>) {
-    for (let at = 0; at < items.length; at += READS_AT_ONCE)
-      await Promise.all(
-        items.slice(at, at + READS_AT_ONCE).map((item) =>
-          read(item).catch((error: unknown) => {
-            if (!(error instanceof StillpointError) || error.code !== "OBJECT_DAMAGED") throw error;
-            damaged.push(error.where ?? error.what);
-          }),
-        ),
-      );
+    await inParallel(items, READS_AT_ONCE, (item) =>
+      read(item).catch((error: unknown) => {
+        if (!(error instanceof StillpointError) || error.code !== "OBJECT_DAMAGED") throw error;
+        damaged.push(error.where ?? error.what);
+      }),
+    );
   }
 
   async function read(context: ReaderContext, of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog> {

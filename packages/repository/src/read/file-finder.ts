@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { isWithin } from "@stillpoint/driver/tree-path";
 import { objectName } from "../format/kinds.ts";
+import { nameKey } from "../format/pack-format.ts";
 import { decodeTreeItems, type Extent, type TreeItem, type TreeRecord } from "../format/tree-format.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { joinReads, locateChunk } from "./chunk-reader.ts";
@@ -16,8 +17,6 @@ export type FoundFile = { entry: TreeRecord; content?: string };
 /** Looks for one path in backups, one after the other. Undefined: the backup says nothing of it. BACKUP_UNKNOWN. */
 export type FileFinder = (backupId: string, signal?: AbortSignal) => Promise<FoundFile | undefined>;
 
-const keyOf = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString("hex");
-
 /** Trees of one source share most of their chunks: each is read once. */
 export function fileFinder(context: RepositoryContext, path: string): FileFinder {
   /** Chunks of trees that do not name the path. */
@@ -27,7 +26,7 @@ export function fileFinder(context: RepositoryContext, path: string): FileFinder
 
   async function chunk(where: string, name: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
     const [read] = joinReads([await locateChunk(context, where, name, signal)]);
-    const bytes = read && (await readChunksAnywhere(context, read, signal)).get(keyOf(name));
+    const bytes = read && (await readChunksAnywhere(context, read, signal)).get(nameKey(name));
     if (bytes === undefined) throw new TypeError("unreachable: one chunk was asked for");
     return bytes;
   }

@@ -1,3 +1,4 @@
+import { nameKey } from "../format/pack-format.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { giveBack } from "../workers/give-back.ts";
 import { joinReads, locateChunk, type WantedChunk } from "./chunk-reader.ts";
@@ -121,7 +122,7 @@ export async function* readAhead<T>(
       answers.push({ what, loaded, cost });
     }
     for (const read of joinReads(wanted)) {
-      const keys = read.chunks.map(({ name }) => Buffer.from(name).toString("hex"));
+      const keys = read.chunks.map(({ name }) => nameKey(name));
       readChunksAnywhere(context, read, ended).then(
         (opened) => {
           for (const [key, plain] of opened) slots.get(key)?.resolve(plain);

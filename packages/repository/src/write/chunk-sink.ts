@@ -2,7 +2,7 @@ import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import type { ChunkType } from "../format/chunk-type.ts";
 import type { Chunking } from "../format/documents.ts";
 import type { IndexedPack } from "../format/index-format.ts";
-import { NAME_LENGTH } from "../format/pack-format.ts";
+import { NAME_LENGTH, nameKey } from "../format/pack-format.ts";
 import type { EpochKeys } from "../format/sealed-object.ts";
 import type { ChunkIndex } from "../index/chunk-index.ts";
 import { writeIndex } from "../index/index-objects.ts";
@@ -30,8 +30,6 @@ export type SinkOptions = {
 
 /** An index object for every so many packs: what a broken-off backup stored until then is not stored twice. */
 const PACKS_PER_INDEX = 64;
-
-const keyOf = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
 
 type NamedSpan = Span & { name: Uint8Array };
 
@@ -73,7 +71,7 @@ export function chunkSink(options: SinkOptions) {
     stored = [];
     const content = { supersedes: [], packs: listed };
     index.add(await writeIndex(options.store, content, keys, options.random, options.signal), content);
-    for (const { entries } of listed) for (const { name } of entries) pending.delete(Buffer.from(name).toString("hex"));
+    for (const { entries } of listed) for (const { name } of entries) pending.delete(nameKey(name));
     await writing.flushed();
   }
 
@@ -85,7 +83,7 @@ export function chunkSink(options: SinkOptions) {
 
   function isNew(name: Uint8Array): boolean {
     if (leansOn(name)) return false;
-    const key = keyOf(name);
+    const key = nameKey(name);
     if (pending.has(key)) return false;
     pending.add(key);
     return true;
@@ -131,7 +129,7 @@ export function chunkSink(options: SinkOptions) {
     },
     epoch,
     /** Whether a chunk is there, or about to be, for this backup to stand on. */
-    leanOn: (name: Uint8Array) => leansOn(name) || pending.has(keyOf(name)),
+    leanOn: (name: Uint8Array) => leansOn(name) || pending.has(nameKey(name)),
     store,
     /** Names the chunks and stores those that are new. `done` is called when the memory is free. */
     async add(

@@ -1,4 +1,4 @@
-import { NAME_LENGTH } from "../format/pack-format.ts";
+import { nameKey } from "../format/pack-format.ts";
 import { type ChunkPages, decodePageHashList, SHORT_HASH_LENGTH } from "../format/page-hash-list.ts";
 import type { Block, TreeRecord } from "../format/tree-format.ts";
 import type { FilePlace, ParentTree } from "./parent-tree.ts";
@@ -30,8 +30,6 @@ export type PageHistory = { open(record: TreeRecord, pageBytes: number): Promise
 /** Chunks of hashes that stay in memory: neighbouring files share them. */
 const LISTS_KEPT = 16;
 
-const keyOf = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
-
 /** Pure: where each page of some blocks lies, by the hashes that are known of their chunks. */
 export function pageWindow(
   firstPage: number,
@@ -40,7 +38,7 @@ export function pageWindow(
   pageBytes: number,
 ): PageWindow {
   const known = new Map(
-    lists.flatMap(({ chunks }, list) => chunks.map((chunk) => [keyOf(chunk.name), { ...chunk, list }] as const)),
+    lists.flatMap(({ chunks }, list) => chunks.map((chunk) => [nameKey(chunk.name), { ...chunk, list }] as const)),
   );
   const extents = blocks.flat();
   const pages = extents.reduce((sum, { length }) => sum + Math.ceil(length / pageBytes), 0);
@@ -50,7 +48,7 @@ export function pageWindow(
   const numbers = new Map<string, number>();
   let page = 0;
   for (const { chunk, offset, length } of extents) {
-    const key = keyOf(chunk);
+    const key = nameKey(chunk);
     const found = offset % pageBytes === 0 ? known.get(key) : undefined;
     const count = Math.ceil(length / pageBytes);
     if (found !== undefined) {
@@ -73,7 +71,7 @@ export function pageHistory(tree: ParentTree): PageHistory {
   const lists = new Map<string, ChunkPages[] | undefined>();
 
   async function listOf(name: Uint8Array): Promise<ChunkPages[] | undefined> {
-    const key = keyOf(name);
+    const key = nameKey(name);
     if (!lists.has(key)) {
       const bytes = await tree.chunk(name);
       lists.set(key, bytes && decodePageHashList(bytes));

@@ -1,4 +1,4 @@
-import { NAME_LENGTH } from "../format/pack-format.ts";
+import { nameKey } from "../format/pack-format.ts";
 import type { ChunkPages } from "../format/page-hash-list.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
 import type { chunkSink } from "./chunk-sink.ts";
@@ -40,8 +40,6 @@ const WINDOW_BLOCKS = 1024;
 /** Past so many lists of one stretch its hashes are listed anew, in one. */
 const MOST_LISTS = 8;
 
-const keyOf = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, NAME_LENGTH).toString("hex");
-
 /** Stores groups of pages: what changed since the backup before, in as few bytes as a quick restore allows. */
 export function pageWriter({ pool, sink, lists, builder, fail }: PageWriterOptions) {
   const epoch = sink.epoch;
@@ -60,7 +58,7 @@ export function pageWriter({ pool, sink, lists, builder, fail }: PageWriterOptio
 
   /** What of a stretch is to be listed, and which lists of before go on serving. */
   function listing(file: PageFile): { add: ChunkPages[]; keep: Uint8Array[] } {
-    const keep = new Map([...file.kept.values()].map(({ list }) => [keyOf(list), list]));
+    const keep = new Map([...file.kept.values()].map(({ list }) => [nameKey(list), list]));
     const fresh = [...file.fresh.values()];
     if (keep.size < MOST_LISTS) return { add: fresh, keep: [...keep.values()] };
     return { add: [...fresh, ...[...file.kept.values()].map(({ chunk }) => chunk)], keep: [] };
@@ -118,11 +116,11 @@ export function pageWriter({ pool, sink, lists, builder, fail }: PageWriterOptio
       const past = window?.lists ?? [];
       return async () => {
         builder.blocks(blocks);
-        for (const chunk of fresh) file.fresh.set(keyOf(chunk.name), chunk);
+        for (const chunk of fresh) file.fresh.set(nameKey(chunk.name), chunk);
         for (const chunk of kept) {
           const list = past[chunk.list];
-          if (list !== undefined && sink.leanOn(list)) file.kept.set(keyOf(chunk.name), { chunk, list });
-          else file.fresh.set(keyOf(chunk.name), chunk);
+          if (list !== undefined && sink.leanOn(list)) file.kept.set(nameKey(chunk.name), { chunk, list });
+          else file.fresh.set(nameKey(chunk.name), chunk);
         }
         file.blocks += blocks.length;
         file.left -= group.length;

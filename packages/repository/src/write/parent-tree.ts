@@ -1,5 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Manifest } from "../format/documents.ts";
+import { nameKey } from "../format/pack-format.ts";
 import { decodeTreeItems, type TreeItem } from "../format/tree-format.ts";
 import { joinReads, readChunks } from "../read/chunk-reader.ts";
 import type { RepositoryContext } from "../repository-context.ts";
@@ -33,7 +34,7 @@ export function parentTree(
     const location = context.index.locate(name);
     const [read] = location === undefined ? [] : joinReads([{ name, location }]);
     try {
-      return read && (await readChunks(context, read, signal)).get(Buffer.from(name).toString("hex"));
+      return read && (await readChunks(context, read, signal)).get(nameKey(name));
     } catch (error) {
       // An earlier backup that cannot be read keeps none from being made: what it would save is saved the next time.
       if (error instanceof StillpointError && UNREADABLE.has(error.code)) return undefined;

@@ -1,16 +1,13 @@
 import type { Point } from "@stillpoint/contracts/point";
 import type { Repository } from "@stillpoint/repository/repository";
+import { pointsBefore } from "./points-before.ts";
 
-/** The last proven point of a plan before a moment; where none is proven the last whole one. */
+/** The last proven point of its plan before a point; where none is proven the last whole one. */
 export async function lastGood(
   repository: Repository,
-  plan: string,
-  before: string,
+  point: Point,
 ): Promise<{ point: Point; proven: boolean } | undefined> {
-  const points: Point[] = [];
-  for await (const point of repository.points())
-    if (point.plan === plan && !point.partial && point.cut.at < before) points.push(point);
-  points.sort((a, b) => (a.cut.at < b.cut.at ? 1 : -1));
+  const points = await pointsBefore(repository, point);
   for (const point of points) {
     const verdict = (await repository.proofsOf(point.pointId)).at(-1)?.verdict;
     if (verdict === "pass") return { point, proven: true };

@@ -10,6 +10,7 @@ import { BUCKETS } from "@stillpoint/contracts/topology";
 import type { Repository } from "@stillpoint/repository/repository";
 import { type Finding, findAnomalies, POINTS_COMPARED } from "./find-anomalies.ts";
 import { lastGood } from "./last-good.ts";
+import { pointsBefore } from "./points-before.ts";
 
 export type CaptureWatch = {
   repository: Repository;
@@ -35,16 +36,16 @@ export async function watchCaptures(watch: CaptureWatch): Promise<AsyncDisposabl
 }
 
 /** Of an installation that made points before it watched them. */
-async function pointsBefore({ repository }: CaptureWatch, { plan, cut }: Point): Promise<string[]> {
-  const before: Point[] = [];
-  for await (const point of repository.points())
-    if (point.plan === plan && !point.partial && point.cut.at < cut.at) before.push(point);
-  before.sort((a, b) => (a.cut.at < b.cut.at ? -1 : 1));
-  return before.slice(-POINTS_COMPARED).map(({ pointId }) => pointId);
+async function usualBefore({ repository }: CaptureWatch, point: Point): Promise<string[]> {
+  const before = await pointsBefore(repository, point);
+  return before
+    .slice(0, POINTS_COMPARED)
+    .reverse()
+    .map(({ pointId }) => pointId);
 }
 
 async function holdLastGood({ repository }: CaptureWatch, point: Point): Promise<UsualPoints["alarm"]> {
-  const good = await lastGood(repository, point.plan, point.cut.at);
+  const good = await lastGood(repository, point);
   if (good === undefined) return { sources: [] };
   const { pointId } = good.point;
   // Whoever was cut off behind placing it finds his own.
@@ -58,7 +59,7 @@ async function holdLastGood({ repository }: CaptureWatch, point: Point): Promise
 async function judge(watch: CaptureWatch, usual: Usual, point: Point): Promise<void> {
   const { plan, pointId, runId } = point;
   if (point.partial) return;
-  const known: UsualPoints = (await usual.get(plan))?.value ?? { points: await pointsBefore(watch, point) };
+  const known: UsualPoints = (await usual.get(plan))?.value ?? { points: await usualBefore(watch, point) };
   if (known.last === pointId || known.points.includes(pointId)) return; // told twice
   const at = toInstant(watch.clock.now());
   const keep = (rest: UsualPoints) => usual.put(plan, rest);
