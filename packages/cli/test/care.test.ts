@@ -1,14 +1,12 @@
 import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { toStillpointError } from "@stillpoint/contracts/errors";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
 import { openRepository } from "@stillpoint/repository/repository";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, it } from "vitest";
-import { program } from "../src/commands.ts";
-import { testWorld } from "./system-fixture.ts";
+import { commandIn } from "./command-in.ts";
 
 const guide = await readFile(new URL("../../../docs/guide/repository-care.md", import.meta.url), "utf8");
 const commands = [...guide.matchAll(/^stillpoint (repo .+)$/gm)].map(([, line = ""]) => line);
@@ -17,23 +15,9 @@ const commands = [...guide.matchAll(/^stillpoint (repo .+)$/gm)].map(([, line = 
 async function care() {
   const directory = await temporaryDirectory("cli-care");
   const at = (name: string) => join(directory.path, name);
-  async function run(line: string): Promise<{ code: number; out: string; err: string }> {
-    let [out, err] = ["", ""];
-    const more = (text: string) => {
-      err += text;
-    };
-    const world = { ...testWorld(directory.path), out: (text: string) => (out += text), error: more, errorLine: more };
-    const words = line
-      .split(" ")
-      .map((word) => (["targets.yaml", "key", "repair.json", "nothing.json"].includes(word) ? at(word) : word));
-    try {
-      await program(world).parseAsync(["node", "stillpoint", ...words]);
-      return { code: 0, out, err };
-    } catch (error) {
-      const known = toStillpointError(error, "failed");
-      return { code: known.exit, out, err: `${err}${known.message}` };
-    }
-  }
+  const command = commandIn(directory.path);
+  const names = ["targets.yaml", "key", "repair.json", "nothing.json"];
+  const run = (line: string) => command(...line.split(" ").map((word) => (names.includes(word) ? at(word) : word)));
   const targets = `primary: { url: ${at("primary")} }\nreplicas:\n  second: { url: ${at("second")} }\n`;
   await writeFile(at("targets.yaml"), targets);
   expect(await run(`repo init --repository ${at("primary")} --key-file key --new-identity`)).toMatchObject({ code: 0 });

@@ -16,6 +16,7 @@ import { openRepository } from "@stillpoint/repository/repository";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { program } from "../src/commands.ts";
 import type { World } from "../src/world.ts";
+import { testWorld } from "./system-fixture.ts";
 
 const PASSPHRASE = "a passphrase of the tests";
 export const AT = "2026-01-02T03:04:05.678Z";
@@ -142,20 +143,15 @@ export async function startExport() {
     async export(words: string[], signal = new AbortController().signal): Promise<string> {
       const said: string[] = [];
       const world: World = {
+        ...testWorld(directory),
         environment,
         home: directory,
         partsDirectory: directory,
-        clock: { now: Date.now, monotonicMs: () => performance.now() },
-        random: randomBytes,
-        person: { isThere: false, line: async () => undefined, hiddenLine: async () => undefined },
-        isTerminal: false,
-        columns: 100,
         out: (text) => said.push(text),
         errorLine: (line) => {
           heard.push(line);
           for (const listener of listeners) listener(line);
         },
-        error: () => undefined,
         signal,
       };
       await program(world).parseAsync(["point", "export", ...words, ...this.where], { from: "user" });

@@ -3,7 +3,6 @@ import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { toStillpointError } from "@stillpoint/contracts/errors";
 import { newIdentity } from "@stillpoint/repository/keys/age";
 import { startKmsStandIn } from "@stillpoint/testkit/kms-stand-in";
 import { ownBucket } from "@stillpoint/testkit/s3";
@@ -11,37 +10,7 @@ import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { startTransitStandIn } from "@stillpoint/testkit/transit-stand-in";
 import { identityToRecipient } from "age-encryption";
 import { describe, expect, it } from "vitest";
-import { program } from "../src/commands.ts";
-import { testWorld } from "./system-fixture.ts";
-
-type Ended = { code: number; out: string; err: string };
-
-/** The command in this process, with what it prints and the code it would end with. */
-function commandIn(directory: string, environment: Record<string, string> = {}) {
-  return async (...args: string[]): Promise<Ended> => {
-    let [out, err] = ["", ""];
-    const world = {
-      ...testWorld(directory),
-      environment,
-      out: (more: string) => {
-        out += more;
-      },
-      error: (more: string) => {
-        err += more;
-      },
-      errorLine: (more: string) => {
-        err += `${more}\n`;
-      },
-    };
-    try {
-      await program(world).parseAsync(["node", "stillpoint", ...args]);
-      return { code: 0, out, err };
-    } catch (error) {
-      const known = toStillpointError(error, "failed");
-      return { code: known.exit, out, err: `${err}${known.message}\n${known.hint ?? ""}` };
-    }
-  };
-}
+import { commandIn } from "./command-in.ts";
 
 type Listed = {
   slots: { slot: string; type: string; method: string; label?: string; sheet: boolean; state: string }[];
@@ -203,7 +172,7 @@ describe("stillpoint key", () => {
 
   it("says what keeps it from making a key file, and leaves nothing of it", async () => {
     await using directory = await temporaryDirectory("cli-keys");
-    const stillpoint = commandIn(directory.path);
+    const stillpoint = commandIn(directory.path, {});
     const at = ["--repository", join(directory.path, "repository"), "--key-file", join(directory.path, "none", "key")];
     const { err } = await stillpoint("repo", "init", ...at);
     expect(err).toMatch(/Cannot make the key file.*none\/key/s);

@@ -13,6 +13,7 @@ import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { describe, expect, it } from "vitest";
 import { program } from "../src/commands.ts";
 import type { World } from "../src/world.ts";
+import { testWorld } from "./system-fixture.ts";
 
 const AT = "2026-01-02T03:04:05.000Z";
 const id = (n: number) => `018f0000-0000-7000-8000-${String(n).padStart(12, "0")}`;
@@ -70,17 +71,11 @@ async function setup() {
   const environment: Record<string, string> = {};
   const interrupted = new AbortController();
   const world: World = {
+    ...testWorld(directory),
     environment,
     home: directory,
     partsDirectory: directory,
-    clock: { now: Date.now, monotonicMs: () => performance.now() },
-    random: randomBytes,
-    person: { isThere: false, line: async () => undefined, hiddenLine: async () => undefined },
-    isTerminal: false,
-    columns: 100,
     out: (text) => said.push(text),
-    errorLine: () => undefined,
-    error: () => undefined,
     signal: interrupted.signal,
   };
   const runAt = async (where: string, ...words: string[]) => {

@@ -3,7 +3,6 @@ import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
-import { toStillpointError } from "@stillpoint/contracts/errors";
 import { type LogRange, shippedBackupId } from "@stillpoint/contracts/log";
 import { toInstant } from "@stillpoint/contracts/names";
 import { Secret } from "@stillpoint/contracts/secret";
@@ -20,9 +19,8 @@ import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { expect, it } from "vitest";
-import { program } from "../src/commands.ts";
+import { commandIn } from "./command-in.ts";
 import { run } from "./export-fixture.ts";
-import { testWorld } from "./system-fixture.ts";
 
 /** A source that is shipped into a repository, as agent and vault do it. */
 type Shipped<Spec extends SourceSpec> = {
@@ -39,20 +37,8 @@ async function bench() {
   await chmod(directory.path, 0o711); // restored servers run as an account of their own, and pass through
   const at = (name: string) => join(directory.path, name);
   const where = ["--repository", at("repository"), "--key-file", at("key")];
-  async function stillpoint(...words: string[]) {
-    let [out, err] = ["", ""];
-    const more = (text: string) => {
-      err += text;
-    };
-    const world = { ...testWorld(directory.path), out: (text: string) => (out += text), error: more, errorLine: more };
-    try {
-      await program(world).parseAsync(["node", "stillpoint", ...words, ...where]);
-      return { code: 0, out, err };
-    } catch (error) {
-      const known = toStillpointError(error, "failed");
-      return { code: known.exit, out, err: `${err}${known.message} ${known.hint ?? ""}` };
-    }
-  }
+  const run = commandIn(directory.path);
+  const stillpoint = (...words: string[]) => run(...words, ...where);
   expect(await stillpoint("repo", "init", "--new-identity")).toMatchObject({ code: 0 });
   const store = opening.use(await openObjectStore(at("repository"), { environment: {} }));
   const opener = await configuredOpener({ keyFile: at("key") }, {});
@@ -152,10 +138,7 @@ it("a PostgreSQL comes back as it was at a time between two points, up to a tran
   const flushed = await setup.ship(of);
   await setup.capture(of, "base-1");
   await psql("insert into probe values (1)");
-  const moment = await psql(
-    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from pg_sleep(0.05)`,
-  );
-  await psql("select pg_sleep(0.05)");
+  const moment = await psql(`select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`);
   const xid = await psql("begin; insert into probe values (2); select pg_current_xact_id(); commit");
   await psql("select pg_switch_wal()");
   await psql("insert into probe values (3)");

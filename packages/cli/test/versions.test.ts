@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { toStillpointError } from "@stillpoint/contracts/errors";
 import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
 import type { Point } from "@stillpoint/contracts/point";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
@@ -9,8 +8,7 @@ import { configuredOpener } from "@stillpoint/repository/keys/configured-opener"
 import { openRepository } from "@stillpoint/repository/repository";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, it } from "vitest";
-import { program } from "../src/commands.ts";
-import { testWorld } from "./system-fixture.ts";
+import { commandIn } from "./command-in.ts";
 
 function pointOn(backupId: string, cutAt: string): Point {
   const cutId = randomUUID();
@@ -47,20 +45,7 @@ function pointOn(backupId: string, cutAt: string): Point {
 it("lists every version of a file with the points that have it, and each is restored from there", async () => {
   await using directory = await temporaryDirectory("cli-versions");
   const at = (name: string) => join(directory.path, name);
-  async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-    let [out, err] = ["", ""];
-    const more = (text: string) => {
-      err += text;
-    };
-    const world = { ...testWorld(directory.path), out: (text: string) => (out += text), error: more, errorLine: more };
-    try {
-      await program(world).parseAsync(["node", "stillpoint", ...words]);
-      return { code: 0, out, err };
-    } catch (error) {
-      const known = toStillpointError(error, "failed");
-      return { code: known.exit, out, err: `${err}${known.message}` };
-    }
-  }
+  const run = commandIn(directory.path);
   const where = ["--repository", at("repository"), "--key-file", at("key")];
   expect(await run("repo", "init", ...where, "--new-identity")).toMatchObject({ code: 0 });
   const states = ["first", "first", undefined, "second", "second", "first"];

@@ -3,16 +3,11 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bus } from "@stillpoint/bus/bus";
 import { captureAnomaly, captureUsual } from "@stillpoint/contracts/events";
-import { Secret } from "@stillpoint/contracts/secret";
 import { vaultSeal } from "@stillpoint/contracts/vault";
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
-import { initRepository } from "@stillpoint/repository/init-repository";
-import { openRepository } from "@stillpoint/repository/repository";
-import { inProcessService, testBus } from "@stillpoint/testkit/in-process-service";
-import { ownNats } from "@stillpoint/testkit/nats";
-import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { inProcessService } from "@stillpoint/testkit/in-process-service";
 import { expect, test } from "vitest";
 import { service } from "../src/service.ts";
+import { installation } from "./installation.ts";
 import { trialPoint } from "./trial-point.ts";
 
 const FILES = 40;
@@ -38,28 +33,11 @@ async function encryptTree(root: string): Promise<void> {
   }
 }
 
-async function installation() {
-  const stack = new AsyncDisposableStack();
-  const nats = stack.use(await ownNats());
-  const bus = stack.use(await testBus(nats));
-  const directory = stack.use(await temporaryDirectory("anomalies"));
-  const path = join(directory.path, "repository");
-  const passphrase = new Secret("correct horse");
-  const keyFile = join(directory.path, "key");
-  await writeFile(keyFile, "correct horse", { mode: 0o600 });
-  await mkdir(path);
-  const store = stack.use(await openObjectStore(path, { environment: {} }));
-  const random = (count: number) => randomBytes(count);
-  await initRepository(store, { passphrase, random, now: Date.now, scryptCost: { n: 1024, r: 8, p: 1 } });
-  const repository = stack.use(await openRepository(store, { passphrase, threads: 1 }));
-  const root = join(directory.path, "tree");
+async function tree() {
+  const own = await installation("anomalies");
+  const { bus, repository } = own;
+  const root = join(own.directory, "tree");
   await writeTree(root);
-  const settings = {
-    STILLPOINT_REPOSITORY: path,
-    STILLPOINT_KEY_FILE: keyFile,
-    STILLPOINT_VAULT_PORT: "0",
-    STILLPOINT_VAULT_DIRECTORY: join(directory.path, "vault"),
-  };
   let day = 0;
   /** Backs the tree up as it is now and seals a point on it. */
   const takePoint = async () => {
@@ -83,7 +61,7 @@ async function installation() {
     const sealed = await bus.request(vaultSeal, {}, { point: { ...point, sources } }, { timeoutMs: 20_000 });
     return sealed.point;
   };
-  return { nats, bus, repository, root, settings, takePoint, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { ...own, root, takePoint };
 }
 
 type Told = { anomaly?: string; usual?: string; held?: string | undefined };
@@ -104,7 +82,7 @@ async function nextTold(bus: Bus, after: number, count: number): Promise<Told[]>
 }
 
 test("a file tree that is encrypted in place is told of, and the last good point held until somebody releases it", async () => {
-  await using setup = await installation();
+  await using setup = await tree();
   const { bus, repository, root, takePoint } = setup;
   await using vault = await inProcessService(service, setup.nats, setup.settings);
   const after = await bus.lastEventSequence();
@@ -136,7 +114,7 @@ test("a file tree that is encrypted in place is told of, and the last good point
 });
 
 test("a hold that was placed before the watch was cut off is taken for its own", async () => {
-  await using setup = await installation();
+  await using setup = await tree();
   const { bus, repository, root, takePoint } = setup;
   const after = await bus.lastEventSequence();
   await using _vault = await inProcessService(service, setup.nats, setup.settings);
@@ -151,7 +129,7 @@ test("a hold that was placed before the watch was cut off is taken for its own",
 });
 
 test("a source that is as it was again says so, and a proven point is held rather than a newer one", async () => {
-  await using setup = await installation();
+  await using setup = await tree();
   const { bus, repository, root, takePoint } = setup;
   await using _vault = await inProcessService(service, setup.nats, setup.settings);
   const after = await bus.lastEventSequence();

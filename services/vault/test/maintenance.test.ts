@@ -1,51 +1,20 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdir, rm, utimes, writeFile } from "node:fs/promises";
+import { rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bus } from "@stillpoint/bus/bus";
 import { maintainRepository } from "@stillpoint/contracts/commands";
 import { maintenanceFinished, pointDeleted } from "@stillpoint/contracts/events";
 import type { MaintenanceTask } from "@stillpoint/contracts/maintenance";
-import { Secret } from "@stillpoint/contracts/secret";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { vaultApplyRetention, vaultPlanRetention } from "@stillpoint/contracts/vault";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
-import { initRepository } from "@stillpoint/repository/init-repository";
-import { openRepository, type Repository } from "@stillpoint/repository/repository";
-import { inProcessService, testBus } from "@stillpoint/testkit/in-process-service";
-import { ownNats } from "@stillpoint/testkit/nats";
-import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import type { Repository } from "@stillpoint/repository/repository";
+import { inProcessService } from "@stillpoint/testkit/in-process-service";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { expect, test } from "vitest";
 import { service } from "../src/service.ts";
+import { installation } from "./installation.ts";
 import { sealTrialPoint } from "./trial-point.ts";
-
-async function installation() {
-  const stack = new AsyncDisposableStack();
-  const nats = stack.use(await ownNats());
-  const bus = stack.use(await testBus(nats));
-  const directory = stack.use(await temporaryDirectory("maintenance"));
-  const path = join(directory.path, "repository");
-  const passphrase = new Secret("correct horse");
-  const keyFile = join(directory.path, "key");
-  await writeFile(keyFile, "correct horse", { mode: 0o600 });
-  await mkdir(path);
-  const store = stack.use(await openObjectStore(path, { environment: {} }));
-  await initRepository(store, {
-    passphrase,
-    random: (count) => randomBytes(count),
-    now: Date.now,
-    scryptCost: { n: 1024, r: 8, p: 1 },
-  });
-  const repository = stack.use(await openRepository(store, { passphrase, threads: 1 }));
-  const settings = {
-    STILLPOINT_REPOSITORY: path,
-    STILLPOINT_KEY_FILE: keyFile,
-    STILLPOINT_VAULT_PORT: "0",
-    STILLPOINT_VAULT_DIRECTORY: join(directory.path, "vault"),
-  };
-  return { nats, bus, path, store, repository, settings, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
 
 async function ask(bus: Bus, task: MaintenanceTask, taskId = randomUUID()): Promise<string> {
   const command = { taskId, task, requestedBy: "person" as const };
@@ -86,7 +55,7 @@ async function writeFileBackup(repository: Repository, backupId: string, type: "
 }
 
 test("a task is done once by one of two vaults, and its result is an event and can be looked up", async () => {
-  await using setup = await installation();
+  await using setup = await installation("maintenance");
   const { bus } = setup;
   await using _one = await inProcessService(service, setup.nats, setup.settings);
   await using _two = await inProcessService(service, setup.nats, setup.settings);
@@ -102,7 +71,7 @@ test("a task is done once by one of two vaults, and its result is an event and c
 });
 
 test("garbage is collected, and what a deleted point still pins is left", async () => {
-  await using setup = await installation();
+  await using setup = await installation("maintenance");
   await writeFileBackup(setup.repository, "one");
   const pointId = await sealTrialPoint(setup.repository, "shop", "2026-01-01T12:00:00.000Z", "one");
   await setup.repository.deletePoint(pointId, { by: "a test" });
@@ -114,7 +83,7 @@ test("garbage is collected, and what a deleted point still pins is left", async 
 });
 
 test("the log is kept for as long as its plan says, and whole where no plan says anything", async () => {
-  await using setup = await installation();
+  await using setup = await installation("maintenance");
   const { bus, repository } = setup;
   /** The storage's clock goes on, as far as its objects can tell. */
   const age = async (days: number) => {
@@ -144,7 +113,7 @@ test("the log is kept for as long as its plan says, and whole where no plan says
 });
 
 test("damage is named, with what it hurts, and the task has not failed", async () => {
-  await using setup = await installation();
+  await using setup = await installation("maintenance");
   await writeFileBackup(setup.repository, "one");
   const packs = await Array.fromAsync(setup.store.list("packs/"));
   await rm(join(setup.path, packs[0]?.name ?? ""));
@@ -158,7 +127,7 @@ test("damage is named, with what it hurts, and the task has not failed", async (
 });
 
 test("retention is applied to each plan that is in force, each deletion is told, and a repository that is away is a failure", async () => {
-  await using setup = await installation();
+  await using setup = await installation("maintenance");
   const { bus, repository } = setup;
   await writeFileBackup(repository, "one");
   const points: string[] = [];
@@ -194,7 +163,7 @@ test("retention is applied to each plan that is in force, each deletion is told,
 });
 
 test("a person looks at what retention would do, and has it done; another policy's plan is refused", async () => {
-  await using setup = await installation();
+  await using setup = await installation("maintenance");
   const { bus, repository } = setup;
   await writeFileBackup(repository, "one");
   const points: string[] = [];

@@ -1,21 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { vaultClient } from "@stillpoint/agent/vault-client";
 import { type LogRange, shippedBackupId } from "@stillpoint/contracts/log";
-import { Secret } from "@stillpoint/contracts/secret";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { type TicketClaims, vaultLog, vaultTicket } from "@stillpoint/contracts/vault";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import type { TreeWriter } from "@stillpoint/driver/tree";
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
-import { initRepository } from "@stillpoint/repository/init-repository";
-import { openRepository, type Repository } from "@stillpoint/repository/repository";
-import { inProcessService, testBus } from "@stillpoint/testkit/in-process-service";
-import { ownNats } from "@stillpoint/testkit/nats";
-import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import type { Repository } from "@stillpoint/repository/repository";
+import { inProcessService, type testBus } from "@stillpoint/testkit/in-process-service";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { service } from "../src/service.ts";
+import { installation } from "./installation.ts";
 
 const all = new AsyncDisposableStack();
 afterAll(() => all.disposeAsync());
@@ -30,25 +24,9 @@ let bus: Awaited<ReturnType<typeof testBus>>;
 let repository: Repository;
 
 beforeAll(async () => {
-  const nats = all.use(await ownNats());
-  bus = all.use(await testBus(nats));
-  const { path: directory } = all.use(await temporaryDirectory("take-log"));
-  const where = join(directory, "repository");
-  await mkdir(where);
-  const keyFile = join(directory, "key");
-  await writeFile(keyFile, "correct horse", { mode: 0o600 });
-  const passphrase = new Secret("correct horse");
-  const store = all.use(await openObjectStore(where, { environment: {} }));
-  const random = (count: number) => randomBytes(count);
-  await initRepository(store, { passphrase, random, now: Date.now, scryptCost: { n: 1024, r: 8, p: 1 } });
-  repository = all.use(await openRepository(store, { passphrase, threads: 0 }));
-  const settings = {
-    STILLPOINT_REPOSITORY: where,
-    STILLPOINT_KEY_FILE: keyFile,
-    STILLPOINT_VAULT_PORT: "0",
-    STILLPOINT_VAULT_DIRECTORY: join(directory, "vault"),
-  };
-  all.use(await inProcessService(service, nats, settings));
+  const own = all.use(await installation("take-log"));
+  ({ bus, repository } = own);
+  all.use(await inProcessService(service, own.nats, own.settings));
 });
 
 /** Takes a lease from whoever has it; gives its fence token. */
