@@ -50,7 +50,8 @@ export async function restoreTree(
   return bytes;
 }
 
-async function* watched(
+/** The bytes as they come, each piece told of. */
+export async function* watched(
   stream: AsyncIterable<Uint8Array>,
   progress: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {

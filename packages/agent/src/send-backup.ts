@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { BackupType } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
-import { createTarWriter } from "@stillpoint/driver/tar-writer";
+import { sendTree } from "./send-tree.ts";
 import type { SendBackup, VaultAddress } from "./session.ts";
 import type { Slots } from "./slots.ts";
 import type { TaskProgress } from "./task.ts";
@@ -63,29 +63,15 @@ async function sendOnce(
   progress: TaskProgress,
 ): Promise<BackupFigures> {
   const client = vaultClient(vault.vaultUrl, vault.ticket, settings.signal);
-  const tar = createTarWriter();
-  // The side that fails first is the cause, the other's failure its consequence.
-  let cause: unknown;
-  const writing = write(tar).then(
-    () => tar.end(),
-    (error: unknown) => {
-      cause ??= error;
-      tar.fail(error);
-      throw error;
+  return await sendTree(
+    write,
+    (tar) => {
+      const counted = count(tar.stream, progress, (bytes) => settings.report(part, backupId, bytes, undefined));
+      return client.putBackup(backupId, type, counted);
     },
+    // What is there counts, with its own figures.
+    () => client.headBackup(backupId),
   );
-  const counted = count(tar.stream, progress, (bytes) => settings.report(part, backupId, bytes, undefined));
-  const sending = client.putBackup(backupId, type, counted).catch((error: unknown) => {
-    cause ??= error;
-    tar.fail(error); // nobody reads any more: the driver must not wait for ever
-    throw error;
-  });
-  const [written, sent] = await Promise.allSettled([writing, sending]);
-  if (sent.status === "fulfilled" && written.status === "fulfilled") return sent.value;
-  // Everything was written and only the answer is missing: what is there counts, with its own figures.
-  const stored = written.status === "fulfilled" ? await client.headBackup(backupId) : undefined;
-  if (stored !== undefined) return stored;
-  throw cause;
 }
 
 async function* count(

@@ -1,10 +1,9 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { resolveSecret } from "@stillpoint/contracts/secret";
 import { type Neo4jSource, neo4jSource } from "@stillpoint/contracts/source";
-import { targetWorld } from "@stillpoint/object-store/target-world";
 import type { Command } from "commander";
 import { z } from "zod";
 import { bytes } from "./figures.ts";
+import { secretReader } from "./secret-reader.ts";
 import { stillAlive } from "./still-alive.ts";
 import type { World } from "./world.ts";
 
@@ -45,13 +44,7 @@ function serverOf({ url, user, database, password }: GraphOptions): Neo4jSource 
   });
 }
 
-function contextOf(world: World) {
-  const { readFile } = targetWorld(world.environment);
-  return {
-    signal: world.signal,
-    secret: (reference: string) => resolveSecret(reference, { environment: world.environment, readFile }),
-  };
-}
+const contextOf = (world: World) => ({ signal: world.signal, secret: secretReader(world) });
 
 async function exportTo(world: World, file: string, options: GraphOptions): Promise<void> {
   const server = serverOf(options);

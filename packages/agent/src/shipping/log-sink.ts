@@ -2,8 +2,8 @@ import { setTimeout as wait } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogRange } from "@stillpoint/contracts/log";
 import type { LogSink } from "@stillpoint/driver/ship";
-import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import type { TreeWriter } from "@stillpoint/driver/tree";
+import { sendTree } from "../send-tree.ts";
 import { slots } from "../slots.ts";
 import type { LogStore } from "./log-store.ts";
 
@@ -46,7 +46,7 @@ export function logSink(ports: SinkPorts): LogSink {
       inTurn(async () => {
         let bytes = 0;
         await offered(async () => {
-          bytes = await sendTree(store, range, write);
+          bytes = await sendClosed(store, range, write);
         });
         flushed(range, bytes);
       }),
@@ -62,26 +62,18 @@ export function logSink(ports: SinkPorts): LogSink {
 /** The driver could not read what it was about to give: not for us to try again. */
 class OwnFailure extends Error {}
 
-async function sendTree(store: LogStore, range: LogRange, write: (tree: TreeWriter) => Promise<void>): Promise<number> {
-  const tar = createTarWriter();
-  // The side that fails first is the cause, the other's failure its consequence.
-  let cause: unknown;
-  const writing = write(tar).then(
-    () => tar.end(),
-    (error: unknown) => {
-      cause ??= new OwnFailure("the driver failed", { cause: error });
-      tar.fail(error);
-      throw error;
+/** The bytes of its files. */
+function sendClosed(store: LogStore, range: LogRange, write: (tree: TreeWriter) => Promise<void>): Promise<number> {
+  const own = (error: unknown) => {
+    throw new OwnFailure("the driver failed", { cause: error });
+  };
+  return sendTree(
+    (tree) => write(tree).catch(own),
+    async (tar) => {
+      await store.putClosed(range, tar.stream);
+      return tar.bytes;
     },
+    // Or this stretch was taken before.
+    async (tar) => ((await store.hasClosed(range)) ? tar.bytes : undefined),
   );
-  const sending = store.putClosed(range, tar.stream).catch((error: unknown) => {
-    cause ??= error;
-    tar.fail(error); // nobody reads any more: the driver must not wait for ever
-    throw error;
-  });
-  const [written, sent] = await Promise.allSettled([writing, sending]);
-  if (sent.status === "fulfilled" && written.status === "fulfilled") return tar.bytes;
-  // Everything was written and only the answer is missing, or this stretch was taken before.
-  if (written.status === "fulfilled" && (await store.hasClosed(range))) return tar.bytes;
-  throw cause;
 }

@@ -1,15 +1,14 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Extract, restoreTree } from "@stillpoint/agent/restore-tree";
+import { type Extract, restoreTree, watched } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
-import { resolveSecret } from "@stillpoint/contracts/secret";
 import type { DriverContext, Tools } from "@stillpoint/driver/driver";
 import type { PortableWishes } from "@stillpoint/driver/portable";
 import { claimDirectory, reapSandboxes } from "@stillpoint/driver/sandbox-record";
-import { targetWorld } from "@stillpoint/object-store/target-world";
 import { layoutOf, portableOf } from "../drivers.ts";
+import { secretReader } from "../secret-reader.ts";
 import type { World } from "../world.ts";
 import type { ExportLedger } from "./export-ledger.ts";
 import { exportName, exportStem } from "./export-names.ts";
@@ -40,23 +39,15 @@ export async function openWorkDirectory(named: string | undefined): Promise<stri
 }
 
 function contextOf(world: World, tools: Tools, directory: string): DriverContext {
-  const { readFile } = targetWorld(world.environment);
   return {
     directory,
     signal: world.signal,
-    secret: (reference) => resolveSecret(reference, { environment: world.environment, readFile }),
+    secret: secretReader(world),
     monotonicMs: world.clock.monotonicMs,
     now: world.clock.now,
     log: () => undefined, // figures for an agent's log; here the progress says what a person needs
     tools,
   };
-}
-
-async function* watched(content: AsyncIterable<Uint8Array>, progress: (bytes: number) => void) {
-  for await (const piece of content) {
-    progress(piece.length);
-    yield piece;
-  }
 }
 
 /** Restores one source, has its own tools make their files of it, and writes those that are not there yet. */
