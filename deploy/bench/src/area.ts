@@ -8,6 +8,8 @@ export type AreaOptions = {
   chunks: number;
   /** How often each tool does what is timed; the middle one counts. */
   rounds: number;
+  /** How long what is measured by its rate is kept up, each time. */
+  seconds: number;
   /** Whether a local S3 server is measured too. */
   s3: boolean;
   /** Default: restic, kopia and borg as far as they are on PATH. */

@@ -6,10 +6,11 @@ import { index } from "./index-area.ts";
 import { thisMachine } from "./machine.ts";
 import { pages } from "./pages-area.ts";
 import { repository } from "./repository-area.ts";
+import { ship } from "./ship/ship-area.ts";
 import { machineLine, table } from "./table.ts";
 
-const AREAS: Readonly<Record<string, Area>> = { repository, pages, index };
-const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--small-files N] [--chunks N] [--no-s3]`;
+const AREAS: Readonly<Record<string, Area>> = { repository, pages, index, ship };
+const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--seconds N] [--small-files N] [--chunks N] [--no-s3]`;
 
 function positive(text: string, option: string): number {
   const value = Number(text);
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
       "small-files": { type: "string", default: "100000" },
       chunks: { type: "string", default: "10000000" },
       rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "20" },
       "no-s3": { type: "boolean", default: false },
     },
   });
@@ -42,6 +44,7 @@ async function main(): Promise<void> {
     smallFiles: positive(values["small-files"], "--small-files"),
     chunks: positive(values.chunks, "--chunks"),
     rounds: positive(values.rounds, "--rounds"),
+    seconds: positive(values.seconds, "--seconds"),
     s3: !values["no-s3"],
     log: (line: string) => process.stderr.write(`${line}\n`),
   };

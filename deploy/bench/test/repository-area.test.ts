@@ -5,7 +5,16 @@ describe("the benchmark of the repository", () => {
   it("measures every step on data that came back whole", { timeout: 240_000 }, async () => {
     const steps: string[] = [];
     const log = (line: string) => void steps.push(line);
-    const figures = await repository({ megabytes: 4, smallFiles: 20, chunks: 1, rounds: 1, s3: false, peers: [], log });
+    const figures = await repository({
+      megabytes: 4,
+      smallFiles: 20,
+      chunks: 1,
+      rounds: 1,
+      seconds: 1,
+      s3: false,
+      peers: [],
+      log,
+    });
     const names = figures.map(({ name }) => name);
     for (const name of [
       "local, from files: backup",

@@ -1,0 +1,60 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { ensurePostgres } from "@stillpoint/parts/postgres-part";
+import { startPostgres } from "@stillpoint/parts/postgres-server";
+import { unprivilegedUser } from "@stillpoint/parts/server-user";
+import type { StartMeasured } from "./measured-store.ts";
+
+const run = promisify(execFile);
+/** 150 MB, all of it in memory. */
+const SCALE = "10";
+const CLIENTS = "8";
+
+/** TPC-B by pgbench, each commit on the disk before it is acknowledged. */
+export const startMeasuredPostgres: StartMeasured = async (directory, partsDirectory, log) => {
+  const part = await ensurePostgres({ directory: partsDirectory, log });
+  const server = await startPostgres({
+    part,
+    dir: join(directory, "postgres"),
+    // A checkpoint is made before each round, and none in it.
+    settings: { max_wal_size: "8GB", checkpoint_timeout: "1h", shared_buffers: "512MB", autovacuum: "off" },
+  });
+  try {
+    const env = {
+      PATH: process.env.PATH,
+      PGHOST: server.host,
+      PGPORT: String(server.port),
+      PGUSER: server.user,
+      PGPASSWORD: server.password,
+      PGDATABASE: "postgres",
+    };
+    const program = async (name: string, ...args: string[]) =>
+      (await run(join(part.binDirectory, name), args, { env })).stdout;
+    await program("pgbench", "-i", "-q", "-s", SCALE);
+    const user = await unprivilegedUser();
+    const url = `postgres://${server.user}@${server.host}:${server.port}/postgres`;
+    return {
+      kind: "postgres",
+      source: (ship) => ({ kind: "postgres", url, password: "${env:BENCH_POSTGRES_PASSWORD}", ship }),
+      environment: {
+        BENCH_POSTGRES_PASSWORD: server.password,
+        STILLPOINT_POSTGRES_BIN: part.binDirectory,
+        ...(user === undefined ? {} : { STILLPOINT_SERVER_USER: user.name }),
+      },
+      async settle() {
+        await program("psql", "-Xq", "-c", "vacuum pgbench_tellers, pgbench_branches", "-c", "checkpoint");
+      },
+      async measure(seconds) {
+        const told = await program("pgbench", "-n", "-c", CLIENTS, "-j", "1", "-T", String(seconds));
+        const [, rate] = /^tps = ([0-9.]+)/m.exec(told) ?? [];
+        if (rate === undefined) throw new Error(`pgbench told no rate: ${told}`);
+        return Number(rate);
+      },
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+};
