@@ -15,6 +15,8 @@ from aiohttp import web
 
 from qdrant_double import TITLE, VERSION
 from qdrant_double.app import build
+from qdrant_double.faults import Faults
+from qdrant_double.storage import Storage
 
 
 def options() -> argparse.Namespace:
@@ -22,6 +24,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--host", default=os.environ.get("QDRANT__SERVICE__HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=int(os.environ.get("QDRANT__SERVICE__HTTP_PORT", "0")), help="0: a free one")
     parser.add_argument("--storage", type=Path, default=os.environ.get("QDRANT__STORAGE__STORAGE_PATH"))
+    parser.add_argument("--peers", type=int, default=1, help="peers of one cluster, each at a port of its own; the first at --port")
     parser.add_argument("--version", action="version", version=f"{TITLE} {VERSION}")
     parsed = parser.parse_args()
     if parsed.storage is None:
@@ -29,22 +32,31 @@ def options() -> argparse.Namespace:
     return parsed
 
 
-async def serve(host: str, port: int, storage: Path) -> None:
+async def serve(host: str, port: int, storage: Path, peers: int) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     # Only in the environment: a command line can be read by every user of the machine.
-    app = build(storage, os.environ.get("QDRANT__SERVICE__API_KEY", ""))
-    # A client that goes away frees the shard that its stream holds.
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    bound = runner.addresses[0]
-    print(json.dumps({"double": True, "title": TITLE, "version": VERSION, "host": bound[0], "port": bound[1], "url": f"http://{bound[0]}:{bound[1]}"}), flush=True)
+    key = os.environ.get("QDRANT__SERVICE__API_KEY", "")
+    numbers = list(range(1, peers + 1))
+    kept, faults = Storage.open(storage, numbers), Faults()
+    runners: list[web.AppRunner] = []
+    for number in numbers:
+        # A client that goes away frees the shard that its stream holds.
+        runner = web.AppRunner(build(kept, faults, number, key), handler_cancellation=True, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.TCPSite(runner, host, port if number == 1 else 0).start()
+        runners.append(runner)
+    urls = [f"http://{runner.addresses[0][0]}:{runner.addresses[0][1]}" for runner in runners]
+    (storage / "addresses.json").write_text(json.dumps(urls))
+    bound = runners[0].addresses[0]
+    print(json.dumps({"double": True, "title": TITLE, "version": VERSION, "host": bound[0], "port": bound[1], "url": urls[0], "peers": urls}), flush=True)
     await stop.wait()
-    await runner.cleanup()
+    for runner in runners:
+        await runner.cleanup()
+    kept.close()
 
 
 if __name__ == "__main__":
     given = options()
-    asyncio.run(serve(given.host, given.port, given.storage))
+    asyncio.run(serve(given.host, given.port, given.storage, given.peers))

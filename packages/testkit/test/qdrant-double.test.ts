@@ -106,12 +106,15 @@ function sorted(value: Json): Json {
   );
 }
 
+const SHARDS = { products: [0], notes: [0], clustered: [0, 1, 2] };
+const LATE = { products: Array(32).fill(0.5), notes: {}, clustered: Array(4).fill(0.5) };
 const QUERIES = {
   products: { query: Array.from({ length: 32 }, (_, at) => Math.sin(at + 1)) },
   notes: { query: Array.from({ length: 8 }, (_, at) => Math.sin(at + 1)), using: "title" },
+  clustered: { query: Array.from({ length: 4 }, (_, at) => Math.sin(at + 1)) },
 };
 
-describe.each(["products", "notes"] as const)("the Qdrant double, with %s of a server 1.17.1", (name) => {
+describe.each(["products", "notes", "clustered"] as const)("the Qdrant double, with %s of a server 1.17.1", (name) => {
   const of = expected.collections[name];
   const matches = async (collection: string) => {
     expect(await digest(collection)).toEqual({ points: of?.points, sha256: of?.sha256 });
@@ -129,7 +132,7 @@ describe.each(["products", "notes"] as const)("the Qdrant double, with %s of a s
     expect(await upload(path, join(fixtures, `${name}.snapshot`))).toMatchObject({ status: 200, result: true });
     await matches(name);
     await ask("PUT", `/collections/${name}/points?wait=true`, {
-      points: [{ id: 4_000_000, vector: name === "products" ? Array(32).fill(0.5) : {}, payload: { late: true } }],
+      points: [{ id: 4_000_000, vector: LATE[name], payload: { late: true } }],
     });
     await server.kill();
     await server.restart();
@@ -140,14 +143,12 @@ describe.each(["products", "notes"] as const)("the Qdrant double, with %s of a s
     await matches(name);
   });
 
-  test("gives it back whole in a snapshot and in the stream of its shard", async () => {
+  test("gives it back whole in a snapshot and in the streams of its shards", async () => {
     const made = z
       .object({ name: z.string(), checksum: z.string() })
       .parse((await ask("POST", `/collections/${name}/snapshots`)).result);
-    const files = {
-      snapshot: `/collections/${name}/snapshots/${made.name}`,
-      stream: `/collections/${name}/shards/0/snapshot`,
-    };
+    const files: Record<string, string> = { snapshot: `/collections/${name}/snapshots/${made.name}` };
+    for (const shard of SHARDS[name]) files[`stream-${shard}`] = `/collections/${name}/shards/${shard}/snapshot`;
     for (const [label, path] of Object.entries(files)) {
       const response = await fetch(`${server.url}${path}`, { headers: { "api-key": server.apiKey } });
       const bytes = Buffer.from(await response.arrayBuffer());
@@ -161,11 +162,10 @@ describe.each(["products", "notes"] as const)("the Qdrant double, with %s of a s
     await matches(copy);
     await ask("POST", `/collections/${copy}/points/delete?wait=true`, { filter: {} });
     expect((await ask("POST", `/collections/${copy}/points/count`, { exact: true })).result).toEqual({ count: 0 });
-    const taken = await upload(
-      `/collections/${copy}/shards/0/snapshots/upload?priority=snapshot`,
-      join(server.dir, "stream"),
-    );
-    expect(taken).toMatchObject({ status: 200, result: true });
+    for (const shard of SHARDS[name]) {
+      const path = `/collections/${copy}/shards/${shard}/snapshots/upload?priority=snapshot`;
+      expect(await upload(path, join(server.dir, `stream-${shard}`))).toMatchObject({ status: 200, result: true });
+    }
     await matches(copy);
     // The log that travels is empty, and goes on where the other one was: an update of an old point is taken.
     const [id] = of?.nearest5ToSin ?? [];
@@ -181,13 +181,48 @@ describe.each(["products", "notes"] as const)("the Qdrant double, with %s of a s
 });
 
 describe("the Qdrant double", () => {
-  test("refuses a snapshot of several shards, of which it would hold one", async () => {
-    const refused = await upload("/collections/clustered/snapshots/upload", join(fixtures, "clustered.snapshot"));
-    expect(refused).toMatchObject({ status: 400, error: expect.stringContaining("this snapshot has 3") });
-    expect(await ask("GET", "/collections/clustered")).toMatchObject({ status: 404 });
-    expect(
-      await ask("PUT", "/collections/several", { vectors: { size: 4, distance: "Dot" }, shard_number: 2 }),
-    ).toMatchObject({ status: 501 });
+  test("of several peers gives each shard where it is, and lets a peer without shards say so", async () => {
+    await using cluster = await ownQdrantDouble({ args: ["--peers", "3"] });
+    const urls = z
+      .array(z.string())
+      .parse(JSON.parse(await readFile(join(cluster.dir, "storage/addresses.json"), "utf8")));
+    expect(urls[0]).toBe(cluster.url);
+    const at = async (peer: number, method: string, path: string, body?: Json) => {
+      const response = await fetch(`${urls[peer - 1]}${path}`, {
+        method,
+        headers: { "api-key": cluster.apiKey, "content-type": "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
+      return { status: response.status, result: isJson && response.ok ? JSON.parse(text).result : text };
+    };
+    await at(1, "PUT", "/collections/wide", { vectors: { size: 2, distance: "Dot" }, shard_number: 2 });
+    const points = Array.from({ length: 40 }, (_, id) => ({ id, vector: [id, 1] }));
+    await at(3, "PUT", "/collections/wide/points", { points });
+    const shards = await Promise.all([1, 2, 3].map((peer) => at(peer, "GET", "/collections/wide/cluster")));
+    expect(shards.map(({ result }) => result.local_shards.map((each: { shard_id: number }) => each.shard_id))).toEqual([
+      [0],
+      [1],
+      [],
+    ]);
+    for (const { result } of shards) expect(result.shard_count).toBe(2);
+    const scrolled = await at(2, "POST", "/collections/wide/points/scroll", { limit: 30, offset: 5 });
+    expect(scrolled.result.points.map(({ id }: { id: number }) => id)).toEqual(points.slice(5, 35).map(({ id }) => id));
+    expect(scrolled.result.next_page_offset).toBe(35);
+    const streams = await Promise.all([1, 2, 3].map((peer) => at(peer, "GET", "/collections/wide/shards/1/snapshot")));
+    expect(streams.map(({ status }) => status).filter((status) => status === 400)).toHaveLength(2);
+
+    // As a server alone: what a peer holds of a collection is no whole one.
+    const made = await at(1, "POST", "/collections/wide/snapshots");
+    const part = await fetch(`${urls[0]}/collections/wide/snapshots/${made.result.name}`, {
+      headers: { "api-key": cluster.apiKey },
+    });
+    await writeFile(join(server.dir, "part"), Buffer.from(await part.arrayBuffer()));
+    expect(await upload("/collections/wide/snapshots/upload", join(server.dir, "part"))).toMatchObject({
+      status: 500,
+      error: expect.stringContaining("missing data at shard"),
+    });
   });
 
   test("says what it is, refuses a wrong key, a wrong checksum and a torn shard", async () => {

@@ -1,13 +1,10 @@
 """The application: every route over one storage."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 from aiohttp import web
 
 from . import routes_collections, routes_double, routes_points, routes_snapshots
 from .faults import FAULTS, Faults
-from .http import API_KEY, STORAGE, envelope
+from .http import API_KEY, PEER, STORAGE, envelope
 from .problem import not_found
 from .storage import Storage
 
@@ -19,18 +16,14 @@ async def unknown(request: web.Request) -> web.Response:
     raise not_found(f"the qdrant double does not implement {request.method} {request.path}")
 
 
-async def _closing(app: web.Application) -> AsyncIterator[None]:
-    yield
-    app[STORAGE].close()
-
-
-def build(storage: Path, api_key: str) -> web.Application:
+def build(storage: Storage, faults: Faults, peer: int, api_key: str) -> web.Application:
+    """One peer. All of them are over one storage: what a cluster agrees on and forwards is common here from the start."""
     app = web.Application(middlewares=[envelope], client_max_size=MAX_BODY_BYTES)
-    app[STORAGE] = Storage.open(storage)
-    app[FAULTS] = Faults()
+    app[STORAGE] = storage
+    app[FAULTS] = faults
+    app[PEER] = peer
     app[API_KEY] = api_key
     for module in (routes_collections, routes_points, routes_snapshots, routes_double):
         app.add_routes(module.routes)
     app.router.add_route("*", "/{path:.*}", unknown)
-    app.cleanup_ctx.append(_closing)
     return app

@@ -31,17 +31,14 @@ def _given(body: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (body or {}).items() if value is not None}
 
 
-def from_creation(body: dict[str, Any]) -> dict[str, Any]:
-    """config.json of a collection that is created with this body."""
-    shards = body.get("shard_number") or 1
-    if shards != 1:
-        raise not_here(f"shard_number {shards}: it holds collections of one shard")
+def from_creation(body: dict[str, Any], peers: int) -> dict[str, Any]:
+    """config.json of a collection that is created with this body. A server makes as many shards as it has peers, if not told."""
     if body.get("sharding_method") not in (None, "auto"):
         raise not_here("custom sharding")
     params: dict[str, Any] = {
         "vectors": body.get("vectors") or {},
-        "shard_number": 1,
-        "replication_factor": 1,
+        "shard_number": body.get("shard_number") or peers,
+        "replication_factor": body.get("replication_factor") or 1,
         "write_consistency_factor": 1,
         "on_disk_payload": body.get("on_disk_payload") is not False,
     }
@@ -84,14 +81,22 @@ def to_edge(config: dict[str, Any]) -> edge.EdgeConfig:
     return edge.EdgeConfig(vectors=dense, sparse_vectors=sparse, on_disk_payload=params.get("on_disk_payload"))
 
 
-def comparable_vectors(config: dict[str, Any]) -> dict[str, Any]:
-    """What must agree for a snapshot to be taken into a collection: sizes and distances."""
-    vectors = config["params"]["vectors"]
-    named = {"": vectors} if "size" in vectors else vectors
+def comparable(config: dict[str, Any]) -> dict[str, Any]:
+    """What must agree for a snapshot to be taken into a collection: sizes, distances and the number of shards."""
+    params = config["params"]
+    named = {"": params["vectors"]} if "size" in params["vectors"] else params["vectors"]
     return {
         "dense": {name: (each["size"], each["distance"]) for name, each in named.items()},
-        "sparse": sorted(config["params"].get("sparse_vectors") or {}),
+        "sparse": sorted(params.get("sparse_vectors") or {}),
+        "shards": params["shard_number"],
     }
+
+
+def nearest_is_low(config: dict[str, Any], using: str | None) -> bool:
+    """Whether the nearest points have the lowest scores: a distance, or a likeness."""
+    vectors = config["params"]["vectors"]
+    vector = vectors if "size" in vectors else vectors.get(using or "", {})
+    return vector.get("distance") in ("Euclid", "Manhattan")
 
 
 INDEX_TYPES = {

@@ -17,6 +17,10 @@ class Faults:
     hide_optimizations: bool = False
     #: A classic snapshot answers so much later than it is fixed.
     snapshot_delay_ms: int = 0
+    #: So many snapshots that are uploaded cannot be loaded.
+    refuse_uploads: int = 0
+    #: The version that the server says it is.
+    version: str | None = None
 
 
 FAULTS = web.AppKey("faults", Faults)

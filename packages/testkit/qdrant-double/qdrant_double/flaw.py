@@ -20,15 +20,20 @@ from .points import from_id
 class Optimization:
     uuid: str = field(default_factory=lambda: str(uuid4()))
     started: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat())
-    deleted: dict[int | str, Record] = field(default_factory=dict)
+    #: By shard.
+    deleted: dict[int, dict[int | str, Record]] = field(default_factory=dict)
 
     def forget(self, ids: list[int | str]) -> None:
         """Written again: the new value lies in a segment that the stream copies."""
-        for each in ids:
-            self.deleted.pop(each, None)
+        for deleted in self.deleted.values():
+            for each in ids:
+                deleted.pop(each, None)
 
-    def remember(self, records: list[Record]) -> None:
-        self.deleted.update({from_id(record.id): record for record in records})
+    def remember(self, number: int, records: list[Record]) -> None:
+        self.deleted.setdefault(number, {}).update({from_id(record.id): record for record in records})
+
+    def has_deleted(self, number: int) -> bool:
+        return bool(self.deleted.get(number))
 
     def listed(self, segments: list[dict[str, Any]]) -> dict[str, Any]:
         """As `GET /collections/{c}/optimizations` of 1.17 lists it."""
@@ -40,10 +45,11 @@ class Optimization:
             "progress": {"name": "Segment Optimizing", "started_at": self.started},
         }
 
-    def bring_back(self, shard: Path) -> None:
+    def bring_back(self, number: int, shard: Path) -> None:
         """Undoes the remembered deletes in a copy of the shard."""
         copy = EdgeShard.load(str(shard))
-        back = [Point(record.id, record.vector if record.vector is not None else {}, record.payload) for record in self.deleted.values()]
+        deleted = self.deleted.get(number, {}).values()
+        back = [Point(record.id, record.vector if record.vector is not None else {}, record.payload) for record in deleted]
         copy.update(UpdateOperation.upsert_points(back))
         copy.flush()
         copy.close()

@@ -16,6 +16,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STORAGE = web.AppKey("storage", Storage)
 API_KEY = web.AppKey("api_key", str)
+#: Which of the peers answers.
+PEER = web.AppKey("peer", int)
 
 #: Answered without a key, as a server does.
 OPEN_PATHS = {"/", "/healthz", "/readyz", "/livez"}

@@ -1,20 +1,20 @@
 """Collections, payload indexes and aliases."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from aiohttp import web
 
 from . import TITLE, VERSION, configuration
 from .faults import FAULTS
-from .http import STORAGE, answer, body_of, collection_of, updated
-from .shard_tar import PEER_ID
+from .http import PEER, STORAGE, answer, body_of, collection_of, updated
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/")
 async def root(request: web.Request) -> web.Response:
-    return web.json_response({"title": TITLE, "version": VERSION, "commit": "double"})
+    return web.json_response({"title": TITLE, "version": request.app[FAULTS].version or VERSION, "commit": "double"})
 
 
 @routes.get("/healthz")
@@ -26,7 +26,11 @@ async def health(request: web.Request) -> web.Response:
 
 @routes.get("/cluster")
 async def cluster(request: web.Request) -> web.Response:
-    return answer(request, {"status": "disabled"})
+    storage = request.app[STORAGE]
+    if len(storage.peers) == 1:
+        return answer(request, {"status": "disabled"})
+    peers = {str(peer): {"uri": f"http://peer-{peer}:6335/"} for peer in storage.peers}
+    return answer(request, {"status": "enabled", "peer_id": request.app[PEER], "peers": peers, "message_send_failures": {}})
 
 
 @routes.get("/collections")
@@ -36,7 +40,8 @@ async def list_collections(request: web.Request) -> web.Response:
 
 @routes.put("/collections/{collection}")
 async def create(request: web.Request) -> web.Response:
-    request.app[STORAGE].create(request.match_info["collection"], configuration.from_creation(await body_of(request)))
+    storage = request.app[STORAGE]
+    storage.create(request.match_info["collection"], configuration.from_creation(await body_of(request), len(storage.peers)))
     return answer(request, True)
 
 
@@ -58,15 +63,28 @@ async def drop(request: web.Request) -> web.Response:
     collection = storage.collections.get(request.match_info["collection"])
     if collection is None:
         return answer(request, False)
-    async with collection.reading, collection.writes:
-        return answer(request, storage.drop(collection.name))
+    async with AsyncExitStack() as held:
+        for lock in collection.reading.values():
+            await held.enter_async_context(lock)
+        async with collection.writes:
+            return answer(request, storage.drop(collection.name))
 
 
 @routes.get("/collections/{collection}/cluster")
 async def collection_cluster(request: web.Request) -> web.Response:
-    points = await asyncio.to_thread(collection_of(request).count)
-    shard = {"shard_id": 0, "points_count": points, "state": "Active"}
-    return answer(request, {"peer_id": PEER_ID, "shard_count": 1, "local_shards": [shard], "remote_shards": [], "shard_transfers": []})
+    collection, here = collection_of(request), request.app[PEER]
+    local, remote = [], []
+    for number, shard in collection.shards.by_id.items():
+        for peer, state in collection.replicas_of(number).items():
+            if peer == here:
+                points = await asyncio.to_thread(shard.info)
+                local.append({"shard_id": number, "points_count": points.points_count, "state": state})
+            else:
+                remote.append({"shard_id": number, "peer_id": peer, "state": state})
+    counted = len(collection.shards.by_id)
+    return answer(
+        request, {"peer_id": here, "shard_count": counted, "local_shards": local, "remote_shards": remote, "shard_transfers": []}
+    )
 
 
 @routes.get("/collections/{collection}/optimizations")

@@ -55,3 +55,18 @@ async def end_optimization(request: web.Request) -> web.Response:
     async with collection.writes:
         ended, collection.optimization = collection.optimization, None
     return answer(request, ended is not None)
+
+
+@routes.get("/double/uploads")
+async def show_uploads(request: web.Request) -> web.Response:
+    """Every snapshot that was uploaded since the start, with the query it came with."""
+    return answer(request, request.app[STORAGE].uploads)
+
+
+@routes.post("/double/collections/{collection}/replica")
+async def set_replica(request: web.Request) -> web.Response:
+    """`{shard, peer, state}`: a replica of a shard is in another state, such as `Dead`."""
+    collection, body = request.app[STORAGE].find(request.match_info["collection"]), await body_of(request)
+    collection.meta["replicas"][str(body["shard"])][str(body["peer"])] = body["state"]
+    collection.save()
+    return answer(request, True)

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 from qdrant_edge import Filter, HasIdCondition, Query, QueryRequest, Sample, ScrollRequest, SearchParams
 
+from . import configuration
 from .collection import Collection
 from .filters import to_filter
 from .http import answer, body_of, collection_of, updated
@@ -41,13 +42,13 @@ def read_route(path: str, read: Callable[[Collection, dict[str, Any]], Any]) -> 
 
 def retrieve(collection: Collection, body: dict[str, Any]) -> list[dict[str, Any]]:
     payload, vector = to_payload_selector(body.get("with_payload"), True), body.get("with_vector", False)
-    return [from_record(each) for each in collection.shard.retrieve([to_id(each) for each in body["ids"]], payload, vector)]
+    return [from_record(each) for each in collection.shards.retrieve([to_id(each) for each in body["ids"]], payload, vector)]
 
 
 def scroll(collection: Collection, body: dict[str, Any]) -> dict[str, Any]:
     if body.get("order_by") is not None:
         raise not_here("a scroll with order_by")
-    records, following = collection.shard.scroll(
+    records, following = collection.shards.scroll(
         ScrollRequest(
             offset=None if body.get("offset") is None else to_id(body["offset"]),
             limit=body.get("limit") or 10,
@@ -88,9 +89,11 @@ def _search(collection: Collection, wanted: Any, using: str | None, body: dict[s
     else:
         scoring = None if wanted is None else Query.Nearest(to_vector(wanted), using)
     exact = bool((body.get("params") or {}).get("exact"))
+    limit, offset = body.get("limit") or 10, body.get("offset") or 0
+    is_one = len(collection.shards.by_id) == 1
     request = QueryRequest(
-        limit=body.get("limit") or 10,
-        offset=body.get("offset") or 0,
+        limit=limit if is_one else limit + offset,
+        offset=offset if is_one else 0,
         query=scoring,
         with_vector=body.get("with_vector") or False,
         with_payload=to_payload_selector(body.get("with_payload"), False),
@@ -98,11 +101,12 @@ def _search(collection: Collection, wanted: Any, using: str | None, body: dict[s
         score_threshold=body.get("score_threshold"),
         params=SearchParams(exact=exact),
     )
-    return [from_scored(each) for each in collection.shard.query(request)]
+    low = configuration.nearest_is_low(collection.config, using)
+    return [from_scored(each) for each in collection.shards.query(request, limit=limit, offset=offset, nearest_is_low=low)]
 
 
 def _vector_of(collection: Collection, point: int | str, using: str | None) -> tuple[Any, int | str]:
-    records = collection.shard.retrieve([point], False, True)
+    records = collection.shards.retrieve([point], False, True)
     if not records:
         raise not_found(f"No point with id {point} found")
     vector = from_record(records[0]).get("vector")
@@ -128,7 +132,7 @@ read_route("/points/search", search)
 async def one(request: web.Request) -> web.Response:
     text = request.match_info["point"]
     point = to_id(int(text) if text.isdigit() else text)
-    found = await asyncio.to_thread(collection_of(request).shard.retrieve, [point], True, True)
+    found = await asyncio.to_thread(collection_of(request).shards.retrieve, [point], True, True)
     if not found:
         raise not_found(f"Point with id {point} does not exists!")
     return answer(request, from_record(found[0]))

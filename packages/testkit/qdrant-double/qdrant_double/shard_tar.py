@@ -11,19 +11,22 @@ from .problem import Problem
 from .sparse_files import files_below
 from .sparse_tar import END, bytes_entry, file_entry, holed_entry
 
-PEER_ID = 1
-REPLICA_STATE = json.dumps({"is_local": True, "this_peer_id": PEER_ID, "peers": {str(PEER_ID): "Active"}}, separators=(",", ":")).encode()
 SHARD_CONFIG = json.dumps({"type": "ReplicaSet"}, separators=(",", ":")).encode()
 WAL_BYTES = 32 << 20
 
 
-def entries(shard: Path) -> Iterator[bytes]:
+def replica_state(replicas: dict[int, str], peer: int) -> bytes:
+    state = {"is_local": peer in replicas, "this_peer_id": peer, "peers": {str(each): state for each, state in replicas.items()}}
+    return json.dumps(state, separators=(",", ":")).encode()
+
+
+def entries(shard: Path, state: bytes) -> Iterator[bytes]:
     """The order is the server's: segments, the log, and last the two small files that say that it is whole."""
     for segment in sorted((shard / "segments").iterdir()):
         for file in files_below(segment):
             yield from file_entry(f"segments/{segment.name}/files/{file.relative_to(segment)}", file)
     yield _empty_wal(shard / "wal" / "first-index")
-    yield bytes_entry("replica_state.json", REPLICA_STATE)
+    yield bytes_entry("replica_state.json", state)
     yield bytes_entry("shard_config.json", SHARD_CONFIG)
     yield END
 

@@ -14,14 +14,17 @@ FORBIDDEN = '<>:"/\\|?*\0\x1f'
 
 
 class Storage:
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, peers: list[int]):
         self.root = root
+        self.peers = peers
         self.collections: dict[str, Collection] = {}
         self.aliases: dict[str, str] = {}
+        #: What was uploaded since the start: a test looks at how.
+        self.uploads: list[dict[str, Any]] = []
 
     @classmethod
-    def open(cls, root: Path) -> "Storage":
-        storage = cls(root)
+    def open(cls, root: Path, peers: list[int]) -> "Storage":
+        storage = cls(root, peers)
         shutil.rmtree(root / "tmp", ignore_errors=True)
         for part in ("collections", "snapshots", "tmp"):
             (root / part).mkdir(parents=True, exist_ok=True)
@@ -44,8 +47,8 @@ class Storage:
             raise bad_request(f"{name!r} is no valid collection name")
         return self.root / "collections" / quote(name, safe="").replace(".", "%2E")
 
-    def snapshots_of(self, name: str) -> Path:
-        return self.root / "snapshots" / quote(name, safe="").replace(".", "%2E")
+    def snapshots_of(self, name: str, peer: int) -> Path:
+        return self.root / "snapshots" / str(peer) / quote(name, safe="").replace(".", "%2E")
 
     def find(self, name: str) -> Collection:
         collection = self.collections.get(self.aliases.get(name, name))
@@ -58,7 +61,7 @@ class Storage:
             raise bad_request(f"Collection `{name}` already exists!")
         directory = self.directory_of(name)
         shutil.rmtree(directory, ignore_errors=True)
-        collection = Collection.create(name, directory, config)
+        collection = Collection.create(name, directory, config, self.peers)
         self.collections[name] = collection
         return collection
 
