@@ -6,7 +6,7 @@ import type { SourceSpec } from "./source.ts";
 const flush = duration.refine((ms) => ms >= 100 && ms <= 3_600_000, "must be between 100ms and 1h");
 
 /** Text that is kept as it was written, so that a spec that was read is still one that can be read. */
-function written(schema: z.ZodType<unknown, string>) {
+export function written(schema: z.ZodType<unknown, string>) {
   return z.string().superRefine((text, context) => {
     const parsed = schema.safeParse(text);
     if (!parsed.success) for (const { message } of parsed.error.issues) context.addIssue(message);

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { duration } from "./duration.ts";
+import { SUBJECT_ROOT } from "./messages.ts";
 import { name } from "./names.ts";
 import { secretReference } from "./secret.ts";
-import { shipField } from "./ship.ts";
+import { shipField, written } from "./ship.ts";
 
 const common = { at: name.default("default") };
 
@@ -49,20 +51,57 @@ export const sqliteSource = z.strictObject({
   path: z.string().startsWith("/"),
   ship: shipField,
 });
-export const filesSource = z.strictObject({
-  ...common,
-  kind: z.literal("files"),
-  /** Directories, files or globs. */
-  paths: z.array(z.string().startsWith("/")).min(1),
-  exclude: z.array(z.string()).default([]),
-  /** What the second look, inside the fence, may cost. */
-  budget: z
-    .strictObject({
-      ms: z.number().int().positive().default(1000),
-      bytes: z.number().int().positive().default(64_000_000),
-    })
-    .prefault({}),
+/** A subject that other programs publish on. */
+const foreignSubject = z
+  .string()
+  .regex(/^[^\s.*>]+(\.[^\s.*>]+)*$/, "must be a NATS subject without wildcards")
+  .refine((subject) => !/^[$_]/.test(subject) && subject.split(".")[0] !== SUBJECT_ROOT.split(".")[0], {
+    message: "must not be one of Stillpoint's or of NATS itself",
+  });
+const atMostEach = duration.refine((ms) => ms >= 1_000 && ms <= 86_400_000, "must be between 1s and 1d");
+
+export const bucketRule = z.strictObject({
+  /** `s3://bucket/prefix?endpoint=…&region=…`, as a target's; every object whose key begins with `prefix/`. */
+  url: plainUrl("s3"),
+  accessKeyId: secretReference.default("${env:AWS_ACCESS_KEY_ID}"),
+  secretAccessKey: secretReference.default("${env:AWS_SECRET_ACCESS_KEY}"),
+  sessionToken: secretReference.optional(),
+  /** The bucket's name in the path and not in the host. Default: where an endpoint is given. */
+  pathStyle: z.boolean().optional(),
+  /** `all`: noncurrent versions and delete markers too. */
+  versions: z.enum(["current", "all"]).default("current"),
+  /** The bucket's notifications: a point is asked for when one arrives, at most one in each `every`. */
+  notify: z.strictObject({ subject: foreignSubject, every: written(atMostEach).default("1m") }).optional(),
 });
+export type BucketRule = z.infer<typeof bucketRule>;
+
+/** What a bucket's notifications ask for; undefined where nobody listens to them. */
+export function notifySettings(spec: SourceSpec): { subject: string; everyMs: number } | undefined {
+  const notify = spec.kind === "files" ? spec.bucket?.notify : undefined;
+  return notify && { subject: notify.subject, everyMs: atMostEach.parse(notify.every) };
+}
+
+export const filesSource = z
+  .strictObject({
+    ...common,
+    kind: z.literal("files"),
+    /** Directories, files or globs. */
+    paths: z.array(z.string().startsWith("/")).default([]),
+    /** In place of paths: the objects of an S3 bucket. */
+    bucket: bucketRule.optional(),
+    exclude: z.array(z.string()).default([]),
+    /** What the second look, inside the fence, may cost. */
+    budget: z
+      .strictObject({
+        ms: z.number().int().positive().default(1000),
+        bytes: z.number().int().positive().default(64_000_000),
+      })
+      .prefault({}),
+  })
+  .refine(({ paths, bucket }) => paths.length > 0 !== (bucket !== undefined), {
+    message: "needs paths or a bucket, and not both",
+    path: ["paths"],
+  });
 
 export const sourceSpec = z.discriminatedUnion("kind", [
   postgresSource,

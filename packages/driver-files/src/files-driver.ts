@@ -1,17 +1,22 @@
 import type { FilesSource } from "@stillpoint/contracts/source";
 import type { Driver } from "@stillpoint/driver/driver";
+import { openBucketCapture } from "./bucket/capture-bucket.ts";
+import { bucketAddress } from "./bucket/source-bucket.ts";
 import { openCapture } from "./capture.ts";
 import { startSandbox } from "./sandbox.ts";
 
 /**
- * Directories, files and globs. The tree's top has one name for each captured path (roots.ts); mode, owner, time and
+ * The objects of an S3 bucket, or directories, files and globs. The tree's top has one name for each captured path (roots.ts); mode, owner, time and
  * symbolic links are kept. Extended attributes are not: the runtime has no access to them.
  */
 export const filesDriver: Driver<FilesSource> = {
   kind: "files",
-  open: openCapture,
+  open: (source, context) =>
+    source.bucket === undefined
+      ? openCapture(source, context)
+      : openBucketCapture({ ...source, bucket: source.bucket }, context),
   layout: () => [],
   runtimes: async () => ["files"],
   start: startSandbox,
-  addresses: () => [],
+  addresses: ({ bucket }) => (bucket === undefined ? [] : [bucketAddress(bucket)]),
 };

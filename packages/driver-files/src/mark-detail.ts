@@ -2,7 +2,8 @@ import { z } from "zod";
 
 /** What a files mark holds beside its counts. */
 export const filesMarkDetail = z.object({
-  files: z.number().int().nonnegative(),
+  /** Absent: some were read after the cut, and how many there were is not known. */
+  files: z.number().int().nonnegative().optional(),
 });
 
 /** The list of every file at the mark, an entry of the last backup: one JSON object a line. */

@@ -59,7 +59,7 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
 
   return {
     version: "files",
-    recovered: `${files} files`,
+    recovered: files === undefined ? "files" : `${files} files`,
     query: ask,
     probeEgress: (addresses) => isolation.probeEgress(addresses),
     [Symbol.asyncDispose]: () => isolation[Symbol.asyncDispose](),

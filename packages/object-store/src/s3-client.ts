@@ -9,6 +9,10 @@ export type S3Access = {
   accessKeyId: Secret;
   secretAccessKey: Secret;
   sessionToken?: Secret | undefined;
+  /** The bucket's name in the path and not in the host. Default: where an endpoint is given. */
+  pathStyle?: boolean | undefined;
+  /** Calls in all, the first included; default 1, for retrying is the business of the retry wrapper. */
+  attempts?: number;
 };
 
 const silently = () => undefined;
@@ -22,10 +26,10 @@ export function s3Client(access: S3Access, agents: Agents): S3Client {
       secretAccessKey: access.secretAccessKey.reveal(),
       ...(access.sessionToken === undefined ? {} : { sessionToken: access.sessionToken.reveal() }),
     },
-    ...(access.endpoint === undefined ? {} : { endpoint: access.endpoint, forcePathStyle: true }),
+    ...(access.endpoint === undefined ? {} : { endpoint: access.endpoint }),
+    forcePathStyle: access.pathStyle ?? access.endpoint !== undefined,
     requestHandler: { httpAgent: agents.http, httpsAgent: agents.https },
-    // Retrying is the business of the retry wrapper, for every storage alike.
-    maxAttempts: 1,
+    maxAttempts: access.attempts ?? 1,
     // Without one of its own the client warns on standard error of each put that failed; the error itself says it.
     logger: { trace: silently, debug: silently, info: silently, warn: silently, error: silently },
     // One round trip for each put: what is refused is refused with its answer all the same.

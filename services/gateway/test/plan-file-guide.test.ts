@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { keepCounts } from "@stillpoint/contracts/keep";
 import { alertRule, checkRule, cutRule, hook, plan, planFile } from "@stillpoint/contracts/plan";
 import { shipRule } from "@stillpoint/contracts/ship";
-import { sourceSpec } from "@stillpoint/contracts/source";
+import { bucketRule, sourceSpec } from "@stillpoint/contracts/source";
 import { readPlanFile } from "@stillpoint/gateway/plan-file";
 import { describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
@@ -56,6 +56,7 @@ const sections: [string, readonly z.ZodType[], string[]][] = [
   ["A plan", [plan], ["objectives", "keep"]],
   ["keep.points", [keepCounts], []],
   ["ship", [shipRule], []],
+  ["bucket", [bucketRule], ["notify"]],
   ["cut", [cutRule], []],
   ["hook", hook.options, []],
   ["checks", checkRule.options, []],
