@@ -4,18 +4,13 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogRange } from "@stillpoint/contracts/log";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { Mark } from "@stillpoint/contracts/point";
-import { logName } from "./log-position.ts";
 import { type LogTarget, type Reached, reachTarget } from "./log-reach.ts";
-import { byteOf, type LogByte } from "./log-token.ts";
+import { type LogByte, placeOf } from "./log-token.ts";
 import type { PhysicalDetail, StoreMark } from "./mark-detail.ts";
 import { logDirectory, neostorePath, readCheckpointFiles } from "./store-capture.ts";
 import { readDatabaseId } from "./store-id.ts";
-
-/** Where the bytes of a tail belong in an extracted tree: it is an entry with this offset. */
-export function tailPlace(database: string, { from }: Pick<LogRange, "from">): { path: string; offset: number } {
-  const { logVersion, offset } = byteOf(from);
-  return { path: `${logDirectory("data", database)}/${logName(logVersion)}`, offset };
-}
+import { storeMarkOf } from "./store-mark.ts";
+import { systemAt } from "./system-mark.ts";
 
 /**
  * The mark that a restore from a base and its shipped log goes to. `directory` holds the base's tree, with the closed
@@ -26,17 +21,19 @@ export async function markAt(
   directory: string,
   base: Pick<LogRange, "to">,
   target: LogTarget,
-  { cutId, signal }: { cutId: string; signal: AbortSignal },
+  { cutId, signal, shippedTo }: { cutId: string; signal: AbortSignal; shippedTo?: string | undefined },
 ): Promise<Mark> {
   const data = join(directory, "data");
   const database = await databaseIn(data);
-  const { store, committedMs } = await storeAt(data, database, byteOf(base.to), target, signal);
-  // The base's own log of the system database ends with the base: no more of it is shipped.
-  const system = await storeAt(data, "system", undefined, { to: "newest" }, signal);
+  const end = placeOf(base.to);
+  const { store, committedMs } = await storeAt(data, database, end, target, signal);
+  const untilMs = target.to === "moment" ? target.ms : target.to === "newest" ? undefined : (committedMs ?? 0);
+  const upTo = shippedTo === undefined ? end.system : placeOf(shippedTo).system;
+  const system = await systemAt(data, { floor: end.system, upTo, untilMs }, signal);
   const databaseId = (await readDatabaseId(neostorePath(data, database))) ?? "";
   const detail: PhysicalDetail = { format: "physical", databaseId, ...store, system: system.store };
   const when = committedMs === undefined ? [] : [`its last transaction was committed at ${toInstant(committedMs)}`];
-  return { cutId, position: `tx ${store.txId}`, detail, notes: [...when, "users and rights are as of the base"] };
+  return { cutId, position: `tx ${store.txId}`, detail, notes: [...when, ...system.notes] };
 }
 
 export async function databaseIn(data: string): Promise<string> {
@@ -54,21 +51,13 @@ export async function databaseIn(data: string): Promise<string> {
 async function storeAt(
   data: string,
   database: string,
-  end: LogByte | undefined,
+  end: LogByte,
   target: LogTarget,
   signal: AbortSignal,
 ): Promise<{ store: StoreMark; committedMs: Reached["committedMs"] }> {
   const logs = logDirectory(data, database);
   const { newest, files } = await readCheckpointFiles(logs);
   const { floor, reached } = await reachTarget({ logs, first: newest.oldestLogVersion, end, target, signal });
-  const { txId, logVersion, offset } = newest;
-  const store = {
-    database,
-    ...reached.position,
-    firstLogVersion: newest.oldestLogVersion,
-    floor: floor.txId,
-    checkpoint: { txId, logVersion, offset },
-    checkpointFiles: files.map(({ name, bytes }) => ({ name, size: bytes.length })),
-  };
-  return { store, committedMs: reached.committedMs };
+  const { position, committedMs } = reached;
+  return { store: storeMarkOf(database, { newest, files }, { position, floor: floor.txId }), committedMs };
 }

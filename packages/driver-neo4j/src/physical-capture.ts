@@ -45,13 +45,14 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
       const systemBase = await system.base(tree);
       const userBase = await user.base(tree);
       leftOut = [...systemBase.leftOut, ...userBase.leftOut];
+      // Behind the database's own end: what is shipped up to there says no more of users and rights than this.
+      const systemEnd = await system.extendBase(tree);
       // It brings its own log: what was written since is all that must be laid over it.
-      const at = tokenOf(userBase.end);
-      const stream = await logStream(
-        logDirectory(data, database),
-        userBase.end.logVersion,
+      const at = tokenOf({ ...userBase.end, system: systemEnd });
+      const stream = await logStream(logDirectory(data, database), userBase.end.logVersion, [
         neostorePath(data, database),
-      );
+        neostorePath(data, "system"),
+      ]);
       await tree.covers({ stream, from: at, to: at });
     },
     async settle() {

@@ -1,13 +1,12 @@
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogTarget as Wanted } from "@stillpoint/contracts/log";
 import type { Mark } from "@stillpoint/contracts/point";
-import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { DriverContext } from "@stillpoint/driver/driver";
 import type { RecoverInput } from "@stillpoint/driver/recover";
+import { joinShippedSystemLog, layTail } from "./lay-log.ts";
 import type { LogTarget } from "./log-reach.ts";
-import { databaseIn, markAt, tailPlace } from "./log-target.ts";
+import { databaseIn, markAt } from "./log-target.ts";
 
 /** Tails into the files that they continue, closed files over them, and the target looked for commit by commit. */
 export async function recoverLog(
@@ -16,26 +15,13 @@ export async function recoverLog(
 ): Promise<Mark> {
   const wanted = logTarget(target);
   const database = await databaseIn(join(directory, "data"));
-  const tree = directoryTree(directory);
   for (const piece of log) {
     if (piece.type === "closed") {
       await piece.extract(directory);
-      continue;
-    }
-    const bytes = await piece.read();
-    const { path, offset } = tailPlace(database, piece.range);
-    const place = {
-      path,
-      mode: 0o600,
-      mtimeMs: 0,
-      size: bytes.length,
-      hint: "content",
-      ...(offset > 0 && { offset }),
-    } as const;
-    await tree.add({ type: "file", ...place }, Readable.from([bytes]));
+      await joinShippedSystemLog(directory);
+    } else await layTail(directory, database, piece.range, await piece.read());
   }
-  await tree.finish();
-  return await markAt(directory, base, wanted, { cutId, signal });
+  return await markAt(directory, base, wanted, { cutId, signal, shippedTo: log.at(-1)?.range.to });
 }
 
 function logTarget(target: Wanted): LogTarget {

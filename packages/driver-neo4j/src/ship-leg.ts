@@ -8,7 +8,9 @@ import { followLog, logGone } from "./log-follower.ts";
 import { LOG_HEADER_BYTES } from "./log-header.ts";
 import { type LogPosition, logName } from "./log-position.ts";
 import { readLogRun } from "./log-run.ts";
-import { type LogByte, tokenOf } from "./log-token.ts";
+import { type LogPlace, NO_SYSTEM, tokenOf } from "./log-token.ts";
+import type { SystemLog } from "./system-log.ts";
+import { joinTail, type SystemPiece } from "./tail-bytes.ts";
 import { createTailCuts } from "./tail-cuts.ts";
 
 export type LegSource = {
@@ -17,16 +19,19 @@ export type LegSource = {
   treeDirectory: string;
   /** What positions are counted in. */
   stream: string;
+  system: SystemLog;
 };
 
 /** A stretch of shipping in which the log goes on without a break. */
 export interface ShipLeg {
   /** What the sink holds. */
-  readonly held: LogByte;
+  readonly held: LogPlace;
   /** The last whole commit that was seen. */
   readonly seen: LogPosition;
   /** The file that is read now. */
   readonly reading: number;
+  /** Sees what was written since in the system database's log. */
+  lookAtSystem(): Promise<void>;
   /** Sees what was written since. What keeps the leg from going on behind it is the answer: there is none else. */
   look(): Promise<LegBroken | undefined>;
   /** Gives the sink all that was seen. */
@@ -45,8 +50,8 @@ export class LegBroken extends Error {
 }
 
 export async function openLeg(
-  { logs, treeDirectory, stream }: LegSource,
-  begin: LogByte,
+  { logs, treeDirectory, stream, system }: LegSource,
+  begin: LogPlace,
   sink: LogSink,
   signal: AbortSignal,
 ): Promise<ShipLeg> {
@@ -54,6 +59,8 @@ export async function openLeg(
   const ends = new Map<number, LogPosition>();
   const cuts = createTailCuts(begin);
   let held = begin;
+  /** How far the system database's log was seen to go. */
+  let seenOfSystem = begin.system;
   const log = await followLog(logs, begin.logVersion, signal, (commit) => {
     ends.set(commit.logVersion, commit);
     cuts.passed(commit);
@@ -70,19 +77,22 @@ export async function openLeg(
     throw new LegBroken(logGone(join(logs, logName(begin.logVersion)), why));
   }
 
-  const rangeOf = (from: LogByte, to: LogByte) => ({ stream, from: tokenOf(from), to: tokenOf(to) });
+  const rangeOf = (from: LogPlace, to: LogPlace) => ({ stream, from: tokenOf(from), to: tokenOf(to) });
 
   const close = async (logVersion: number) => {
     const to = ends.get(logVersion) ?? { logVersion, offset: LOG_HEADER_BYTES, txId: lastTxId };
-    const next = { logVersion: logVersion + 1, offset: 0 };
+    // What the system database's log grew by since comes with the last tail: a base in between must not miss it.
+    const next = { logVersion: logVersion + 1, offset: 0, system: held.system };
+    const begins = { logVersion, offset: 0, system: NO_SYSTEM };
     let broken: LegBroken | undefined;
-    const write = sink.closed(rangeOf({ logVersion, offset: 0 }, next), async (tree) => {
+    const write = sink.closed(rangeOf(begins, next), async (tree) => {
       try {
         await copyLog(tree, { directory: logs, treeDirectory, from: { logVersion, offset: 0 }, to });
       } catch (error) {
         broken = brokenBy(error);
         throw error;
       }
+      await system.copyTo(tree);
     });
     await write.catch((error: unknown) => {
       throw broken ?? error;
@@ -92,21 +102,31 @@ export async function openLeg(
     ends.delete(logVersion);
   };
 
+  const give = async (to: LogPlace, bytes: Buffer, piece?: SystemPiece) => {
+    await sink.tail(rangeOf(held, to), joinTail(bytes, piece));
+    held = to;
+  };
+
+  /** The growth of the system database's log goes with the last tail, or by itself where nothing else grew. */
   const tail = async (end: LogPosition) => {
-    const path = join(logs, logName(end.logVersion));
+    const ofSystem = system.pieces(held.system, seenOfSystem);
+    const first = (await ofSystem.next()).value ?? undefined;
     const pieces = cuts.take(held, end);
-    if (pieces.length === 0) return;
-    await using file = await open(path).catch((error: unknown) => {
-      throw brokenBy(error);
-    });
-    for (const offset of pieces) {
-      const size = offset - held.offset;
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size), 0, size, held.offset);
-      if (bytesRead < size) throw new LegBroken(logGone(path, `it has become shorter than ${offset} bytes`));
-      const to = { logVersion: end.logVersion, offset };
-      await sink.tail(rangeOf(held, to), buffer);
-      held = to;
-    }
+    if (pieces.length > 0) {
+      const path = join(logs, logName(end.logVersion));
+      await using file = await open(path).catch((error: unknown) => {
+        throw brokenBy(error);
+      });
+      for (const offset of pieces) {
+        const size = offset - held.offset;
+        const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size), 0, size, held.offset);
+        if (bytesRead < size) throw new LegBroken(logGone(path, `it has become shorter than ${offset} bytes`));
+        const isLast = offset === pieces.at(-1);
+        const to = { logVersion: end.logVersion, offset, system: isLast ? (first?.to ?? held.system) : held.system };
+        await give(to, buffer, isLast ? first?.piece : undefined);
+      }
+    } else if (first !== undefined) await give({ ...held, system: first.to }, Buffer.alloc(0), first.piece);
+    for await (const { piece, to } of ofSystem) await give({ ...held, system: to }, Buffer.alloc(0), piece);
   };
 
   return {
@@ -118,6 +138,9 @@ export async function openLeg(
     },
     get reading() {
       return log.reading;
+    },
+    async lookAtSystem() {
+      seenOfSystem = await system.look();
     },
     async look() {
       try {
@@ -140,8 +163,8 @@ export async function openLeg(
         const size = ends.get(version)?.offset ?? LOG_HEADER_BYTES;
         lagBytes += version === held.logVersion ? size - held.offset : size;
       }
-      const at = (place: LogByte) => ({ stream, at: tokenOf(place) });
-      return { held: at(held), server: at(log.position), lagBytes: Math.max(0, lagBytes) };
+      const at = (place: LogPlace) => ({ stream, at: tokenOf(place) });
+      return { held: at(held), server: at({ ...log.position, system: held.system }), lagBytes: Math.max(0, lagBytes) };
     },
   };
 }

@@ -3,9 +3,10 @@ import type { DriverContext } from "@stillpoint/driver/driver";
 import type { ShipOptions } from "@stillpoint/driver/ship";
 import { notShown } from "./log-follower.ts";
 import { readLogRun } from "./log-run.ts";
-import { type LogByte, logStream, tokenOf } from "./log-token.ts";
+import { type LogPlace, logStream, tokenOf } from "./log-token.ts";
 import { LegBroken, openLeg, type ShipLeg } from "./ship-leg.ts";
 import { type ShipStart, shipRestart, shipStart } from "./ship-start.ts";
+import { openSystemLog } from "./system-log.ts";
 
 /** How often progress is told while nothing is flushed. */
 const TELL_EVERY_MS = 3_000;
@@ -17,8 +18,10 @@ export type ShippedLog = {
   /** The directory of the database's log, and of its like in a tree. */
   logs: string;
   treeDirectory: string;
-  /** The store's file that is made once. */
-  neostore: string;
+  /** The directory of the system database's log. */
+  systemLogs: string;
+  /** The files of both databases that are made once. */
+  neostores: readonly string[];
   /** The last transaction that the server has committed. */
   committed: () => Promise<number>;
 };
@@ -27,17 +30,18 @@ type Context = Pick<DriverContext, "signal" | "monotonicMs" | "log">;
 
 /** Ships one database's log until it is told to stop, over whatever gaps it has. */
 export async function shipLog(source: ShippedLog, options: ShipOptions, context: Context): Promise<void> {
-  const { logs, treeDirectory } = source;
+  const { logs, treeDirectory, systemLogs } = source;
   const { sink } = options;
   const run = await readLogRun(logs);
-  let stream = await logStream(logs, run.first, source.neostore);
+  let stream = await logStream(logs, run.first, source.neostores);
   let start = shipStart(stream, run, options.from);
   for (;;) {
     if (start.gap !== undefined) await sink.gap(start.gap);
     const { begin } = start;
     let leg: ShipLeg | undefined;
+    const system = openSystemLog(systemLogs, context.signal, (why) => context.log(why));
     try {
-      leg = await openLeg({ logs, treeDirectory, stream }, begin, sink, context.signal);
+      leg = await openLeg({ logs, treeDirectory, stream, system }, begin, sink, context.signal);
       return await shipLeg(leg, source, options, context);
     } catch (error) {
       if (!(error instanceof LegBroken)) throw error;
@@ -60,10 +64,10 @@ export async function shipLog(source: ShippedLog, options: ShipOptions, context:
 async function afterBreak(
   source: ShippedLog,
   stream: string,
-  broken: { held: LogByte; reading: number; why: string; advanced: boolean },
+  broken: { held: LogPlace; reading: number; why: string; advanced: boolean },
 ): Promise<{ stream: string; start: ShipStart } | undefined> {
   const run = await readLogRun(source.logs);
-  const now = await logStream(source.logs, run.first, source.neostore);
+  const now = await logStream(source.logs, run.first, source.neostores);
   if (now !== stream) return { stream: now, start: shipStart(now, run, { stream, at: tokenOf(broken.held) }) };
   const start = shipRestart(stream, run, broken);
   return start === undefined ? undefined : { stream, start };
@@ -74,6 +78,8 @@ async function shipLeg(leg: ShipLeg, source: ShippedLog, options: ShipOptions, c
   for (;;) {
     context.signal.throwIfAborted();
     const last = stop.aborted;
+    // Before the database's own log: what a place says of it was there when the rest was read.
+    await leg.lookAtSystem();
     // Asked before the log is read, so that it must show the answer. Of a server that is gone, what it wrote is taken first.
     const committed = source.committed();
     const asked = await committed.catch(() => 0); // thrown below

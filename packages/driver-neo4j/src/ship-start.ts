@@ -1,27 +1,27 @@
 import type { LogPosition as LogPlace } from "@stillpoint/contracts/log";
 import type { LogRun } from "./log-run.ts";
-import { byteOf, type LogByte, tokenOf } from "./log-token.ts";
+import { NO_SYSTEM, type LogPlace as Place, placeOf, tokenOf } from "./log-token.ts";
 
 /** Where shipping begins, and what is lost if it is not where the sink's log ends. */
-export type ShipStart = { begin: LogByte; gap?: { after: LogPlace; until?: LogPlace; why: string } };
+export type ShipStart = { begin: Place; gap?: { after: LogPlace; until?: LogPlace; why: string } };
 
 /** Pure: where to go on from what the sink holds, with the files that are there. */
 export function shipStart(stream: string, run: LogRun, from: LogPlace | undefined): ShipStart {
   // The open file from its first byte on, so that it can be taken as a whole once it is closed.
-  const newest = { logVersion: run.newest, offset: 0 };
+  const newest = { logVersion: run.newest, offset: 0, system: NO_SYSTEM };
   if (from === undefined) return { begin: newest };
   if (from.stream !== stream) {
     const why = "the source is another store now, or was restored or moved to another disk: its log is another one";
     return { begin: newest, gap: { after: from, until: { stream, at: tokenOf(newest) }, why } };
   }
-  const held = byteOf(from.at);
+  const held = placeOf(from.at);
   if (held.logVersion > run.newest) {
     const why = `the log went back: file ${held.logVersion} was there, and now the newest is ${run.newest}`;
     return { begin: newest, gap: { after: from, why } };
   }
   // Also where a later one is missing: what it still holds is taken before that is told.
   if (run.versions.has(held.logVersion)) return { begin: held };
-  const begin = { logVersion: run.first, offset: 0 };
+  const begin = { logVersion: run.first, offset: 0, system: NO_SYSTEM };
   return {
     begin,
     gap: {
@@ -39,13 +39,15 @@ export function shipStart(stream: string, run: LogRun, from: LogPlace | undefine
 export function shipRestart(
   stream: string,
   run: LogRun,
-  broken: { held: LogByte; reading: number; why: string; advanced: boolean },
+  broken: { held: Place; reading: number; why: string; advanced: boolean },
 ): ShipStart | undefined {
   const { held, reading, why, advanced } = broken;
   const after = { stream, at: tokenOf(held) };
   const logVersion = Math.max(run.first, reading + 1);
-  const begin = { logVersion, offset: 0 };
+  const begin = { logVersion, offset: 0, system: NO_SYSTEM };
   if (logVersion <= run.newest) return { begin, gap: { after, until: { stream, at: tokenOf(begin) }, why } };
   // The open file itself changed under us: what it holds now is taken from its beginning.
-  return advanced ? { begin: { logVersion: run.newest, offset: 0 }, gap: { after, why } } : undefined;
+  return advanced
+    ? { begin: { logVersion: run.newest, offset: 0, system: NO_SYSTEM }, gap: { after, why } }
+    : undefined;
 }

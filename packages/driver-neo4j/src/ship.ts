@@ -11,8 +11,8 @@ import { shipLog } from "./ship-log.ts";
 import { logDirectory, neostorePath } from "./store-capture.ts";
 
 /**
- * Ships the transaction log of the source's database: each file when it is closed, and what the open one grew by. Users
- * and rights, which are in the system database, are as of the base. `retainMostBytes` has no meaning here: the server
+ * Ships the transaction log of the source's database: each file when it is closed, and what the open one grew by; with it goes
+ * the log of the system database, in which users and rights are. `retainMostBytes` has no meaning here: the server
  * keeps its log by its own settings alone, whoever reads it.
  */
 export async function shipNeo4j(source: Neo4jSource, options: ShipOptions, context: DriverContext): Promise<void> {
@@ -39,7 +39,8 @@ async function shipFrom(source: Neo4jSource, data: string, options: ShipOptions,
   const shipped = {
     logs: logDirectory(data, database),
     treeDirectory: logDirectory("data", database),
-    neostore: neostorePath(data, database),
+    systemLogs: logDirectory(data, "system"),
+    neostores: [neostorePath(data, database), neostorePath(data, "system")],
     committed: async () => await lastCommitted(driver, database, where),
   };
   try {

@@ -27,6 +27,8 @@ export interface StoreCapture {
   readonly log: LogFollower;
   /** `leftOut`: what would not hold still. `end`: whoever has the log from there on needs nothing else. */
   base(tree: TreeWriter): Promise<{ leftOut: string[]; end: LogPosition }>;
+  /** Makes the base hold the log up to where it ends now. */
+  extendBase(tree: TreeWriter): Promise<LogPosition>;
   markAt(position: LogPosition): StoreMark;
   /** The log behind the base, up to the mark. */
   finish(tree: TreeWriter, mark: StoreMark): Promise<void>;
@@ -57,6 +59,13 @@ export async function openStore(data: string, database: string, signal: AbortSig
       await copyLog(tree, { directory: logs, treeDirectory: trees.logs, from, to: end });
       base = { checkpoint, checkpointFiles: files.map(({ name, bytes }) => ({ name, size: bytes.length })), end };
       return { leftOut, end };
+    },
+    async extendBase(tree) {
+      const held = basis(base);
+      const end = await log.advance();
+      await copyLog(tree, { directory: logs, treeDirectory: trees.logs, from: held.end, to: end });
+      base = { ...held, end };
+      return end;
     },
     markAt(position) {
       const { checkpoint, checkpointFiles, end } = basis(base);

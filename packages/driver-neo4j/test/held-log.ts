@@ -1,15 +1,17 @@
-import { mkdir, open } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { LogPosition, LogRange } from "@stillpoint/contracts/log";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { LogSink } from "@stillpoint/driver/ship";
-import { tailPlace } from "../src/log-target.ts";
+import { joinShippedSystemLog, layTail } from "../src/lay-log.ts";
+import { logDirectory } from "../src/store-capture.ts";
 
 export type HeldGap = Parameters<LogSink["gap"]>[0];
 
 /** A sink that keeps what it is given as a restore would lay it out, and knows up to where it has no hole. */
 export function heldLog(directory: string, database: string) {
   const tree = directoryTree(directory);
+  const given = new Map<LogRange, Buffer>();
   const held = {
     closed: [] as LogRange[],
     tails: [] as LogRange[],
@@ -19,6 +21,8 @@ export function heldLog(directory: string, database: string) {
     /** Holes that nobody was told of. */
     holes: [] as string[],
     sink: {} as LogSink,
+    /** A tail as it was given. */
+    bytesOf: (range: LogRange) => given.get(range) ?? Buffer.alloc(0),
   };
   const take = (range: LogRange, kind: "closed" | "tails") => {
     const { newest } = held;
@@ -31,15 +35,14 @@ export function heldLog(directory: string, database: string) {
   };
   held.sink = {
     async closed(range, write) {
+      await mkdir(join(directory, logDirectory("data", "system")), { recursive: true });
       await write({ add: tree.add, covers: async () => undefined });
+      await joinShippedSystemLog(directory);
       take(range, "closed");
     },
     async tail(range, bytes) {
-      const place = tailPlace(database, range);
-      const path = join(directory, place.path);
-      await mkdir(dirname(path), { recursive: true });
-      await using file = await open(path, place.offset === 0 ? "w" : "r+");
-      await file.write(bytes, 0, bytes.length, place.offset);
+      await layTail(directory, database, range, bytes);
+      given.set(range, Buffer.from(bytes));
       take(range, "tails");
     },
     async gap(gap) {

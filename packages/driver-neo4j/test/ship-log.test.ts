@@ -5,7 +5,7 @@ import type { LogPosition } from "@stillpoint/contracts/log";
 import type { ShipProgress } from "@stillpoint/driver/ship";
 import { type TemporaryDirectory, temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { byteOf, tokenOf } from "../src/log-token.ts";
+import { NO_SYSTEM, placeOf, tokenOf } from "../src/log-token.ts";
 import { shipLog } from "../src/ship-log.ts";
 import { createTailCuts } from "../src/tail-cuts.ts";
 import { heldLog } from "./held-log.ts";
@@ -14,13 +14,16 @@ import { logHeader, transactions } from "./log-bytes.ts";
 const TREE = "data/transactions/neo4j";
 let directory: TemporaryDirectory;
 let logs: string;
+let systemLogs: string;
 let neostore: string;
 let held: ReturnType<typeof heldLog>;
 beforeEach(async () => {
   directory = await temporaryDirectory("neo4j-ship");
   logs = join(directory.path, "source");
   neostore = join(directory.path, "neostore");
+  systemLogs = join(directory.path, "system");
   await mkdir(logs);
+  await mkdir(systemLogs);
   await writeFile(neostore, "");
   await mkdir(join(directory.path, "held"));
   held = heldLog(join(directory.path, "held"), "neo4j");
@@ -43,7 +46,7 @@ const files = {
 async function ship(committed: number, from: LogPosition | undefined = held.newest): Promise<ShipProgress[]> {
   const told: ShipProgress[] = [];
   await shipLog(
-    { logs, treeDirectory: TREE, neostore, committed: async () => committed },
+    { logs, treeDirectory: TREE, systemLogs, neostores: [neostore], committed: async () => committed },
     {
       owner: "test",
       ...(from === undefined ? {} : { from }),
@@ -61,17 +64,25 @@ async function ship(committed: number, from: LogPosition | undefined = held.newe
 describe("a position's token", () => {
   test("is of one length, sorts as the bytes follow one another, and is read again", () => {
     const places = [
-      { logVersion: 0, offset: 0 },
-      { logVersion: 0, offset: 128 },
-      { logVersion: 9, offset: 1 },
-      { logVersion: 10, offset: 0 },
-      { logVersion: 0xffffffffffff, offset: 0xfffffffffff },
+      { logVersion: 0, offset: 0, system: NO_SYSTEM },
+      { logVersion: 0, offset: 128, system: NO_SYSTEM },
+      { logVersion: 0, offset: 128, system: { logVersion: 0, offset: 9 } },
+      { logVersion: 0, offset: 128, system: { logVersion: 10, offset: 0 } },
+      { logVersion: 9, offset: 1, system: NO_SYSTEM },
+      { logVersion: 10, offset: 0, system: NO_SYSTEM },
+      { logVersion: 0xffffffffffff, offset: 0xfffffffffff, system: { logVersion: 0xffffff, offset: 0xffffffffff } },
     ];
     const tokens = places.map(tokenOf);
-    expect(new Set(tokens.map(({ length }) => length))).toEqual(new Set([24]));
+    expect(new Set(tokens.map(({ length }) => length))).toEqual(new Set([40]));
     expect([...tokens].sort()).toEqual(tokens);
-    expect(tokens.map(byteOf)).toEqual(places);
-    for (const wrong of ["", "0/16B3748", `${tokens[0]}0`]) expect(() => byteOf(wrong)).toThrow(/position/);
+    expect(tokens.map(placeOf)).toEqual(places);
+    const before = "00000000000300000000007b";
+    expect(placeOf(before), "of a log without the system database's").toEqual({
+      logVersion: 3,
+      offset: 123,
+      system: NO_SYSTEM,
+    });
+    for (const wrong of ["", "0/16B3748", `${tokens[0]}0`]) expect(() => placeOf(wrong)).toThrow(/position/);
   });
 });
 
@@ -88,20 +99,20 @@ describe("the log of a source", () => {
     await writeFile(path(4), files[4]);
     await writeFile(path(5), files[5]);
     const [told] = await ship(35);
-    expect(held.closed.map(({ from, to }) => [byteOf(from).logVersion, byteOf(to)])).toEqual([
-      [3, { logVersion: 4, offset: 0 }],
-      [4, { logVersion: 5, offset: 0 }],
+    expect(held.closed.map(({ from, to }) => [placeOf(from).logVersion, placeOf(to)])).toEqual([
+      [3, { logVersion: 4, offset: 0, system: NO_SYSTEM }],
+      [4, { logVersion: 5, offset: 0, system: NO_SYSTEM }],
     ]);
     for (const version of [3, 4, 5] as const) expect(await kept(version)).toEqual(files[version]);
     expect(held).toMatchObject({ gaps: [], holes: [] });
     expect(told).toEqual({ held: held.newest, server: held.newest, lagBytes: 0 });
-    expect(byteOf(held.newest?.at ?? "")).toEqual({ logVersion: 5, offset: files[5].length });
+    expect(placeOf(held.newest?.at ?? "")).toEqual({ logVersion: 5, offset: files[5].length, system: NO_SYSTEM });
   });
 
   test("begins with the file that is open, where the sink holds nothing", async () => {
     for (const version of [3, 4, 5] as const) await writeFile(path(version), files[version]);
     await ship(35);
-    expect(held.tails.map(({ from }) => byteOf(from))).toEqual([{ logVersion: 5, offset: 0 }]);
+    expect(held.tails.map(({ from }) => placeOf(from))).toEqual([{ logVersion: 5, offset: 0, system: NO_SYSTEM }]);
     expect(held.gaps).toEqual([]);
   });
 
@@ -136,7 +147,7 @@ describe("what is not there any more is a gap that is told, and shipping goes on
     expect(held.gaps).toEqual([
       {
         after,
-        until: { stream: after?.stream, at: tokenOf({ logVersion: 4, offset: 0 }) },
+        until: { stream: after?.stream, at: tokenOf({ logVersion: 4, offset: 0, system: NO_SYSTEM }) },
         why: expect.stringContaining("retention_policy"),
       },
     ]);
@@ -152,7 +163,9 @@ describe("what is not there any more is a gap that is told, and shipping goes on
     await writeFile(path(5), files[5]);
     await ship(35);
     expect(await kept(3)).toEqual(files[3]);
-    expect(held.gaps).toMatchObject([{ after: { at: tokenOf({ logVersion: 3, offset: files[3].length }) } }]);
+    expect(held.gaps).toMatchObject([
+      { after: { at: tokenOf({ logVersion: 3, offset: files[3].length, system: NO_SYSTEM }) } },
+    ]);
     expect(await kept(5)).toEqual(files[5]);
   });
 
@@ -168,7 +181,7 @@ describe("what is not there any more is a gap that is told, and shipping goes on
       await writeFile(path(version), bytes);
     }
     await ship(35);
-    expect(held.gaps).toMatchObject([{ until: { at: tokenOf({ logVersion: 5, offset: 0 }) } }]);
+    expect(held.gaps).toMatchObject([{ until: { at: tokenOf({ logVersion: 5, offset: 0, system: NO_SYSTEM }) } }]);
     expect(await kept(3)).toEqual(files[3]);
     expect(await kept(5)).toEqual(files[5]);
   });
@@ -198,6 +211,67 @@ describe("what is not there any more is a gap that is told, and shipping goes on
   });
 });
 
+describe("the log of users and rights", () => {
+  const systemPath = (version: number) => join(systemLogs, `neostore.transaction.db.${version}`);
+  const keptOfSystem = async (version: number) =>
+    await readFile(join(directory.path, `held/data/transactions/system/neostore.transaction.db.${version}`));
+  const older = Buffer.concat([logHeader(0, 1), transactions(2, 5)]);
+  const newer = transactions(6, 7, transactions(2, 5).last);
+
+  test("goes with the database's own, and by itself where that does not grow", async () => {
+    await writeFile(path(3), files[3].subarray(0, 128 + transactions(11, 14).length));
+    await writeFile(systemPath(0), older);
+    await ship(14);
+    expect(held.tails).toHaveLength(1);
+    expect(await keptOfSystem(0)).toEqual(older);
+    await appendFile(systemPath(0), newer);
+    await ship(14);
+    expect(await keptOfSystem(0)).toEqual(Buffer.concat([older, newer]));
+    expect(held.tails).toHaveLength(2);
+    await writeFile(path(3), files[3]);
+    await ship(20);
+    expect(await kept(3)).toEqual(files[3]);
+    expect(held).toMatchObject({ gaps: [], holes: [] });
+    expect(placeOf(held.newest?.at ?? "").system).toEqual({ logVersion: 0, offset: older.length + newer.length });
+    const shipped = held.tails.length;
+    await ship(20);
+    expect(held.tails, "nothing is sent twice").toHaveLength(shipped);
+  });
+
+  test("is in a closed file's stretch, as far as the tails were that it stands for", async () => {
+    await writeFile(path(3), files[3].subarray(0, 128 + transactions(11, 14).length));
+    await writeFile(systemPath(0), older);
+    await ship(14);
+    await writeFile(path(3), files[3]);
+    await writeFile(path(4), files[4]);
+    await rm(join(directory.path, "held/data/transactions/system"), { recursive: true });
+    await ship(30);
+    expect(held.closed.map(({ to }) => placeOf(to))).toEqual([
+      { logVersion: 4, offset: 0, system: { logVersion: 0, offset: older.length } },
+    ]);
+    expect(await keptOfSystem(0)).toEqual(older);
+  });
+
+  test("may begin another file, and may have lost one: the database's own goes on", async () => {
+    await writeFile(path(3), files[3]);
+    await writeFile(systemPath(0), older);
+    await ship(20);
+    await appendFile(systemPath(0), newer);
+    await writeFile(systemPath(1), Buffer.concat([logHeader(1, 7), transactions(8, 9, newer.last)]));
+    await ship(20);
+    expect(await keptOfSystem(0)).toEqual(Buffer.concat([older, newer]));
+    expect(await keptOfSystem(1)).toEqual(await readFile(systemPath(1)));
+    await rm(systemPath(0));
+    await rm(systemPath(1));
+    await writeFile(systemPath(4), Buffer.concat([logHeader(4, 19), transactions(20, 22)]));
+    await writeFile(path(4), files[4]);
+    await ship(30);
+    expect(await kept(4)).toEqual(files[4]);
+    expect(await keptOfSystem(4)).toEqual(await readFile(systemPath(4)));
+    expect(held.gaps).toEqual([]);
+  });
+});
+
 describe("what the log cannot tell", () => {
   test("a directory that does not show what the server committed is refused", async () => {
     await writeFile(path(3), files[3]);
@@ -215,7 +289,13 @@ describe("what the log cannot tell", () => {
       log: () => undefined,
     };
     const shipping = shipLog(
-      { logs, treeDirectory: TREE, neostore, committed: async () => await Promise.reject(gone) },
+      {
+        logs,
+        treeDirectory: TREE,
+        systemLogs,
+        neostores: [neostore],
+        committed: async () => await Promise.reject(gone),
+      },
       { ...options, stop: new AbortController().signal },
       context,
     );

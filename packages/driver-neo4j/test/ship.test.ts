@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { cp, mkdir, readFile, rename } from "node:fs/promises";
+import { cp, mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LogRange } from "@stillpoint/contracts/log";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
@@ -7,13 +7,16 @@ import type { DriverContext } from "@stillpoint/driver/driver";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import type { LogSink, ShipProgress } from "@stillpoint/driver/ship";
+import { ensureNeo4j } from "@stillpoint/parts/neo4j-part";
+import { startNeo4j } from "@stillpoint/parts/neo4j-server";
 import { type SharedNeo4j, sharedNeo4j } from "@stillpoint/testkit/neo4j";
+import { PARTS_DIRECTORY } from "@stillpoint/testkit/parts-directory";
 import { type TemporaryDirectory, temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import neo4j, { type Driver } from "neo4j-driver";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { markAt, tailPlace } from "../src/log-target.ts";
-import { byteOf } from "../src/log-token.ts";
+import { markAt } from "../src/log-target.ts";
+import { placeOf } from "../src/log-token.ts";
 import { detailOf } from "../src/mark-detail.ts";
 import { neo4jDriver } from "../src/neo4j-driver.ts";
 import { recoverLog } from "../src/recover.ts";
@@ -42,6 +45,38 @@ beforeAll(async () => {
   };
 });
 afterAll(async () => await resources.disposeAsync());
+
+const PASSWORD = randomUUID();
+const onSystem = async (cypher: string) => await client.executeQuery(cypher, {}, { database: "system" });
+
+/** Users of the tests' server, gone again when disposed. */
+function users() {
+  const made: string[] = [];
+  return {
+    async create(name: string) {
+      made.push(name);
+      await onSystem(`CREATE USER ${name} SET PASSWORD '${PASSWORD}' CHANGE NOT REQUIRED`);
+    },
+    async [Symbol.asyncDispose]() {
+      for (const name of made) await onSystem(`DROP USER ${name} IF EXISTS`);
+    },
+  };
+}
+
+/** Which of the users can log in to a server that is started on a restored directory. */
+async function whoLogsIn(home: string, names: readonly string[]): Promise<string[]> {
+  await mkdir(join(home, "data/dbms"), { recursive: true });
+  await writeFile(join(home, "password"), server.password);
+  await using restored = await startNeo4j({ part: await ensureNeo4j({ directory: PARTS_DIRECTORY }), dir: home });
+  const found: string[] = [];
+  for (const name of names) {
+    await using driver = neo4j.driver(restored.url, neo4j.auth.basic(name, PASSWORD));
+    const answer = await driver.executeQuery("RETURN 1").catch((error: unknown) => error);
+    if (!(answer instanceof Error)) found.push(name);
+    else expect(answer).toMatchObject({ code: "Neo.ClientError.Security.Unauthorized" });
+  }
+  return found;
+}
 
 /** A shipper that dies in the middle of its work and is started again from what the sink holds, until it is told to end. */
 async function shipWithDeaths(held: ReturnType<typeof heldLog>, given: DriverContext, stop: AbortSignal) {
@@ -75,6 +110,8 @@ async function shipWithDeaths(held: ReturnType<typeof heldLog>, given: DriverCon
 }
 
 test("what writers do while a shipper dies and is started again comes back to any transaction and moment", async () => {
+  await using people = users();
+  await people.create("before_base");
   await using bank = await startBank(client);
   const written = async (transfers: number) =>
     await waitFor("the writers are ahead", async () => bank.transfers.length >= transfers, 60_000);
@@ -95,11 +132,13 @@ test("what writers do while a shipper dies and is started again comes back to an
   await capture[Symbol.asyncDispose]();
   const base = covered.at(-1);
   if (base === undefined) throw new Error("the base did not say what it covers");
+  await people.create("after_base");
   const sinceBase = bank.transfers.length;
 
   await written(sinceBase + 400);
   await waitFor("the log was rotated", async () => held.closed.length >= 2, 60_000);
   await bank.stop();
+  await people.create("after_all");
   stop.abort();
   const { deaths, told } = await shipping;
   expect(deaths).toBeGreaterThan(2);
@@ -109,19 +148,14 @@ test("what writers do while a shipper dies and is started again comes back to an
 
   await cp(join(directory.path, "held/data"), join(restored, "data"), { recursive: true });
   const copyFile = async (range: LogRange, to: string) => {
-    const { path } = tailPlace("neo4j", range);
+    const { logVersion } = placeOf(range.from);
+    const path = `data/transactions/neo4j/neostore.transaction.db.${logVersion}`;
     await cp(join(directory.path, "held", path), join(to, path));
-  };
-  /** A tail as it was given: it ends in its file, or with it. */
-  const bytesOf = async (range: LogRange) => {
-    const { path, offset } = tailPlace("neo4j", range);
-    const [begin, end] = [byteOf(range.from), byteOf(range.to)];
-    const bytes = await readFile(join(directory.path, "held", path));
-    return bytes.subarray(offset, end.logVersion === begin.logVersion ? end.offset : bytes.length);
   };
   const options = { cutId: randomUUID(), signal: new AbortController().signal };
   const last = Math.max(...bank.transfers.map(({ txId }) => txId));
-  const newest = await markAt(restored, base, { to: "newest" }, options);
+  const newest = await markAt(restored, base, { to: "newest" }, { ...options, shippedTo: held.newest?.at });
+  expect(newest.notes, "users and rights are whole").toHaveLength(1);
   expect(detailOf(newest).txId).toBe(last);
   for (const wrong of [1, last + 1]) {
     const outside = markAt(restored, base, { to: "transaction", txId: wrong }, options);
@@ -143,7 +177,7 @@ test("what writers do while a shipper dies and is started again comes back to an
   const isOpen = ({ from }: LogRange) => !held.closed.some((each) => each.from <= from && from < each.to);
   const tails = held.tails
     .filter(isOpen)
-    .map((range): LogPiece => ({ type: "tail", range, read: () => bytesOf(range) }));
+    .map((range): LogPiece => ({ type: "tail", range, read: async () => held.bytesOf(range) }));
   const closed = held.closed.map(
     (range): LogPiece => ({ type: "closed", range, extract: (to) => copyFile(range, to) }),
   );
@@ -151,6 +185,9 @@ test("what writers do while a shipper dies and is started again comes back to an
   const target = { by: "transaction", id: String(txId), inclusive: true } as const;
   const mark = await recoverLog({ directory: restored, base, log, target, cutId: options.cutId }, options);
   await applyLayout(restored, neo4jDriver.layout(await treeFiles(restored), mark));
+  const home = join(directory.path, "home");
+  await cp(restored, home, { recursive: true });
+  expect(await whoLogsIn(home, ["before_base", "after_base", "after_all"])).toEqual(["before_base", "after_base"]);
   await using sandbox = await neo4jDriver.start({ directory: restored, mark, runtime }, await context("sandbox"));
   const ask = async (text: string) => await Array.fromAsync(sandbox.query({ type: "statement", id: "ask", text }));
   const expected = bank.transfers.filter((each) => each.txId <= txId).map(({ worker, seq }) => `${worker}/${seq}`);
@@ -170,7 +207,7 @@ test("what writers do while a shipper dies and is started again comes back to an
   // A file that the server removes before it was read to its end; what is behind it is shipped.
   const from = held.tails.find(({ to }) => held.closed.some((range) => range.from <= to && to < range.to));
   if (from === undefined) throw new Error("no tail of a closed file was shipped");
-  const pruned = byteOf(from.to).logVersion;
+  const pruned = placeOf(from.to).logVersion;
   const path = join(server.dataDirectory, "transactions/neo4j", `neostore.transaction.db.${pruned}`);
   const second = heldLog(join(directory.path, "second"), "neo4j");
   await mkdir(join(directory.path, "second"));
@@ -186,7 +223,7 @@ test("what writers do while a shipper dies and is started again comes back to an
         why: expect.stringContaining("db.tx_log.rotation.retention_policy"),
       },
     ]);
-    expect(byteOf(second.gaps[0]?.until?.at ?? "")).toEqual({ logVersion: pruned + 1, offset: 0 });
+    expect(placeOf(second.gaps[0]?.until?.at ?? "")).toMatchObject({ logVersion: pruned + 1, offset: 0 });
     expect(second.newest).toEqual(held.newest);
   } finally {
     await rename(join(directory.path, "pruned"), path);
