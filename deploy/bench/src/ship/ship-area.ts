@@ -6,6 +6,7 @@ import type { PlanInput } from "@stillpoint/contracts/plan";
 import { atMost, type Figure, figure } from "@stillpoint/repository/bench/figure";
 import type { Area, AreaOptions } from "../area.ts";
 import { startMeasuredPostgres } from "./measured-postgres.ts";
+import { measuredSqlite } from "./measured-sqlite.ts";
 import type { MeasuredStore, StartMeasured } from "./measured-store.ts";
 import { cpuMsOf } from "./process-time.ts";
 import { type ShippedSystem, startShippedSystem, until, worldIn } from "./shipped-system.ts";
@@ -14,7 +15,11 @@ const PARTS = fileURLToPath(new URL("../../../../.stillpoint/parts", import.meta
 const SOURCE = "store";
 const GOAL_PERCENT = 5;
 
-const STORES: Readonly<Record<string, StartMeasured>> = { PostgreSQL: startMeasuredPostgres };
+const STORES: Readonly<Record<string, StartMeasured>> = {
+  PostgreSQL: startMeasuredPostgres,
+  "SQLite, payments": measuredSqlite("payments"),
+  "SQLite, rows": measuredSqlite("rows"),
+};
 
 type Round = { rate: number; cpuMs: number };
 /** With shipping and without, one right after the other. */
