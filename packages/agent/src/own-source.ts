@@ -90,6 +90,7 @@ export function ownSource<Spec extends SourceSpec>(
         fenceToken: lease.fenceToken,
         signal: alive,
         streams: shared.streams,
+        usesEarlier: driver.usesEarlier ?? false,
         report,
       });
       const steps = captureSession(capture, send);

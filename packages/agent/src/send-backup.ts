@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { BackupType } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
+import { earlierBy } from "./earlier.ts";
 import { sendTree } from "./send-tree.ts";
 import type { SendBackup, VaultAddress } from "./session.ts";
 import type { Slots } from "./slots.ts";
@@ -15,6 +16,8 @@ export type SendSettings = {
   /** Ends the sending; the vault forgets what has no manifest. */
   signal: AbortSignal;
   streams: Slots;
+  /** A base may take files over from the point before. */
+  usesEarlier?: boolean;
   /** Told now and then, and at the end of each try. */
   report: (step: "base" | "finish", backupId: string, bytes: number, storedBytes: number | undefined) => void;
   /** Between the tries, of which there is one more. Default: about a minute in all, in which a vault has started anew. */
@@ -30,17 +33,22 @@ export function backupSender(settings: SendSettings): SendBackup {
   let tries = 0;
   return (part, type, vault, write, progress) =>
     settings.streams(async () => {
+      let takesOver = settings.usesEarlier === true && part === "base";
       for (let attempt = 0; ; attempt += 1) {
         tries += 1;
         const { runId, source, fenceToken } = settings;
         const backupId = `${runId}_${source}_${fenceToken}_${part}${tries}`;
         progress.bytes = 0;
         try {
-          const figures = await sendOnce(settings, part, backupId, type, vault, write, progress);
+          const figures = await sendOnce(settings, { part, backupId, type, vault, write, takesOver }, progress);
           settings.report(part, backupId, figures.bytes, figures.storedBytes);
           return figures;
         } catch (error) {
           settings.signal.throwIfAborted();
+          if (takesOver && error instanceof StillpointError && error.code === "BASE_GONE") {
+            takesOver = false; // in full, at once
+            continue;
+          }
           const pauseMs = pausesMs[attempt];
           if (pauseMs === undefined || !mayPass(error)) throw error;
           await wait(pauseMs, undefined, { signal: settings.signal });
@@ -53,21 +61,27 @@ function mayPass(error: unknown): boolean {
   return error instanceof StillpointError && error.retry === "backoff" && error.code !== "DISK_FULL";
 }
 
+type Sending = {
+  part: "base" | "finish";
+  backupId: string;
+  type: BackupType;
+  vault: VaultAddress;
+  write: Parameters<SendBackup>[3];
+  takesOver: boolean;
+};
+
 async function sendOnce(
   settings: SendSettings,
-  part: "base" | "finish",
-  backupId: string,
-  type: BackupType,
-  vault: VaultAddress,
-  write: Parameters<SendBackup>[3],
+  { part, backupId, type, vault, write, takesOver }: Sending,
   progress: TaskProgress,
 ): Promise<BackupFigures> {
   const client = vaultClient(vault.vaultUrl, vault.ticket, settings.signal);
+  const before = takesOver ? await client.earlier() : [];
   return await sendTree(
-    write,
+    (tree) => (before.length === 0 ? write(tree) : write(tree, earlierBy(client, before))),
     (tar) => {
       const counted = count(tar.stream, progress, (bytes) => settings.report(part, backupId, bytes, undefined));
-      return client.putBackup(backupId, type, counted);
+      return client.putBackup(backupId, type, counted, before[0]);
     },
     // What is there counts, with its own figures.
     () => client.headBackup(backupId),

@@ -2,7 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { BackupType } from "@stillpoint/contracts/names";
 import type { BackupFigures, Mark } from "@stillpoint/contracts/point";
 import type { Capture } from "@stillpoint/driver/driver";
-import type { TreeWriter } from "@stillpoint/driver/tree";
+import type { Earlier, TreeWriter } from "@stillpoint/driver/tree";
 import { startTask, type Task, type TaskProgress } from "./task.ts";
 
 export type VaultAddress = { vaultUrl: string; ticket: string };
@@ -12,7 +12,7 @@ export type SendBackup = (
   part: "base" | "finish",
   type: BackupType,
   vault: VaultAddress,
-  write: (tree: TreeWriter) => Promise<void>,
+  write: (tree: TreeWriter, earlier?: Earlier) => Promise<void>,
   progress: TaskProgress,
 ) => Promise<BackupFigures>;
 
@@ -30,7 +30,9 @@ export function captureSession(capture: Capture, send: SendBackup) {
   function startBase(vault: VaultAddress): Task<BackupFigures[]> {
     const type = capture.description.base;
     return startTask("base", async (progress) =>
-      type === undefined ? [] : [await send("base", type, vault, (tree) => capture.base(tree), progress)],
+      type === undefined
+        ? []
+        : [await send("base", type, vault, (tree, earlier) => capture.base(tree, earlier), progress)],
     );
   }
 

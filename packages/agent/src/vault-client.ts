@@ -4,9 +4,12 @@ import { json } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { errorBody, StillpointError } from "@stillpoint/contracts/errors";
 import { type LogGap, type LogRange, logGap, type ShippedBy, shippedBackupId } from "@stillpoint/contracts/log";
-import type { BackupType } from "@stillpoint/contracts/names";
+import { type BackupType, backupId } from "@stillpoint/contracts/names";
 import { type BackupFigures, backupFigures } from "@stillpoint/contracts/point";
 import { type FoundGap, VAULT_HEADERS } from "@stillpoint/contracts/vault";
+import { z } from "zod";
+
+const earlierBackups = z.object({ backups: z.array(backupId) });
 
 /** The vault's HTTP side for one ticket. Every method throws the StillpointError that the vault answered with. */
 export type VaultClient = ReturnType<typeof vaultClient>;
@@ -16,9 +19,19 @@ export function vaultClient(vaultUrl: string, ticket: string, signal: AbortSigna
     send(new URL(path, vaultUrl), method, ticket, signal, body);
 
   return {
-    /** Streams a tar; resolves when its manifest is in the repository. */
-    async putBackup(backupId: string, type: BackupType, tar: AsyncIterable<Uint8Array>): Promise<BackupFigures> {
-      return backupFigures.parse(await json(await call("PUT", `/backups/${backupId}?type=${type}`, tar)));
+    /** Streams a tar; resolves when its manifest is in the repository. `earlier`: the backup that it takes files from. */
+    async putBackup(
+      backupId: string,
+      type: BackupType,
+      tar: AsyncIterable<Uint8Array>,
+      earlier?: string,
+    ): Promise<BackupFigures> {
+      const query = earlier === undefined ? "" : `&earlier=${earlier}`;
+      return backupFigures.parse(await json(await call("PUT", `/backups/${backupId}?type=${type}${query}`, tar)));
+    },
+    /** The source's backups in the point before; none where there is no such point. */
+    async earlier(): Promise<string[]> {
+      return earlierBackups.parse(await json(await call("GET", "/earlier"))).backups;
     },
     /** Its figures if the repository holds it. */
     async headBackup(backupId: string): Promise<BackupFigures | undefined> {

@@ -5,8 +5,8 @@ import { backupId, instant, name, sha256, sourceKind, uuid } from "./names.ts";
 import { backupFigures, point, proof } from "./point.ts";
 
 /**
- * What a ticket permits. `capture`: PUT of backups whose id begins with run, source and fence token; the vault reads the
- * source's lease first. `rehearse`: GET of these backups, PUT of results of this proof. `restore`: GET of these backups.
+ * What a ticket permits. `capture`: PUT of backups whose id begins with run, source and fence token, GET of what was there
+ * `earlier`; the vault reads the source's lease first. `rehearse`: GET of these backups, PUT of results of this proof. `restore`: GET of these backups.
  * `results`: GET of the results of this proof. `ship`: PUT of log and gaps of this source, and HEAD of what it wrote; the
  * vault reads the lease of its shipper first.
  */
@@ -18,6 +18,8 @@ export const ticketClaims = z.discriminatedUnion("purpose", [
     source: name,
     kind: sourceKind,
     fenceToken: z.number().int().positive(),
+    /** The source's backups in the point before, by the vault: what is unchanged since the first of them is taken over. */
+    earlier: z.array(backupId).optional(),
   }),
   z.object({ purpose: z.literal("rehearse"), proofId: uuid, source: name, backups: z.array(backupId).min(1) }),
   z.object({ purpose: z.literal("restore"), pointId: uuid, backups: z.array(backupId).min(1) }),

@@ -29,7 +29,7 @@ export async function* gathered(body: AsyncIterable<Uint8Array>, most: number): 
  */
 export async function writeExactly(
   size: number,
-  body: AsyncIterable<Uint8Array> | undefined,
+  body: AsyncIterable<Uint8Array> | readonly Uint8Array[] | undefined,
   write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<{ torn: boolean }> {
   let left = size;

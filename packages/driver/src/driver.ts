@@ -5,7 +5,7 @@ import type { Secret } from "@stillpoint/contracts/secret";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import type { RecoverInput } from "./recover.ts";
 import type { ShipOptions } from "./ship.ts";
-import type { TreeFile, TreeWriter } from "./tree.ts";
+import type { Earlier, TreeFile, TreeWriter } from "./tree.ts";
 
 /** What a driver may know of the world. Nothing else reaches it: no environment, no clock, no bus. */
 export type DriverContext = {
@@ -70,7 +70,8 @@ export type MarkRequest = {
  */
 export interface Capture extends AsyncDisposable {
   readonly description: Description;
-  base(tree: TreeWriter): Promise<void>;
+  /** `earlier`: what the point before has of the source; only where the driver `usesEarlier`. */
+  base(tree: TreeWriter, earlier?: Earlier): Promise<void>;
   /** Brings the source to where the mark is quick. Called before the application is asked to be quiet; may take long. */
   settle(): Promise<void>;
   /** Fixes the position. A later one with another cutId replaces it. */
@@ -112,6 +113,8 @@ export type TreeLayout = (files: readonly TreeFile[], mark: Mark) => LayoutStep[
 
 export interface Driver<Spec extends SourceSpec = SourceSpec> {
   readonly kind: SourceKind;
+  /** Its base takes over what has not changed since the point before. */
+  readonly usesEarlier?: true;
   /**
    * Connects, checks rights, space and settings, and takes hold of what the capture needs (a slot, a read transaction).
    * Throws SOURCE_UNREACHABLE, SOURCE_DENIED, SOURCE_UNSUPPORTED or SECRET_MISSING before anything was changed.

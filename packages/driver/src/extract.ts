@@ -1,3 +1,4 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
 import { type DirectoryTreeOptions, directoryTree } from "./directory-tree.ts";
 import type { TreeItem } from "./tar-entry.ts";
 import { readTar, type TarItem } from "./tar-reader.ts";
@@ -52,6 +53,7 @@ async function visit(
   const torn = new Set<string>();
   for await (const { entry: found, body } of items) {
     if (found.type === "log") continue;
+    if (found.type === "entries") throw needsRepository(found.path);
     const entry = path === undefined ? found : narrow(found, path);
     if (entry === undefined) continue;
     if (entry.type === "torn") {
@@ -74,4 +76,12 @@ function narrow(entry: TreeItem, path: string): TreeItem | undefined {
     return { type: "deleted", path };
   }
   return undefined;
+}
+
+function needsRepository(where: string): StillpointError {
+  return new StillpointError("TAR_INVALID", {
+    what: "Cannot extract a tar",
+    where,
+    why: "it speaks of files that are in an earlier backup: only a repository can take it",
+  });
 }

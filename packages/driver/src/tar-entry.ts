@@ -2,14 +2,21 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { type LogRange, logRange } from "@stillpoint/contracts/log";
 import type { Header } from "tar-stream";
 import { z } from "zod";
+import { holesText, parseHoles } from "./holes.ts";
 import { TAR_KEYS, XATTR_PREFIX } from "./tar-keys.ts";
-import type { ChunkHint, TreeEntry } from "./tree.ts";
+import { bodyBytes, type ChunkHint, type TreeEntry } from "./tree.ts";
 import { checkTreePath } from "./tree-path.ts";
 
 /** An entry of the tree, or the word that the one before it was torn. */
 export type TreeItem = TreeEntry | { type: "torn"; path: string };
-/** What a tar's header stands for: an item of the tree, or the word on which stretch of the log the backup holds. */
-export type TarEntry = TreeItem | { type: "log"; path: string; range: LogRange };
+/**
+ * What a tar's header stands for: an item of the tree, or the word on which stretch of the log the backup holds, or a body
+ * of `size` bytes that is entries without bodies of their own.
+ */
+export type TarEntry =
+  | TreeItem
+  | { type: "log"; path: string; range: LogRange }
+  | { type: "entries"; path: string; size: number };
 
 /** Where a tar that knows nothing of us puts the word on the log: an empty file. */
 export const LOG_PATH = ".stillpoint/log";
@@ -45,6 +52,10 @@ export function toTarHeader(entry: TarEntry): TarHeader {
       pax: { [TAR_KEYS[entry.type]]: value },
     };
   }
+  if (entry.type === "entries") {
+    const pax = { [TAR_KEYS.entries]: "1" };
+    return { name: path, type: "file", mode: REGULAR, size: entry.size, mtime: new Date(0), pax };
+  }
   const { mode, mtimeMs } = entry;
   const [uid = 0, gid = 0] = [entry.uid, entry.gid];
   const pax: Record<string, string> = { mtime: (mtimeMs / 1000).toFixed(9) };
@@ -61,8 +72,14 @@ export function toTarHeader(entry: TarEntry): TarHeader {
   pax[TAR_KEYS.hint] = entry.hint;
   if (entry.hint === "tar") pax[TAR_KEYS.opaque] = "1";
   if (entry.offset !== undefined) pax[TAR_KEYS.offset] = String(entry.offset);
-  if (entry.size > MAX_SIZE) pax.size = String(entry.size);
-  return { ...common, name: path, type: "file", size: entry.size };
+  if (entry.identity !== undefined) pax[TAR_KEYS.identity] = entry.identity;
+  if (entry.link !== undefined) pax[TAR_KEYS.link] = entry.link;
+  if (entry.sparse) pax[TAR_KEYS.sparse] = "1";
+  const { holes = [] } = entry;
+  if (holes.length > 0) pax[TAR_KEYS.holes] = holesText(entry.size, holes);
+  const size = bodyBytes(entry);
+  if (size > MAX_SIZE) pax.size = String(size);
+  return { ...common, name: path, type: "file", size };
 }
 
 /** Throws PATH_UNSAFE for what no backup of ours holds: hard links, devices, pipes, paths that lead out. */
@@ -73,6 +90,7 @@ export function fromTarHeader(header: Header): TarEntry {
   if (pax[TAR_KEYS.torn] !== undefined) return { type: "torn", path };
   const log = pax[TAR_KEYS.log];
   if (log !== undefined) return { type: "log", path, range: rangeOf(path, log) };
+  if (pax[TAR_KEYS.entries] !== undefined) return { type: "entries", path, size: header.size };
   const seconds = Number(pax.mtime ?? Number.NaN);
   const common = {
     path,
@@ -100,12 +118,17 @@ export function fromTarHeader(header: Header): TarEntry {
       why: hint.success ? `${TAR_KEYS.offset} is not a number of bytes` : `${TAR_KEYS.hint} is unknown`,
     });
   }
+  const { [TAR_KEYS.identity]: identity, [TAR_KEYS.link]: link, [TAR_KEYS.holes]: holes } = pax;
   return {
     ...common,
     type: "file",
     size: header.size,
     hint: hint.data,
     ...(offset.data === undefined ? {} : { offset: offset.data }),
+    ...(identity === undefined ? {} : { identity }),
+    ...(link === undefined ? {} : { link: checkTreePath(link) }),
+    ...(pax[TAR_KEYS.sparse] === undefined ? {} : { sparse: true }),
+    ...(holes === undefined ? {} : parseHoles(path, holes, header.size)),
   };
 }
 

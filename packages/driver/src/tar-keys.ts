@@ -14,6 +14,16 @@ export const TAR_KEYS = {
   torn: "STILLPOINT.torn",
   /** An entry without a body that is none of the tree's: the stretch of its source's log that the backup holds, as JSON. */
   log: "STILLPOINT.log",
+  /** An entry that is none of the tree's: its body is entries without bodies of their own, one JSON object a line. */
+  entries: "STILLPOINT.entries",
+  /** What the source knows the file's state by. */
+  identity: "STILLPOINT.identity",
+  /** The path that the file is a hard link to; its bytes are here too. */
+  link: "STILLPOINT.link",
+  /** `1`: runs of zeros are holes. */
+  sparse: "STILLPOINT.sparse",
+  /** `<size> <offset>,<length> …`: the body leaves these stretches of zeros out, and the file is of that size. */
+  holes: "STILLPOINT.holes",
   /** The body is a tar itself whose bytes come back exactly as they came. */
   opaque: "STILLPOINT.opaque",
 } as const;

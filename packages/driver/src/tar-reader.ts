@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { extract, type Header } from "tar-stream";
+import { filled } from "./holes.ts";
 import { fromTarHeader, type TarEntry } from "./tar-entry.ts";
 
 const BLOCK = 512;
@@ -9,7 +10,7 @@ const BLOCK = 512;
 export type TarItem = { entry: TarEntry; body: AsyncIterable<Uint8Array> };
 
 /**
- * Reads a tar, entry by entry; a body is read before the next entry is asked for, or skipped. Throws TAR_INVALID for
+ * Reads a tar; holes that bodies leave out are filled. Entry by entry; a body is read before the next entry is asked for, or skipped. Throws TAR_INVALID for
  * what is no tar and for one that does not end with its two zero blocks, even if it was cut between two entries.
  */
 export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarItem> {
@@ -55,7 +56,13 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       const header: Header & { byteOffset?: number } = stream.header;
       end = (header.byteOffset ?? 0) + Math.ceil(header.size / BLOCK) * BLOCK;
       // streamx leaves open what a stream yields; a tar's are buffers.
-      yield { entry: fromTarHeader(header), body: translated(stream as AsyncIterable<Uint8Array>) };
+      const body = translated(stream as AsyncIterable<Uint8Array>);
+      const found = fromTarHeader(header);
+      if (found.type !== "file" || found.holes === undefined) yield { entry: found, body };
+      else {
+        const { holes, ...entry } = found;
+        yield { entry, body: filled(body, holes) };
+      }
       stream.resume();
     }
     await fed;

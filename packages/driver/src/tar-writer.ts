@@ -1,5 +1,6 @@
 import { toStillpointError } from "@stillpoint/contracts/errors";
 import { type Pack, pack as tarPack } from "tar-stream";
+import { ENTRIES_PATH, encodeBodiless } from "./bodiless.ts";
 import { writeExactly } from "./body.ts";
 import { LOG_PATH, type TarEntry, toTarHeader } from "./tar-entry.ts";
 import type { TreeWriter } from "./tree.ts";
@@ -26,7 +27,7 @@ export function createTarWriter(): TarWriter {
   let failure: Error | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
-  const write = async (entry: TarEntry, body?: AsyncIterable<Uint8Array>) => {
+  const write = async (entry: TarEntry, body?: AsyncIterable<Uint8Array> | readonly Uint8Array[]) => {
     const header = toTarHeader(entry);
     const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
     ended.catch(() => undefined);
@@ -79,6 +80,12 @@ export function createTarWriter(): TarWriter {
         const result = await write(entry, body);
         if (result.torn) await write({ type: "torn", path: entry.path });
         return result;
+      }),
+    addBodiless: (entries) =>
+      inTurn(async () => {
+        if (entries.length === 0) return;
+        const lines = encodeBodiless(entries);
+        await write({ type: "entries", path: ENTRIES_PATH, size: lines.length }, [lines]);
       }),
     covers: (range) => inTurn(async () => void (await write({ type: "log", path: LOG_PATH, range }))),
     end() {

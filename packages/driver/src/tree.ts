@@ -26,11 +26,34 @@ export type TreeEntry =
       hint: ChunkHint;
       /** The body begins here in the file, whose bytes before it are in an earlier backup or entry. Default 0, a whole file. */
       offset?: number;
+      /**
+       * What its source knows this state of the file by, beside its size and time: of a file system time of change and
+       * inode. Of the same path with the same three, the bytes are the same.
+       */
+      identity?: string;
+      /** An earlier path of this backup that it is a hard link to. Its body is here all the same. */
+      link?: string;
+      /** Runs of zeros are to be holes again. */
+      sparse?: true;
+      /** For writers: stretches of zeros, in order, that the body leaves out. Who reads a tar gets them filled. */
+      holes?: readonly Hole[];
     })
   | (Metadata & { type: "directory" })
   | (Metadata & { type: "symlink"; target: string })
   /** The path, with all below it, is gone since the backup that this one is laid over. */
   | { type: "deleted"; path: string };
+
+export type Hole = { offset: number; length: number };
+
+/** What a tree can take without a body: a file as it is in the backup before this one, and what has none. */
+export type BodilessEntry =
+  | Extract<TreeEntry, { type: "directory" | "symlink" }>
+  | { type: "unchanged"; path: string; size: number; mtimeMs: number; identity: string };
+
+/** Of the bodies of files that are sent, how many bytes are not left out as holes. */
+export function bodyBytes({ size, holes = [] }: { size: number; holes?: readonly Hole[] }): number {
+  return holes.reduce((left, { length }) => left - length, size);
+}
 
 /** A file as it lies in an extracted tree; what a layout is decided by. */
 export type TreeFile = { path: string; size: number };
@@ -47,4 +70,15 @@ export interface TreeWriter {
    * log begins that must be laid over it, `to` from where on it is whole; they are equal where it needs none.
    */
   covers(range: LogRange): Promise<void>;
+  /**
+   * Writes entries without bodies, many at once, in the tree's order. Absent where nothing is known of an earlier backup; for
+   * what is there, see `Earlier`.
+   */
+  addBodiless?(entries: readonly BodilessEntry[]): Promise<void>;
+}
+
+/** What was captured of the source before, which files may be taken over from. */
+export interface Earlier {
+  /** A file of it as it was captured last. NOT_FOUND where it has none. */
+  read(path: string): AsyncIterable<Uint8Array>;
 }

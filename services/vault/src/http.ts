@@ -62,6 +62,10 @@ async function answer(
     if (route === "GET backups") return getBackup(vault, id, url, request, response);
     if (route === "HEAD backups") return headBackup(vault, id, request, response);
   }
+  if (route === "GET earlier") {
+    const claims = claimsOf(vault, request);
+    return sendJson(response, 200, { backups: claims.purpose === "capture" ? (claims.earlier ?? []) : [] });
+  }
   if (route === "PUT tails")
     return log.putTail({ claims: claimsOf(vault, request), id: rest.join("/"), url, request, response });
   if (route === "PUT gaps")
@@ -85,10 +89,12 @@ async function putBackup(
   if (claims.purpose !== "capture" || !permitsWriting(claims, id)) throw notPermitted(id);
   const type = backupType.parse(url.searchParams.get("type"));
   const { plan, source, kind, runId } = claims;
+  const earlier = url.searchParams.get("earlier") ?? undefined;
+  if (earlier !== undefined && !(claims.earlier ?? []).includes(earlier)) throw notPermitted(earlier);
   const figures = await vault.repository.writeBackup(
     { backupId: id, plan, source, kind, type, runId, startedAt: toInstant(vault.now()) },
     request,
-    { signal: senderGone(request, id) },
+    { signal: senderGone(request, id), earlier },
   );
   await vault.stored(figures);
   sendJson(response, 201, figures);

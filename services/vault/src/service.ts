@@ -22,6 +22,7 @@ import { watchCaptures } from "./anomalies/watch-captures.ts";
 import { answerLog } from "./answer-log.ts";
 import { answerRetention } from "./answer-retention.ts";
 import { vaultConfig } from "./config.ts";
+import { earlierBackups, withEarlier } from "./earlier-backups.ts";
 import { createVaultServer } from "./http.ts";
 import { keyCare } from "./key-care.ts";
 import { listPage } from "./list-page.ts";
@@ -82,6 +83,7 @@ export const service = defineService({
     const results = resultStore(join(config.STILLPOINT_VAULT_DIRECTORY, "results"));
     const ticketKey = repository.deriveKey("ticket");
     const leases = await bus.bucket(BUCKETS.leases);
+    const earlier = earlierBackups(repository, await bus.bucket(BUCKETS.usual));
 
     const server = createVaultServer({
       repository,
@@ -107,7 +109,8 @@ export const service = defineService({
       await bus.answer(vaultTicket, QUEUE, async ({ body: claims }) => {
         await permit(claims, leases);
         const expiresAtMs = clock.now() + config.STILLPOINT_TICKET_MS;
-        return { vaultUrl, ticket: mintTicket(ticketKey, claims, expiresAtMs), expiresAt: toInstant(expiresAtMs) };
+        const known = await withEarlier(claims, earlier);
+        return { vaultUrl, ticket: mintTicket(ticketKey, known, expiresAtMs), expiresAt: toInstant(expiresAtMs) };
       }),
     );
     resources.use(
@@ -115,6 +118,7 @@ export const service = defineService({
         const point = await repository.sealPoint({ ...body.point, sealedAt: toInstant(clock.now()) });
         // Told on every seal of it: the event of the first may have been lost with the process that was to send it.
         await bus.publishEvent(pointSealed, { pointId: point.pointId }, { point }, { key: point.pointId });
+        earlier.sealed(point);
         replication.wake();
         return { point };
       }),

@@ -32,7 +32,7 @@ export function permitsReading(claims: TicketClaims, backupId: string): boolean 
     case "restore":
       return claims.backups.includes(backupId);
     case "capture":
-      return permitsWriting(claims, backupId);
+      return permitsWriting(claims, backupId) || (claims.earlier ?? []).includes(backupId);
     case "results":
     case "ship": // who ships a log only ever adds to it
       return false;

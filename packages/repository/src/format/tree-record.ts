@@ -17,8 +17,17 @@ export function toRecord(entry: TreeItem): TreeRecord {
   };
   if (entry.type === "directory") return { ...common, type: "directory" };
   if (entry.type === "symlink") return { ...common, type: "symlink", target: entry.target };
-  const { size, hint, offset } = entry;
-  return { ...common, type: "file", size, hint, ...(offset === undefined ? {} : { offset }) };
+  const { size, hint, offset, identity, link, sparse } = entry;
+  return {
+    ...common,
+    type: "file",
+    size,
+    hint,
+    ...(offset === undefined ? {} : { offset }),
+    ...(identity === undefined ? {} : { identity }),
+    ...(link === undefined ? {} : { link }),
+    ...(sparse === undefined ? {} : { sparse }),
+  };
 }
 
 /** An entry as the tar's writer takes it. */
@@ -32,7 +41,15 @@ export function toEntry(record: TreeRecord): TreeItem {
     ...(xattrs === undefined ? {} : { xattrs: Object.fromEntries(values) }),
   };
   if (rest.type !== "file") return { ...rest, ...optional };
-  const { offset, hint, ...file } = rest;
-  // A hint that this version does not know was taken as content when it was written.
-  return { ...file, ...optional, hint: hint as ChunkHint, ...(offset === undefined ? {} : { offset }) };
+  const { offset, hint, identity, link, sparse, ...file } = rest;
+  return {
+    ...file,
+    ...optional,
+    // A hint that this version does not know was taken as content when it was written.
+    hint: hint as ChunkHint,
+    ...(offset === undefined ? {} : { offset }),
+    ...(identity === undefined ? {} : { identity }),
+    ...(link === undefined ? {} : { link }),
+    ...(sparse === undefined ? {} : { sparse }),
+  };
 }

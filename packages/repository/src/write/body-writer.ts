@@ -2,6 +2,7 @@ import { CUTTER_START, type Cut, type CutterState, type Piece } from "../chunkin
 import { DATA_CHUNK } from "../format/chunk-type.ts";
 import type { FileRead } from "../workers/tasks.ts";
 import type { WorkerPool } from "../workers/worker-pool.ts";
+import { abortable } from "./abortable.ts";
 import type { ChunkEnds } from "./chunk-ends.ts";
 import type { chunkSink } from "./chunk-sink.ts";
 import type { PageGroup } from "./page-file.ts";
@@ -216,6 +217,13 @@ export function bodyWriter(options: BodyWriterOptions) {
       pushPiece(target, { cut: how, length: 0, begins: !begun, ends: true, earlier: [] });
       const run = target.runs.at(-1);
       if (run?.pages === undefined && (run?.pieces.length ?? 0) >= 8192) submit(false);
+    },
+    /** Between two bodies: what is open is closed, and the tree told all that came when it resolves. */
+    async settle(): Promise<void> {
+      if (slab === undefined) await nextSlab();
+      submit(true);
+      await abortable(cutting, signal);
+      await abortable(telling, signal);
     },
     /** The stream's end: the tree has been told all when it resolves. */
     async finish(): Promise<void> {

@@ -112,6 +112,15 @@ export function treeBuilder(gear: Uint32Array, emit: (chunk: Uint8Array) => void
       advance();
       return file;
     },
+    /** An entry that needs nothing of the stream: `items` are all that follows it. */
+    whole(record: TreeRecord, items: Buffer[]): void {
+      files.push({ record, left: 0, blocks: [], extents: 0, items, begun: false, held: false });
+      advance();
+    },
+    /** Entries that wait for one before them to be written to its end. */
+    get waiting() {
+      return files.length - head;
+    },
     /** The next chunk of the stream, whole. */
     chunk(chunk: Uint8Array, chunkLength: number): void {
       for (let offset = 0; offset < chunkLength; ) {

@@ -4,8 +4,10 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogRange } from "@stillpoint/contracts/log";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
+import { decodeBodiless } from "@stillpoint/driver/bodiless";
 import type { TarEntry, TreeItem } from "@stillpoint/driver/tar-entry";
 import { readTar } from "@stillpoint/driver/tar-reader";
+import type { BodilessEntry } from "@stillpoint/driver/tree";
 import { CUT } from "../chunking/cutter.ts";
 import { putDocument } from "../documents-store.ts";
 import { TREE_CHUNK } from "../format/chunk-type.ts";
@@ -21,6 +23,7 @@ import { cutOf, EMPTY } from "./body-cuts.ts";
 import { bodyWriter } from "./body-writer.ts";
 import { chunkEnds } from "./chunk-ends.ts";
 import { chunkSink } from "./chunk-sink.ts";
+import { assertNotCondemned, baseGone, type EarlierFiles, earlierFiles, openEarlier } from "./earlier-files.ts";
 import { findParent } from "./find-parent.ts";
 import { hashLists } from "./hash-lists.ts";
 import { innerTar } from "./inner-tar.ts";
@@ -38,11 +41,16 @@ export type BackupHead = Pick<
 export type WriteProgress = { bytes: number; storedBytes: number; files: number };
 export type WriteOptions = {
   signal?: AbortSignal | undefined;
+  /** A backup of the same source that files may be taken over from; else a tar that asks for it is refused with BASE_GONE. */
+  earlier?: string | undefined;
   /** Called as bytes are taken in; at most once for each MiB. */
   onProgress?: ((progress: WriteProgress) => void) | undefined;
 };
 
 const PROGRESS_BYTES = 1_048_576;
+/** Of entries that are complete, behind one that is not. */
+const MOST_WAITING = 8192;
+const TREE_CHUNKS_AT_ONCE = 8;
 
 function alreadyThere(backupId: string): StillpointError {
   return new StillpointError("OBJECT_EXISTS", {
@@ -89,7 +97,7 @@ export async function writeItems(
   context: RepositoryContext,
   head: BackupHead,
   items: (signal: AbortSignal) => AsyncIterable<BackupItem>,
-  { signal, onProgress }: WriteOptions = {},
+  { signal, earlier, onProgress }: WriteOptions = {},
 ): Promise<BackupFigures> {
   const { ring, chunking, gear, pool, loader } = context;
   if ((await context.store.head(objectName("backups", head.backupId))) !== undefined) {
@@ -99,7 +107,13 @@ export async function writeItems(
   const controller = new AbortController();
   const ended = signal === undefined ? controller.signal : AbortSignal.any([controller.signal, signal]);
   const group = taskGroup(controller);
-  await using writing = await beginWriting(context, { signal: ended, fail: group.fail });
+  const base = earlier === undefined ? undefined : await openEarlier(context, earlier, ended);
+  await using writing = await beginWriting(context, {
+    signal: ended,
+    fail: group.fail,
+    ...(base && { generation: base.document.generation }),
+  });
+  if (base !== undefined) assertNotCondemned(base, (await context.condemned.load(ended)).objects);
   await loader.load(signal);
   // What is condemned is known by now: a pack that is about to be swept must not be listed again.
   await adoptPacks(context, signal);
@@ -173,6 +187,28 @@ export async function writeItems(
     return bodies;
   }
 
+  let before: EarlierFiles | undefined;
+  /** Entries without bodies of their own. Gives the bytes of the files among them. */
+  async function addBodiless(entries: readonly BodilessEntry[]): Promise<number> {
+    let taken = 0;
+    for (const entry of entries) {
+      if (entry.type !== "unchanged") {
+        builder.whole(toRecord(entry), []);
+        continue;
+      }
+      if (base === undefined) throw baseGone(head.backupId, "its ticket names no backup to take files from");
+      before ??= earlierFiles(context, base, writing, ended);
+      const { record, items } = await before.take(entry);
+      builder.whole(record, items);
+      files++;
+      taken += record.size;
+    }
+    // A body that is still to be cut would keep all that came after it waiting.
+    if (builder.waiting > MOST_WAITING) await bodies.settle();
+    await tree.at(-TREE_CHUNKS_AT_ONCE);
+    return taken;
+  }
+
   let log: LogRange | undefined = head.log;
   let bytes = 0;
   let files = 0;
@@ -190,6 +226,11 @@ export async function writeItems(
       if (entry.type === "log") {
         if (head.log !== undefined && !isDeepStrictEqual(entry.range, head.log)) throw otherLog(head.backupId);
         log = entry.range;
+        continue;
+      }
+      if (entry.type === "entries") {
+        if ("file" in item) throw new TypeError("unreachable: entries without bodies come in a tar");
+        for await (const some of decodeBodiless(item.body)) progress(await addBodiless(some));
         continue;
       }
       const target = await begin(entry);
@@ -234,6 +275,7 @@ export async function writeItems(
     group.check();
     throw error;
   } finally {
+    await before?.close();
     sink.release();
   }
 }

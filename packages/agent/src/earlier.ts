@@ -1,0 +1,24 @@
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { readTar } from "@stillpoint/driver/tar-reader";
+import type { Earlier } from "@stillpoint/driver/tree";
+import type { VaultClient } from "./vault-client.ts";
+
+/** Files of a source's backups, as the last of them that has one holds it. */
+export function earlierBy(client: Pick<VaultClient, "getBackup">, backups: readonly string[]): Earlier {
+  return {
+    async *read(path) {
+      for (const backupId of backups.toReversed()) {
+        try {
+          for await (const { entry, body } of readTar(client.getBackup(backupId, path))) {
+            if (entry.path !== path || entry.type !== "file") continue;
+            yield* body;
+            return;
+          }
+        } catch (error) {
+          if (!(error instanceof StillpointError && error.code === "NOT_FOUND")) throw error;
+        }
+      }
+      throw new StillpointError("NOT_FOUND", { what: "The point before does not hold a file", where: path });
+    },
+  };
+}
