@@ -3,6 +3,7 @@ import { soakFaults } from "./faults.ts";
 import { soakIndex } from "./large-index.ts";
 import { soakLargeSet } from "./large-set.ts";
 import { soakModel } from "./model.ts";
+import { soakShip } from "./ship/ship.ts";
 
 /** What is soaked without services, servers and an application: each area reads its own arguments. Answers the violations. */
 export type Area = (world: World, args: readonly string[]) => Promise<string[]>;
@@ -12,4 +13,5 @@ export const AREAS: Readonly<Record<string, Area>> = {
   faults: soakFaults,
   index: soakIndex,
   model: soakModel,
+  ship: soakShip,
 };

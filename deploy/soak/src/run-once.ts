@@ -114,7 +114,7 @@ function armKill({ system }: SoakedSystem, { service, afterEvents, thenMs }: Kil
 }
 
 /** Services that have ended by themselves: whoever was killed has been started again. */
-export async function endedByThemselves({ system }: SoakedSystem): Promise<string[]> {
+export async function endedByThemselves({ system }: Pick<SoakedSystem, "system">): Promise<string[]> {
   const states = system.processes.map(({ name, ended }) =>
     Promise.race([ended.then((how) => [`${name} ${how} by itself`]), Promise.resolve([])]),
   );

@@ -1,6 +1,5 @@
 import type { LogRange } from "@stillpoint/contracts/log";
 import type { Deletion } from "../changes/deletion.ts";
-import { UNSEALED_MS } from "../leases/seal-point.ts";
 import type { GarbageSettings } from "./settings.ts";
 
 /** Why something is kept. A root of an earlier word here takes the bytes that a later one needs too. */
@@ -48,7 +47,12 @@ export function pinOfPoint(
  * Pure: all that is kept, in the order in which it is walked: what stays longest first, so that the bytes that are told to be
  * pinned by something are those that go when it ends.
  */
-export function decideRoots(known: Known, nowMs: number, settings: Pick<GarbageSettings, "undeleteMs">): Root[] {
+export function decideRoots(
+  known: Known,
+  nowMs: number,
+  settings: Pick<GarbageSettings, "undeleteMs" | "unsealedMs">,
+): Root[] {
+  const { unsealedMs } = settings;
   const roots: Root[] = [];
   const there = new Set(known.backups.map(({ backupId }) => backupId));
   const inPoint = new Set(known.points.flatMap(({ backups }) => backups));
@@ -58,8 +62,8 @@ export function decideRoots(known: Known, nowMs: number, settings: Pick<GarbageS
   }
   for (const backupId of known.log) roots.push({ backupId, pin: "log", what: backupId });
   for (const { backupId, storedMs } of known.backups)
-    if (!inPoint.has(backupId) && storedMs + UNSEALED_MS > nowMs)
-      roots.push({ backupId, pin: "unsealed", what: backupId, untilMs: storedMs + UNSEALED_MS });
+    if (!inPoint.has(backupId) && storedMs + unsealedMs > nowMs)
+      roots.push({ backupId, pin: "unsealed", what: backupId, untilMs: storedMs + unsealedMs });
   for (const { holder, backups, untilMs } of known.leases)
     for (const backupId of backups)
       if (there.has(backupId)) roots.push({ backupId, pin: "lease", what: holder, untilMs });

@@ -1,3 +1,5 @@
+import { UNSEALED_MS } from "../leases/seal-point.ts";
+
 const DAY_MS = 86_400_000;
 
 /** Every span that stands between a deletion and the loss of data; all by the storage's clock. */
@@ -6,6 +8,8 @@ export type GarbageSettings = {
   undeleteMs: number;
   /** So long after it was condemned an object is deleted: a writer must come round in it, and a person may change their mind. */
   graceMs: number;
+  /** A complete backup that is in no point is kept for so long. Longer than any seal takes: what is sealed on it later is refused. */
+  unsealedMs: number;
   /** A younger object is never condemned: an upload that broke off is taken up again. */
   youngMs: number;
   /**
@@ -29,6 +33,7 @@ export type GarbageSettings = {
 export const GARBAGE_SETTINGS: GarbageSettings = {
   undeleteMs: 7 * DAY_MS,
   graceMs: DAY_MS,
+  unsealedMs: UNSEALED_MS,
   youngMs: DAY_MS,
   keepLogMs: () => Number.POSITIVE_INFINITY,
   waste: 0.2,

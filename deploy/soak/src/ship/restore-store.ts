@@ -1,0 +1,101 @@
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { agentSettings, toolsOf } from "@stillpoint/agent/settings";
+import { startSandbox } from "@stillpoint/cli/drivers";
+import { restoreMoment } from "@stillpoint/cli/restore-moment";
+import type { World } from "@stillpoint/cli/world";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { type Mark, mark } from "@stillpoint/contracts/point";
+import { claimDirectory } from "@stillpoint/driver/sandbox-record";
+import { z } from "zod";
+import type { Found, WrittenStore } from "./probes.ts";
+
+/** Where a store's log is, and with what it is opened. */
+export type Shelf = { plan: string; repository: string; keyFile: string };
+
+export type RestoredFrom = {
+  world: World;
+  shelf: Shelf;
+  /** For restored trees; servers that do not run as root can reach it. */
+  scratch: string;
+  /** Where the stores' programs lie, as an agent is told it. */
+  environment: Record<string, string>;
+};
+
+const told = z.object({ directory: z.string(), mark, ms: z.number(), reads: z.array(z.object({ type: z.string() })) });
+const QUESTION =
+  "select (select coalesce(max(n), 0) from probe) as newest, (select count(*) from probe) as rows, (select sum(balance) from account) as balance";
+
+export type Restored = { found: Found; closed: number; tails: number; ms: number };
+
+/** Restores a store as a person does, by `stillpoint restore --at`, starts it, and asks what it holds. */
+export async function restoreStore(
+  from: RestoredFrom,
+  store: Pick<WrittenStore, "source" | "kind">,
+  at: string,
+): Promise<Restored> {
+  const { world, shelf, scratch } = from;
+  await using home = await claimDirectory(scratch, "restored");
+  await chmod(home.path, 0o711); // servers run as an account of their own, which passes through
+  const to = join(home.path, "tree");
+  const begunMs = world.clock.monotonicMs();
+  const out: string[] = [];
+  const quiet: World = { ...world, out: (text) => void out.push(text), errorLine: () => undefined };
+  const options = { ...shelf, source: store.source, to, at, exclusive: false, over: false, dryRun: false, thaw: false };
+  await restoreMoment(quiet, { ...options, json: true });
+  const restored = told.parse(JSON.parse(out.join("")));
+  await chmod(to, 0o711);
+  const found =
+    store.kind === "sqlite"
+      ? askSqlite(join(restored.directory, "sessions.db"))
+      : await askPostgres(from, home.path, restored.directory, restored.mark);
+  const ms = world.clock.monotonicMs() - begunMs;
+  const closed = restored.reads.filter(({ type }) => type === "closed").length;
+  return { found, closed, tails: restored.reads.length - closed, ms };
+}
+
+function askSqlite(path: string): Found {
+  const database = new DatabaseSync(path);
+  try {
+    const problem = database.prepare("pragma integrity_check").get();
+    if (problem?.integrity_check !== "ok") throw new Error(`integrity_check says: ${problem?.integrity_check}`);
+    const row = database.prepare(QUESTION).get();
+    return { newest: Number(row?.newest), rows: Number(row?.rows), balance: Number(row?.balance) };
+  } finally {
+    database.close();
+  }
+}
+
+async function askPostgres(
+  { world, environment }: RestoredFrom,
+  home: string,
+  directory: string,
+  at: Mark,
+): Promise<Found> {
+  const own = join(home, "own");
+  await mkdir(own, { mode: 0o700 });
+  const settings = { ...environment, STILLPOINT_WORK_DIRECTORY: own, STILLPOINT_OPEN_SANDBOXES: "true" };
+  await using sandbox = await startSandbox(
+    "postgres",
+    { directory, mark: at, runtime: { id: "pg", version: "", arch: "", extensions: [], settings: {} } },
+    {
+      directory: own,
+      signal: world.signal,
+      tools: toolsOf(agentSettings.parse(settings)),
+      monotonicMs: world.clock.monotonicMs,
+      now: world.clock.now,
+      log: () => undefined,
+      secret: (reference) => {
+        throw new StillpointError("SECRET_MISSING", {
+          what: "A restore asked for a secret of the source",
+          where: reference,
+        });
+      },
+    },
+  );
+  const [row] = await Array.fromAsync(sandbox.query({ type: "statement", id: "probe", text: QUESTION }));
+  if (row === undefined || !("values" in row)) throw new Error(`the restored server answered ${JSON.stringify(row)}`);
+  const [newest, rows, balance] = row.values.map(Number);
+  return { newest: newest ?? 0, rows: rows ?? 0, balance: balance ?? Number.NaN };
+}
