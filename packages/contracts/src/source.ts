@@ -42,6 +42,8 @@ export const qdrantSource = z.strictObject({
   ...common,
   kind: z.literal("qdrant"),
   url: plainUrl("http", "https"),
+  /** Of a cluster: the addresses of its other peers, each its own and no load balancer. The key is the same everywhere. */
+  peers: z.array(plainUrl("http", "https")).optional(),
   apiKey: secretReference.optional(),
 });
 export const sqliteSource = z.strictObject({

@@ -1,5 +1,5 @@
 import { withinBudget } from "./budget.ts";
-import type { Marking } from "./fenced-mark.ts";
+import { type Marking, snapshotsOf } from "./fenced-mark.ts";
 import type { Fixed } from "./fixed.ts";
 import { type Inventory, readInventory } from "./inventory.ts";
 import { findNeighbours, sameNeighbours } from "./neighbours.ts";
@@ -12,7 +12,7 @@ const ANSWER_SHARE = 0.1;
  * one true moment within the request; several are each at their own, and nothing here makes them one.
  */
 export async function alignedMark({
-  server,
+  peers,
   keeper,
   probes,
   budgetMs,
@@ -20,13 +20,14 @@ export async function alignedMark({
   signal: ended,
 }: Marking): Promise<Fixed> {
   const began = monotonicMs();
+  const [server] = peers;
   return await withinBudget(budgetMs * (1 - ANSWER_SHARE), ended, async (signal, step) => {
     step("listing the collections");
-    const inventory = await readInventory(server, signal);
+    const inventory = await readInventory(peers, signal);
     const before = await findNeighbours(server, probes, signal);
     step("making a snapshot of every collection");
     const opening = monotonicMs();
-    const snapshots = await Promise.all(inventory.collections.map(({ name }) => keeper.create(name, signal)));
+    const snapshots = await Promise.all(snapshotsOf(inventory.collections, keeper, signal));
     const openMs = monotonicMs() - opening;
     // Neighbours that a writer changed meanwhile say nothing about the snapshot.
     const after = await findNeighbours(server, probes, signal);

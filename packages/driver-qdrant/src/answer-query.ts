@@ -37,6 +37,6 @@ export async function* answerQuery(
 
 /** A collection may be meant by its alias, as an application means it. */
 async function placeOf(server: QdrantServer, of: string, signal: AbortSignal): Promise<Place> {
-  const { collections, aliases } = await readInventory(server, signal);
+  const { collections, aliases } = await readInventory([server], signal);
   return parseLocator(of, [...collections.map(({ name }) => name), ...Object.keys(aliases)]);
 }

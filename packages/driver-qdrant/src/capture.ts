@@ -3,15 +3,14 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { QdrantSource } from "@stillpoint/contracts/source";
 import type { Capture, Description, DriverContext } from "@stillpoint/driver/driver";
 import { alignedMark } from "./aligned-mark.ts";
-import { parseBaseUrl } from "./base-url.ts";
+import { connect, newestVersion } from "./cluster.ts";
 import { closeAll, fencedMark } from "./fenced-mark.ts";
 import { writeFixed } from "./finish.ts";
 import { type Fixed, toMark } from "./fixed.ts";
-import { type Inventory, readInventory } from "./inventory.ts";
+import { type Collection, type Inventory, readInventory } from "./inventory.ts";
 import { chooseProbes, type Probe } from "./neighbours.ts";
 import { waitForOptimizations } from "./optimizations.ts";
-import { qdrantServer } from "./server.ts";
-import { readVersion, type ServerVersion } from "./server-version.ts";
+import type { ServerVersion } from "./server-version.ts";
 import { snapshotKeeper } from "./snapshot-keeper.ts";
 
 /** Without an answer for so long while a source is opened, it counts as down. */
@@ -22,13 +21,14 @@ const SETTLE_REPORT_MS = 5_000;
 
 export async function openCapture(source: QdrantSource, context: DriverContext): Promise<Capture> {
   const key = source.apiKey === undefined ? undefined : context.secret(source.apiKey);
-  const server = qdrantServer(parseBaseUrl(source.url), key);
+  const peers = connect(source, key);
+  const [server] = peers;
   const opening = AbortSignal.any([context.signal, AbortSignal.timeout(OPEN_MS)]);
   const [version, inventory] = await unreachableWhenLate(server.url, context.signal, async () => [
-    await readVersion(server, opening),
-    await readInventory(server, opening),
+    await newestVersion(peers, opening),
+    await readInventory(peers, opening),
   ]);
-  const keeper = snapshotKeeper(server, context.log);
+  const keeper = snapshotKeeper(context.log);
   const description = describe(version, inventory);
   let probes: Probe[] = [];
   let held: { fixed: Fixed; isRead: boolean } | undefined;
@@ -47,24 +47,15 @@ export async function openCapture(source: QdrantSource, context: DriverContext):
     async settle() {
       await letGo();
       await keeper.clear();
-      const { collections } = await readInventory(server, context.signal);
-      await rest(
-        collections.map(({ name }) => name),
-        context,
-        (names, untilMs) =>
-          waitForOptimizations(server, names, {
-            monotonicMs: context.monotonicMs,
-            untilMs,
-            signal: context.signal,
-          }),
-      );
+      const { collections } = await readInventory(peers, context.signal);
+      await rest(collections, context);
       probes = await chooseProbes(server, collections, context.signal);
     },
     async mark({ cutId, budgetMs, fenced }) {
       // The server begins no stream of a shard while another one is open.
       await letGo();
       const { monotonicMs, signal } = context;
-      const marking = { server, keeper, probes, budgetMs, monotonicMs, signal };
+      const marking = { peers, keeper, probes, budgetMs, monotonicMs, signal };
       const fixed = fenced ? await fencedMark(marking) : await alignedMark(marking);
       held = { fixed, isRead: false };
       const { gateMs, openMs } = fixed;
@@ -75,7 +66,7 @@ export async function openCapture(source: QdrantSource, context: DriverContext):
       if (held === undefined) throw cannotFinish("nothing is marked");
       if (held.isRead && held.fixed.streams.length > 0) throw cannotFinish("its streams can be read only once");
       held.isRead = true;
-      await writeFixed(server, held.fixed, tree, { mtimeMs: context.now(), signal: context.signal });
+      await writeFixed(held.fixed, tree, { mtimeMs: context.now(), signal: context.signal });
     },
     async [Symbol.asyncDispose]() {
       await letGo();
@@ -99,16 +90,20 @@ function describe({ version, isDouble, runtimeId }: ServerVersion, { collections
 }
 
 /** Waits, with a word now and then, until no optimization runs, or the limit has come. */
-async function rest(
-  names: readonly string[],
-  { monotonicMs, log, signal }: DriverContext,
-  wait: (names: readonly string[], untilMs: number) => Promise<string[]>,
-): Promise<void> {
+async function rest(collections: readonly Collection[], { monotonicMs, log, signal }: DriverContext): Promise<void> {
   const began = monotonicMs();
-  let busy = await wait(names, began);
+  const wait = (names: readonly string[], untilMs: number) =>
+    waitForOptimizations(
+      collections.filter(({ name }) => names.includes(name)),
+      { monotonicMs, untilMs, signal },
+    );
+  let busy = await wait(
+    collections.map(({ name }) => name),
+    began,
+  );
   while (busy.length > 0 && monotonicMs() - began < SETTLE_MS) {
     log("waiting for optimizations to end", { collections: busy, waitedMs: Math.round(monotonicMs() - began) });
-    busy = await wait(names, monotonicMs() + SETTLE_REPORT_MS);
+    busy = await wait(busy, monotonicMs() + SETTLE_REPORT_MS);
     if (busy.length > 0) await delay(0, undefined, { signal });
   }
   if (busy.length > 0) log("optimizations do not end; the mark may fail", { collections: busy });

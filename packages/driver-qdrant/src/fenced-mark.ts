@@ -1,16 +1,17 @@
 import { cutVoid, withinBudget } from "./budget.ts";
+import type { CollectionSnapshot } from "./collection-snapshot.ts";
 import { exactCounts } from "./counts.ts";
 import { estimateBytes, fencePlan } from "./fence-plan.ts";
 import type { Fixed } from "./fixed.ts";
-import { type Inventory, readInventory } from "./inventory.ts";
+import { type Collection, type Inventory, readInventory } from "./inventory.ts";
 import { findNeighbours, type Neighbours, type Probe } from "./neighbours.ts";
 import { waitForOptimizations } from "./optimizations.ts";
-import type { QdrantServer } from "./server.ts";
+import type { Peers, QdrantServer } from "./server.ts";
 import { openShardStream, type ShardStream } from "./shard-stream.ts";
 import type { SnapshotKeeper } from "./snapshot-keeper.ts";
 
 export type Marking = {
-  server: QdrantServer;
+  peers: Peers;
   keeper: SnapshotKeeper;
   probes: readonly Probe[];
   budgetMs: number;
@@ -26,19 +27,19 @@ const SEARCH_MS = 250;
  * ran are missing from a stream that is opened before it ends. Then all streams at once, done when each is fixed.
  */
 export async function fencedMark(marking: Marking): Promise<Fixed> {
-  const { server, budgetMs, monotonicMs, signal: ended } = marking;
+  const { peers, budgetMs, monotonicMs, signal: ended } = marking;
   const began = monotonicMs();
   return await withinBudget(fencePlan(budgetMs, 0).endMs, ended, async (signal, step) => {
     step("listing the collections");
-    const inventory = await readInventory(server, signal);
+    const inventory = await readInventory(peers, signal);
     const names = inventory.collections.map(({ name }) => name);
     const bytes = inventory.collections.reduce((sum, each) => sum + estimateBytes(each.points, each.config.params), 0);
     const plan = fencePlan(budgetMs, bytes);
 
     step("waiting for optimizations to end and counting points");
     const [counts, busy] = await Promise.all([
-      exactCounts(server, names, signal),
-      waitForOptimizations(server, names, { monotonicMs, untilMs: began + plan.gateMs, signal }),
+      exactCounts(peers[0], names, signal),
+      waitForOptimizations(inventory.collections, { monotonicMs, untilMs: began + plan.gateMs, signal }),
     ]);
     const gateMs = monotonicMs() - began;
     if (busy.length > 0 && !plan.classicAllowed) {
@@ -57,7 +58,7 @@ export async function fencedMark(marking: Marking): Promise<Fixed> {
 
 /** Streams of all shards, snapshots of the collections that are busy. All of them, or none stays open. */
 export async function openAll(
-  { server, keeper, probes }: Marking,
+  { peers, keeper, probes }: Marking,
   inventory: Inventory,
   busy: ReadonlySet<string>,
   signal: AbortSignal,
@@ -70,10 +71,11 @@ export async function openAll(
   const all = AbortSignal.any([signal, failing.signal]);
   const shards = inventory.collections
     .filter(({ name }) => !busy.has(name))
-    .flatMap(({ name, shards: ids }) => ids.map((shard) => ({ name, shard })));
-  const opening = shards.map(({ name, shard }) => openShardStream(server, name, shard, all).catch(failed));
-  const creating = [...busy].map((name) => keeper.create(name, all).catch(failed));
-  const searching = quickNeighbours(server, probes, all).catch(failed);
+    .flatMap(({ name, shards: places }) => places.map(({ id, peer }) => ({ name, id, peer })));
+  const opening = shards.map(({ name, id, peer }) => openShardStream(peer, name, id, all).catch(failed));
+  const isBusy = inventory.collections.filter(({ name }) => busy.has(name));
+  const creating = snapshotsOf(isBusy, keeper, all).map((each) => each.catch(failed));
+  const searching = quickNeighbours(peers[0], probes, all).catch(failed);
   const streams = (await Promise.allSettled(opening)).flatMap((each) =>
     each.status === "fulfilled" ? [each.value] : [],
   );
@@ -84,6 +86,17 @@ export async function openAll(
     await closeAll(streams);
     throw failing.signal.reason ?? error;
   }
+}
+
+/** One of each collection on each peer that has shards of it. */
+export function snapshotsOf(
+  collections: readonly Collection[],
+  keeper: SnapshotKeeper,
+  signal: AbortSignal,
+): Promise<CollectionSnapshot>[] {
+  return collections.flatMap(({ name, shards }) =>
+    [...new Set(shards.map(({ peer }) => peer))].map((peer) => keeper.create(name, peer, signal)),
+  );
 }
 
 export async function closeAll(streams: readonly ShardStream[]): Promise<void> {

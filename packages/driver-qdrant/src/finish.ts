@@ -3,7 +3,6 @@ import type { TreeWriter } from "@stillpoint/driver/tree";
 import { type CollectionSnapshot, downloadSnapshot } from "./collection-snapshot.ts";
 import type { Fixed } from "./fixed.ts";
 import { formatJson } from "./json.ts";
-import type { QdrantServer } from "./server.ts";
 import type { ShardStream } from "./shard-stream.ts";
 import { type Part, shardParts } from "./shard-tar.ts";
 import {
@@ -13,6 +12,7 @@ import {
   CONFIG_FILE,
   type CollectionFile,
   collectionFolder,
+  peerSnapshot,
   shardSnapshot,
 } from "./tree-layout.ts";
 
@@ -21,7 +21,6 @@ const DIRECTORY_MODE = 0o700;
 
 /** Everything that the mark fixed, as entries of a tree. Streams can be read once; a failure leaves nothing to go on with. */
 export async function writeFixed(
-  server: QdrantServer,
   fixed: Fixed,
   tree: TreeWriter,
   { mtimeMs, signal }: { mtimeMs: number; signal: AbortSignal },
@@ -36,20 +35,29 @@ export async function writeFixed(
   };
   await json(ALIASES_FILE, fixed.inventory.aliases);
   await directory(COLLECTIONS);
-  const bySnapshot = new Set(fixed.snapshots.map(({ collection }) => collection));
+  const bySnapshot = Map.groupBy(fixed.snapshots, ({ collection }) => collection);
+  const written: { snapshot: CollectionSnapshot; path: string }[] = [];
   for (const { name, config, payloadSchema, shards } of fixed.inventory.collections) {
-    const by = bySnapshot.has(name) ? "snapshot" : "streams";
+    const snapshots = bySnapshot.get(name) ?? [];
+    const by = snapshots.length > 0 ? "snapshot" : "streams";
     await directory(collectionFolder(name));
+    const parts = snapshots.map((snapshot, at) => ({
+      snapshot,
+      file: snapshots.length === 1 ? COLLECTION_SNAPSHOT : peerSnapshot(at),
+      shards: shards.filter(({ peer }) => peer === snapshot.peer).map(({ id }) => id),
+    }));
+    for (const { snapshot, file } of parts) written.push({ snapshot, path: `${collectionFolder(name)}/${file}` });
     await json(`${collectionFolder(name)}/${CONFIG_FILE}`, {
       name,
       config,
       payloadSchema,
       by,
-      shards,
+      shards: shards.map(({ id }) => id),
+      ...(parts.length > 1 ? { snapshots: parts.map(({ file, shards: ids }) => ({ file, shards: ids })) } : {}),
     } satisfies CollectionFile);
   }
   await writeStreams(fixed.streams, tree, mtimeMs);
-  for (const snapshot of fixed.snapshots) await writeSnapshot(server, snapshot, tree, mtimeMs, signal);
+  for (const { snapshot, path } of written) await writeSnapshot(snapshot, path, tree, mtimeMs, signal);
 }
 
 /** The shards in turns, a part of each: one that nobody reads for minutes is cut off by newer servers. */
@@ -90,16 +98,15 @@ async function writePart(tree: TreeWriter, path: string, offset: number, part: P
 }
 
 async function writeSnapshot(
-  server: QdrantServer,
   snapshot: CollectionSnapshot,
+  path: string,
   tree: TreeWriter,
   mtimeMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const path = `${collectionFolder(snapshot.collection)}/${COLLECTION_SNAPSHOT}`;
   const { torn } = await tree.add(
     { type: "file", path, mode: FILE_MODE, mtimeMs, size: snapshot.bytes, hint: "tar" },
-    downloadSnapshot(server, snapshot, signal),
+    downloadSnapshot(snapshot, signal),
   );
   if (torn) throw lost(path, `it is not ${snapshot.bytes} bytes long, as the server said`);
 }

@@ -24,7 +24,7 @@ export function toMark(cutId: string, fixed: Fixed): Mark {
   const bySnapshot = new Set(snapshots.map(({ collection }) => collection));
   const collections = inventory.collections.map(({ name, shards, payloadSchema }) => [
     name,
-    { by: bySnapshot.has(name) ? "snapshot" : "streams", shards, payloadSchema },
+    { by: bySnapshot.has(name) ? "snapshot" : "streams", shards: shards.map(({ id }) => id), payloadSchema },
   ]);
   const detail = {
     collections: Object.fromEntries(collections),

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { ask, statusOf } from "./ask.ts";
-import { forEach } from "./inventory.ts";
+import { type Collection, forEach } from "./inventory.ts";
 import type { QdrantServer } from "./server.ts";
 
 const optimizationList = z.object({ result: z.object({ running: z.array(z.object({ uuid: z.string() })) }) });
@@ -53,25 +53,36 @@ export function stillRunning(first: Busy, now: Busy): Busy {
   return new Set([...first].filter((each) => now.has(each)));
 }
 
+/** A collection on one of its peers: each says only what runs on its own shards. */
+type Place = { name: string; peer: QdrantServer };
+
+function placesOf(collections: readonly Pick<Collection, "name" | "shards">[]): Place[] {
+  return collections.flatMap(({ name, shards }) =>
+    [...new Set(shards.map(({ peer }) => peer))].map((peer) => ({ name, peer })),
+  );
+}
+
 /**
  * Waits until the optimizations that run now are gone, in every collection. Gives the collections where they are not when
  * `untilMs` of the clock has come: their streams would bring deleted points back.
  */
 export async function waitForOptimizations(
-  server: QdrantServer,
-  names: readonly string[],
+  collections: readonly Pick<Collection, "name" | "shards">[],
   { monotonicMs, untilMs, signal }: { monotonicMs: () => number; untilMs: number; signal: AbortSignal },
 ): Promise<string[]> {
-  const at = async (name: string): Promise<[string, Busy]> => [name, await runningOptimizations(server, name, signal)];
-  const isBusy = ([, busy]: [string, Busy]) => busy.size > 0;
-  let left = (await forEach(names, signal, at)).filter(isBusy);
+  const at = async (place: Place): Promise<[Place, Busy]> => [
+    place,
+    await runningOptimizations(place.peer, place.name, signal),
+  ];
+  const isBusy = ([, busy]: [Place, Busy]) => busy.size > 0;
+  let left = (await forEach(placesOf(collections), signal, at)).filter(isBusy);
   while (left.length > 0 && monotonicMs() + POLL_MS <= untilMs) {
     await delay(POLL_MS, undefined, { signal });
     const first = new Map(left);
     const now = await forEach([...first.keys()], signal, at);
     left = now
-      .map(([name, busy]): [string, Busy] => [name, stillRunning(first.get(name) ?? busy, busy)])
+      .map(([place, busy]): [Place, Busy] => [place, stillRunning(first.get(place) ?? busy, busy)])
       .filter(isBusy);
   }
-  return left.map(([name]) => name);
+  return [...new Set(left.map(([{ name }]) => name))];
 }

@@ -1,11 +1,11 @@
-import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DriverContext, SandboxInput } from "@stillpoint/driver/driver";
 import type { PortableFile } from "@stillpoint/driver/portable";
-import { parseJson } from "./json.ts";
-import { aliasActions, creationOf, indexRequests, readCollections } from "./restore-server.ts";
-import { ALIASES_FILE, aliasesFile, COLLECTION_SNAPSHOT, shardSnapshot } from "./tree-layout.ts";
+import { aliasActions } from "./aliases.ts";
+import { creationOf, indexRequests } from "./make-collection.ts";
+import { readAliases, readCollections } from "./restore-server.ts";
+import { type Content, fileContent, shardContent } from "./shard-content.ts";
+import { COLLECTION_SNAPSHOT } from "./tree-layout.ts";
 
 /**
  * Each collection as the server gave it: its snapshot, or one of each shard; with what it takes to make it again, in the
@@ -19,9 +19,15 @@ export async function* exportQdrant(
   for (const { directory: at, file } of await readCollections(directory)) {
     signal.throwIfAborted();
     const { name, by, shards } = file;
-    const bytesOf = (path: string) => () =>
-      createReadStream(join(at, path), { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>; // no encoding: buffers
-    const parameters = { collection: name, by, shards, create: creationOf(file), indexes: indexRequests(file) };
+    const isWhole = by === "snapshot" && file.snapshots === undefined;
+    // Parts that peers made are given as the shards in them: a server that is alone takes no part.
+    const parameters = {
+      collection: name,
+      by: isWhole ? by : "streams",
+      shards,
+      create: creationOf(file),
+      indexes: indexRequests(file),
+    };
     yield {
       part: name,
       extension: "json",
@@ -29,13 +35,13 @@ export async function* exportQdrant(
       madeBy,
       content: () => json(parameters),
     };
-    if (by === "snapshot")
+    if (isWhole)
       yield {
         part: name,
         extension: "snapshot",
         format: `snapshot of collection ${name}, for …/snapshots/upload`,
         madeBy,
-        content: bytesOf(COLLECTION_SNAPSHOT),
+        content: bytesOf(() => fileContent(join(at, COLLECTION_SNAPSHOT))),
       };
     else
       for (const shard of shards)
@@ -44,16 +50,22 @@ export async function* exportQdrant(
           extension: `shard-${shard}.snapshot`,
           format: `snapshot of shard ${shard} of collection ${name}, for …/shards/${shard}/snapshots/upload`,
           madeBy,
-          content: bytesOf(shardSnapshot(shard)),
+          content: bytesOf(() => shardContent(at, file, shard)),
         };
   }
-  const aliases = aliasesFile.parse(parseJson(await readFile(join(directory, ALIASES_FILE), "utf8")));
+  const aliases = await readAliases(directory);
   yield {
     part: "",
     extension: "aliases.json",
     format: "aliases: the body of a request, for curl",
     madeBy,
     content: () => json({ actions: aliasActions(aliases) }),
+  };
+}
+
+function bytesOf(content: () => Promise<Content>): () => AsyncIterable<Uint8Array> {
+  return async function* () {
+    yield* (await content()).bytes();
   };
 }
 

@@ -13,7 +13,9 @@ export const qdrantDriver: Driver<QdrantSource> = {
   runtimes: installedRuntimes,
   start: startSandbox,
   addresses(source) {
-    const { host, port } = parseBaseUrl(source.url);
-    return [`${host}:${port}`];
+    return [source.url, ...(source.peers ?? [])].map((url) => {
+      const { host, port } = parseBaseUrl(url);
+      return `${host}:${port}`;
+    });
   },
 };

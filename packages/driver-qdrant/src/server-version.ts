@@ -37,3 +37,15 @@ export function runtimeOf(version: string): string | undefined {
   const known = major === OLDEST.major && minor >= OLDEST.minor;
   return known ? `qdrant-${major}.${minor}` : undefined;
 }
+
+/** Positive if the first is the newer one. Only numbers count: a pre-release is its release. */
+export function compareVersions(one: string, other: string): number {
+  const [a, b] = [numbersOf(one), numbersOf(other)];
+  const at = a.findIndex((number, index) => number !== b[index]);
+  return at === -1 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+}
+
+function numbersOf(version: string): number[] {
+  const found = /(\d+)\.(\d+)(?:\.(\d+))?/.exec(version);
+  return [1, 2, 3].map((group) => Number(found?.[group] ?? 0));
+}

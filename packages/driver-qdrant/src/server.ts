@@ -13,6 +13,9 @@ export type QdrantServer = {
   readonly headers: () => Record<string, string>;
 };
 
+/** The peers of one cluster that are named, or the one server there is. */
+export type Peers = readonly [QdrantServer, ...QdrantServer[]];
+
 export function qdrantServer(at: BaseUrl, key: Secret | undefined): QdrantServer {
   const headers = (): Record<string, string> => (key === undefined ? {} : { "api-key": key.reveal() });
   const client = new QdrantClient({

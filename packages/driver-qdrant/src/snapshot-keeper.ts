@@ -8,7 +8,7 @@ export type SnapshotKeeper = AsyncDisposable & {
    * Rejects as soon as the signal fires. The server goes on with the snapshot all the same, so its answer is waited for
    * behind the scenes and the file deleted.
    */
-  create(collection: string, signal: AbortSignal): Promise<CollectionSnapshot>;
+  create(collection: string, peer: QdrantServer, signal: AbortSignal): Promise<CollectionSnapshot>;
   /** Deletes what was made so far. */
   clear(): Promise<void>;
 };
@@ -18,13 +18,13 @@ const LAST_WAIT_MS = 10_000;
 
 type Log = (message: string, fields?: Record<string, unknown>) => void;
 
-export function snapshotKeeper(server: QdrantServer, log: Log): SnapshotKeeper {
+export function snapshotKeeper(log: Log): SnapshotKeeper {
   const kept = new Set<CollectionSnapshot>();
   const creating = new Map<Promise<unknown>, string>();
   const abandoning = new AbortController();
 
   const remove = async (snapshot: CollectionSnapshot) => {
-    await deleteSnapshot(server, snapshot, AbortSignal.timeout(LAST_WAIT_MS));
+    await deleteSnapshot(snapshot, AbortSignal.timeout(LAST_WAIT_MS));
     kept.delete(snapshot);
   };
   const clear = async () => {
@@ -33,9 +33,9 @@ export function snapshotKeeper(server: QdrantServer, log: Log): SnapshotKeeper {
 
   return {
     clear,
-    async create(collection, signal) {
+    async create(collection, peer, signal) {
       signal.throwIfAborted();
-      const created = createSnapshot(server, collection, abandoning.signal).then((snapshot) => {
+      const created = createSnapshot(peer, collection, abandoning.signal).then((snapshot) => {
         kept.add(snapshot);
         return snapshot;
       });

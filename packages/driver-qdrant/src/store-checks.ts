@@ -21,7 +21,7 @@ export async function* storeChecks(
   const expected = markDetail.parse(mark.detail);
   const { version, isDouble } = await readVersion(server, signal);
   yield row("connectivity", true, `${isDouble ? "the test double" : "Qdrant"} ${version} answers`);
-  const found = await readInventory(server, signal);
+  const found = await readInventory([server], signal);
   const names = found.collections.map(({ name }) => name);
   yield compareNames(names, Object.keys(expected.collections).sort());
   yield* compareCounts(await exactCounts(server, names, signal), mark.counts);

@@ -2,6 +2,8 @@
 
 export const BLOCK = 512;
 
+const CHECKSUM = { from: 148, to: 156 } as const;
+const PREFIX = { from: 345, to: 500 } as const;
 const SPARSE_CONTINUED = { header: 482, extension: 504 } as const;
 
 export function isZero(bytes: Buffer): boolean {
@@ -20,9 +22,12 @@ export function headerSize(header: Buffer): number {
 }
 
 export function hasValidChecksum(header: Buffer): boolean {
-  const stated = parseOctal(header.subarray(148, 156));
+  const stated = parseOctal(header.subarray(CHECKSUM.from, CHECKSUM.to));
   const blanks = 8 * 0x20;
-  const sum = header.reduce((total, byte, at) => (at >= 148 && at < 156 ? total : total + byte), blanks);
+  const sum = header.reduce(
+    (total, byte, at) => (at >= CHECKSUM.from && at < CHECKSUM.to ? total : total + byte),
+    blanks,
+  );
   return stated === sum;
 }
 
@@ -33,9 +38,12 @@ export function isSparseContinued(block: Buffer, kind: keyof typeof SPARSE_CONTI
 
 export function nameIn(header: Buffer): string {
   const name = text(header.subarray(0, 100));
-  const isPosix = header.subarray(257, 263).toString("latin1") === "ustar\0";
-  const prefix = isPosix ? text(header.subarray(345, 500)) : "";
+  const prefix = isPosix(header) ? text(header.subarray(PREFIX.from, PREFIX.to)) : "";
   return prefix === "" ? name : `${prefix}/${name}`;
+}
+
+function isPosix(header: Buffer): boolean {
+  return header.subarray(257, 263).toString("latin1") === "ustar\0";
 }
 
 /** `<length> path=<value>\n` among the records of a pax header. */
@@ -51,4 +59,24 @@ function parseOctal(field: Buffer): number {
 function text(field: Buffer): string {
   const end = field.indexOf(0);
   return field.subarray(0, end === -1 ? field.byteLength : end).toString("utf8");
+}
+
+const NAME_BYTES = 100;
+
+/** The header blocks of an entry (names too long for one included) with another, shorter name. */
+export function renameEntry(header: Buffer, name: string): Buffer {
+  const encoded = Buffer.from(name);
+  if (encoded.byteLength >= NAME_BYTES)
+    throw new TypeError(`unreachable: ${name} is longer than a shard's files are called`);
+  let at = 0;
+  for (let type = headerType(header); type === "L"; type = headerType(header.subarray(at)))
+    at += BLOCK + Math.ceil(headerSize(header.subarray(at)) / BLOCK) * BLOCK;
+  const blocks = Buffer.from(header.subarray(at));
+  blocks.fill(0, 0, NAME_BYTES);
+  encoded.copy(blocks);
+  if (isPosix(blocks)) blocks.fill(0, PREFIX.from, PREFIX.to);
+  blocks.fill(" ", CHECKSUM.from, CHECKSUM.to);
+  const sum = blocks.subarray(0, BLOCK).reduce((total, byte) => total + byte, 0);
+  blocks.write(`${sum.toString(8).padStart(6, "0")}\0 `, CHECKSUM.from, "latin1");
+  return blocks;
 }

@@ -15,6 +15,11 @@ export function shardSnapshot(shard: number): string {
   return `shard-${shard}.snapshot`;
 }
 
+/** Where a cluster's peers each made one of their own shards. */
+export function peerSnapshot(at: number): string {
+  return `peer-${at}.snapshot`;
+}
+
 /** `config.json` of a collection: enough to make it again, empty. */
 export const collectionFile = z.object({
   name: z.string(),
@@ -22,6 +27,12 @@ export const collectionFile = z.object({
   payloadSchema: z.record(z.string(), payloadIndex),
   by: z.enum(["streams", "snapshot"]),
   shards: z.array(z.number().int().nonnegative()),
+  /** Of a cluster, where one snapshot does not hold all shards: which file has which. */
+  snapshots: z
+    .array(
+      z.object({ file: z.string().regex(/^peer-\d+\.snapshot$/), shards: z.array(z.number().int().nonnegative()) }),
+    )
+    .exactOptional(),
 });
 export type CollectionFile = z.infer<typeof collectionFile>;
 

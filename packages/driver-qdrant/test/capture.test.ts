@@ -63,8 +63,8 @@ const remove = (points: number[]) =>
 const statusOf = async (name = collection) => Object(await double.call("GET", `/collections/${name}`)).status;
 const server = () => qdrantServer(parseBaseUrl(double.server.url), new Secret(double.server.apiKey));
 const marking = (): Marking => ({
-  server: server(),
-  keeper: snapshotKeeper(server(), () => undefined),
+  peers: [server()],
+  keeper: snapshotKeeper(() => undefined),
   probes: [],
   budgetMs: 20_000,
   monotonicMs: () => performance.now(),
@@ -115,11 +115,11 @@ test("deletes that were acknowledged while an optimization ran stay deleted behi
 test("without the gate they come back, and the count of the proof fails", async () => {
   await optimize();
   await remove([1, 2, 3]);
-  const inventory = await readInventory(server(), never);
+  const inventory = await readInventory([server()], never);
   const counts = await exactCounts(server(), [collection], never);
   const opened = await openAll(marking(), inventory, new Set(), never);
   const fixed = { inventory, counts, ...opened, gateMs: 0, openMs: 0, notes: [] };
-  const finish = (tree: TreeWriter) => writeFixed(server(), fixed, tree, { mtimeMs: 0, signal: never });
+  const finish = (tree: TreeWriter) => writeFixed(fixed, tree, { mtimeMs: 0, signal: never });
   const { checks, values } = await rehearse(double, finish, toMark(randomUUID(), fixed), [`${collection}.id`]);
   expect(values.get(`${collection}.id`)).toHaveLength(100);
   expect(failures(checks)).toEqual([`count ${collection}: 100 points, 97 at the cut: deleted points came back`]);

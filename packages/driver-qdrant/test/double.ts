@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Secret } from "@stillpoint/contracts/secret";
 import { type QdrantSource, qdrantSource } from "@stillpoint/contracts/source";
@@ -11,13 +11,16 @@ import type { QdrantServer } from "@stillpoint/parts/qdrant-server";
 import { PARTS_DIRECTORY, QDRANT_DOUBLE_DIRECTORY } from "@stillpoint/testkit/parts-directory";
 import { ownQdrantDouble } from "@stillpoint/testkit/qdrant";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { z } from "zod";
 
 /** A running double with what the tests do to it. */
 export type Double = AsyncDisposable & {
   server: QdrantServer;
+  /** The addresses of all peers of its cluster; the first is the server's. */
+  urls: string[];
   source: QdrantSource;
   tools: Tools;
-  call: (method: string, path: string, body?: unknown) => Promise<unknown>;
+  call: (method: string, path: string, body?: unknown, url?: string) => Promise<unknown>;
   /** A directory of its own. */
   directory: (label: string) => Promise<string>;
   context: (directory: string, more?: Partial<DriverContext>) => DriverContext;
@@ -25,21 +28,26 @@ export type Double = AsyncDisposable & {
 
 export const API_KEY_REFERENCE = "${env:QDRANT_KEY}";
 
-export async function startDouble(): Promise<Double> {
+/** One server that is alone, or peers of a cluster; the source names them all. */
+export async function startDouble({ peers = 1 }: { peers?: number } = {}): Promise<Double> {
   await using resources = new AsyncDisposableStack();
   const { path: base } = resources.use(await temporaryDirectory("qdrant-driver"));
   const part = await ensureQdrantDouble({ directory: PARTS_DIRECTORY }, QDRANT_DOUBLE_DIRECTORY);
-  const server = resources.use(await ownQdrantDouble());
+  const server = resources.use(await ownQdrantDouble({ args: ["--peers", String(peers)] }));
+  const text = await readFile(join(server.storageDirectory, "addresses.json"), "utf8");
+  const urls = z.array(z.string()).parse(JSON.parse(text));
   const environment = Object.entries(part.env).map(([name, value]) => `${name}=${value}`);
   const tools = { qdrantCommand: ["env", ...environment, ...part.command], qdrantIsDouble: true };
-  const source = qdrantSource.parse({ kind: "qdrant", url: server.url, apiKey: API_KEY_REFERENCE });
+  const others = peers === 1 ? {} : { peers: urls.slice(1) };
+  const source = qdrantSource.parse({ kind: "qdrant", url: server.url, ...others, apiKey: API_KEY_REFERENCE });
   const never = new AbortController().signal;
   const owned = resources.move();
   return {
     server,
+    urls,
     source,
     tools,
-    call: (method, path, body) => call(server, method, path, body),
+    call: (method, path, body, url = server.url) => call({ url, apiKey: server.apiKey }, method, path, body),
     directory: async (label) => {
       const path = join(base, `${label}-${randomUUID().slice(0, 8)}`);
       await mkdir(path, { mode: 0o700 });
@@ -59,7 +67,12 @@ export async function startDouble(): Promise<Double> {
   };
 }
 
-async function call(server: QdrantServer, method: string, path: string, body?: unknown): Promise<unknown> {
+async function call(
+  server: Pick<QdrantServer, "url" | "apiKey">,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
   const response = await fetch(`${server.url}${path}`, {
     method,
     headers: { "content-type": "application/json", "api-key": server.apiKey },
@@ -78,8 +91,8 @@ export function point(id: number, seq = id) {
 }
 
 /** A collection with an index, an alias and points 1 to `points`. */
-export async function seedCollection({ call }: Double, name: string, points: number): Promise<void> {
-  await call("PUT", `/collections/${name}`, { vectors: { size: DIMENSIONS, distance: "Cosine" } });
+export async function seedCollection({ call }: Double, name: string, points: number, more: object = {}): Promise<void> {
+  await call("PUT", `/collections/${name}`, { vectors: { size: DIMENSIONS, distance: "Cosine" }, ...more });
   await call("PUT", `/collections/${name}/index?wait=true`, { field_name: "seq", field_schema: "integer" });
   await call("POST", "/collections/aliases", {
     actions: [{ create_alias: { collection_name: name, alias_name: `${name}-live` } }],

@@ -68,6 +68,8 @@ class Collection:
     @classmethod
     def load(cls, directory: Path) -> "Collection":
         meta = json.loads((directory / META).read_text())
+        if "shard" in meta:  # of a demo's home that is older than several shards
+            meta |= {"shards": {"0": meta.pop("shard")}, "replicas": {"0": {"1": "Active"}}}
         for entry in directory.iterdir():
             if entry.is_dir() and entry.name not in meta["shards"].values():
                 shutil.rmtree(entry)  # what a killed restore left behind
