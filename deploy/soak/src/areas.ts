@@ -3,6 +3,7 @@ import { soakFaults } from "./faults.ts";
 import { soakIndex } from "./large-index.ts";
 import { soakLargeSet } from "./large-set.ts";
 import { soakModel } from "./model.ts";
+import { soakPostgresVersions } from "./postgres-versions.ts";
 import { soakShip } from "./ship/ship.ts";
 
 /** What is soaked without services, servers and an application: each area reads its own arguments. Answers the violations. */
@@ -13,5 +14,6 @@ export const AREAS: Readonly<Record<string, Area>> = {
   faults: soakFaults,
   index: soakIndex,
   model: soakModel,
+  "postgres-versions": soakPostgresVersions,
   ship: soakShip,
 };

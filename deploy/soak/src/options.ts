@@ -7,6 +7,7 @@ export const USAGE = `usage: npm run soak -- bounds [--rounds 50] [options]
        npm run soak -- faults [--pairs 500] [--seed N]
        npm run soak -- index  [--chunks 100000000]
        npm run soak -- model  [--steps 5000] [--seed N] [--world 200]
+       npm run soak -- postgres-versions [13 14 16 17 18]
        npm run soak -- ship   [--minutes 60] [--rate 10] [--seed N] [--moments 2]
 
 of bounds and kill:
@@ -31,7 +32,7 @@ export function soakArguments(args: readonly string[], ownSeed: number): SoakArg
   const { values, positionals } = parse(args);
   const [kind] = positionals;
   if (positionals.length !== 1 || (kind !== "bounds" && kind !== "kill"))
-    throw wrong("bounds, kill, 10gb, faults, index, model or ship", positionals.join(" "));
+    throw wrong("bounds, kill, 10gb, faults, index, model, postgres-versions or ship", positionals.join(" "));
   return {
     kind,
     rounds: positive("--rounds", values.rounds, KINDS[kind]),

@@ -9,6 +9,7 @@ import { addArchive } from "./base-tree.ts";
 import type { Connection } from "./connection.ts";
 import { copyStream } from "./copy-stream.ts";
 import { type Lsn, parseLsn } from "./lsn.ts";
+import { oldBaseParts } from "./old-base-parts.ts";
 
 export type Base = {
   timeline: number;
@@ -26,6 +27,8 @@ export type Base = {
  */
 const COMMAND =
   "BASE_BACKUP (LABEL 'stillpoint', CHECKPOINT 'fast', WAL false, WAIT false, TABLESPACE_MAP false, MANIFEST 'yes')";
+/** The same before version 15. */
+const OLD_COMMAND = "BASE_BACKUP LABEL 'stillpoint' FAST NOWAIT MANIFEST 'yes'";
 
 const position = z.tuple([z.string().transform(parseLsn), z.coerce.number().int().positive()]);
 const tablespace = z.tuple([z.string().nullable(), z.string().nullable(), z.string().nullable()]);
@@ -33,10 +36,12 @@ const tablespace = z.tuple([z.string().nullable(), z.string().nullable(), z.stri
 export async function takeBase(
   connection: Connection,
   tree: TreeWriter,
-  { directory, blockBytes }: { directory: string; blockBytes: number },
+  { directory, blockBytes, major }: { directory: string; blockBytes: number; major: number },
 ): Promise<Base> {
-  const stream = copyStream(connection, COMMAND);
-  for await (const part of baseParts(stream.messages())) {
+  const isOld = major < 15;
+  const stream = copyStream(connection, isOld ? OLD_COMMAND : COMMAND, { several: isOld });
+  const parts = isOld ? oldBaseParts(stream.messages(), () => stream.rows) : baseParts(stream.messages());
+  for await (const part of parts) {
     if (part.name === "manifest") await addManifest(tree, part.bytes, join(directory, "backup_manifest"));
     else if (part.name === "base.tar") await addArchive(tree, part.bytes, "", blockBytes);
     else await addTablespace(tree, part.bytes, part.name.replace(/\.tar$/, ""), blockBytes);

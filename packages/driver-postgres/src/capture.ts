@@ -29,7 +29,7 @@ export async function openCapture(source: PostgresSource, context: DriverContext
   const openMarking = () => connect({ ...options, what: "Cannot mark PostgreSQL", settings: MARK_SETTINGS });
 
   let marking = opened.use(await openMarking());
-  const { facts, description, unlogged } = await survey(marking, options, where);
+  const { facts, major, description, unlogged } = await survey(marking, options, where);
   const slot = opened.use(await openSlot(options));
   const counting = opened.use(openCounting(options, facts.databases, context));
   const segmentBytes = Number(facts.settings.wal_segment_size);
@@ -82,7 +82,7 @@ export async function openCapture(source: PostgresSource, context: DriverContext
         what: "Cannot copy PostgreSQL's data directory",
         replication: true,
       });
-      const taken = await takeBase(copying, tree, { directory: context.directory, blockBytes });
+      const taken = await takeBase(copying, tree, { directory: context.directory, blockBytes, major });
       slot.connection.check();
       const mtimeMs = context.now();
       await addHistory(tree, copying, { ...taken, mtimeMs });

@@ -1,6 +1,6 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Secret } from "@stillpoint/contracts/secret";
-import { Client, type ClientConfig, type QueryResult } from "pg";
+import { Client, type ClientConfig, DatabaseError, type QueryResult } from "pg";
 import type { SourceAddress } from "./source-address.ts";
 import { toSourceError } from "./source-error.ts";
 
@@ -46,9 +46,28 @@ const SETTINGS = {
   tcp_keepalives_count: "3",
 };
 
+const { idle_session_timeout: _, ...OLD_SETTINGS } = SETTINGS;
+
 const END_TIMEOUT_MS = 5_000;
 
+/** Servers before version 14 do not know it, and refuse who asks for it. */
+const NEW_SETTING = "idle_session_timeout";
+
+/** A server that knows less settings than we ask for is asked for less. */
 export async function connect(options: ConnectOptions): Promise<Connection> {
+  try {
+    return await connectOnce(options, SETTINGS);
+  } catch (error) {
+    if (!(error instanceof StillpointError && refusesSetting(error.cause))) throw error;
+    return await connectOnce(options, OLD_SETTINGS);
+  }
+}
+
+function refusesSetting(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "42704" && error.message.includes(NEW_SETTING);
+}
+
+async function connectOnce(options: ConnectOptions, ours: Record<string, string>): Promise<Connection> {
   const { address, password, signal } = options;
   const database = options.database ?? address.database;
   const where = `${address.host}:${address.port}${options.replication ? " (replication)" : `/${database}`}`;
@@ -60,7 +79,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     ssl: address.ssl,
     // A function, so that neither PGPASSWORD nor a password file is asked instead.
     password: () => revealed(password, where),
-    options: sessionOptions(options.settings),
+    options: optionsText({ ...ours, ...options.settings }),
     application_name: "stillpoint",
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
@@ -112,8 +131,12 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
  * What a session of ours, or of a program that we run, asks for when it begins: as libpq's `options`, `-c name=value`, with
  * blanks and backslashes escaped.
  */
-export function sessionOptions(settings: Record<string, string> = {}): string {
-  return Object.entries({ ...SETTINGS, ...settings })
+export function sessionOptions(major: number, settings: Record<string, string> = {}): string {
+  return optionsText({ ...(major < 14 ? OLD_SETTINGS : SETTINGS), ...settings });
+}
+
+function optionsText(settings: Record<string, string>): string {
+  return Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, "\\$&")}`)
     .join(" ");
 }

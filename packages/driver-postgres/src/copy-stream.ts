@@ -21,11 +21,17 @@ export type CopyStream = {
 /** The part of pg's connection that its types leave out. */
 type CopyConnection = PgConnection & { sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void };
 
-/** `both`: the command copies both ways, and where the server ends its side on its own, ours ends with it. */
+/** Between two copies of one command, where they are asked to be told apart: no message of a server's is empty. */
+export const COPY_END = Buffer.alloc(0);
+
+/**
+ * `both`: the command copies both ways, and where the server ends its side on its own, ours ends with it. `several`: it
+ * copies several times, and COPY_END comes after each.
+ */
 export function copyStream(
   { client, translate }: Connection,
   command: string,
-  { both = false }: { both?: boolean } = {},
+  { both = false, several = false }: { both?: boolean; several?: boolean } = {},
 ): CopyStream {
   const queue: Buffer[] = [];
   const rows: (string | null)[][] = [];
@@ -41,13 +47,19 @@ export function copyStream(
   const finish = (as: "failed" | "ended") => {
     if (state === "running") state = as;
     connection.off("copyDone", sendDone);
+    connection.off("copyDone", endOne);
     wake();
   };
   const sendDone = () => {
     if (!saidDone) connection.endCopyFrom();
     saidDone = true;
   };
+  const endOne = () => {
+    if (!dropping) queue.push(COPY_END);
+    wake();
+  };
   if (both) connection.on("copyDone", sendDone);
+  if (several) connection.on("copyDone", endOne);
   const query: Submittable & Record<string, unknown> = {
     submit: () => connection.query(command),
     handleRowDescription: () => {},

@@ -9,7 +9,7 @@ import { startSandbox } from "./sandbox.ts";
 import { shipWal } from "./ship-wal.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
 
-/** PostgreSQL 15 and later: a physical base over the replication protocol, and the WAL up to a restore point, or all of it, as it is written. */
+/** PostgreSQL 13 and later: a physical base over the replication protocol, and the WAL up to a restore point, or all of it, as it is written. */
 export const postgresDriver: Driver<PostgresSource> = {
   kind: "postgres",
   open: openCapture,

@@ -2,16 +2,23 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { escapeIdentifier } from "pg";
 import type { ServerFacts } from "./server-facts.ts";
 
-/** BASE_BACKUP's stream, with its manifest in it, is that of PostgreSQL 15 and later. */
-const OLDEST_VERSION = 150_000;
+/** The first whose backups have a manifest. */
+const OLDEST_MAJOR = 13;
+/** Newer ones are captured, and said to be untried. */
+const NEWEST_TRIED_MAJOR = 18;
+
+export function majorOf(versionNumber: number): number {
+  return Math.floor(versionNumber / 10_000);
+}
 
 export function checkVersion(versionNumber: number, where: string): void {
-  if (versionNumber >= OLDEST_VERSION) return;
+  const major = majorOf(versionNumber);
+  if (major >= OLDEST_MAJOR) return;
   throw new StillpointError("SOURCE_UNSUPPORTED", {
     what: "Cannot back up this PostgreSQL",
     where,
-    why: `it is version ${Math.floor(versionNumber / 10_000)}, and 15 is the oldest that can be captured`,
-    hint: "upgrade the server",
+    why: `it is version ${major}, and ${OLDEST_MAJOR} is the oldest that can be captured`,
+    hint: `upgrade the server to ${OLDEST_MAJOR} or later; pg_dump of a later version reads it`,
   });
 }
 
@@ -49,17 +56,23 @@ export function missingGrants(facts: ServerFacts): string[] {
   return [
     ...(facts.mayReplicate ? [] : [`ALTER ROLE ${user} REPLICATION;`]),
     ...(facts.mayMark ? [] : [`GRANT EXECUTE ON FUNCTION pg_create_restore_point(text) TO ${user};`]),
-    ...(facts.mayReadAll ? [] : [`GRANT pg_read_all_data TO ${user};`]),
+    ...(facts.mayReadAll !== false ? [] : [`GRANT pg_read_all_data TO ${user};`]),
     ...(seesPreload(facts) ? [] : [`GRANT pg_read_all_settings TO ${user};`]),
   ];
 }
 
 export const MARK_RIGHT_MISSING = "the right to create restore points is missing";
 
-export function notesOf(facts: ServerFacts, unlogged: readonly string[]): string[] {
+export function notesOf(facts: ServerFacts, versionNumber: number, unlogged: readonly string[]): string[] {
+  const major = majorOf(versionNumber);
   const grants = missingGrants(facts);
   const unreachable = facts.databases.filter((database) => !database.mayConnect).map((database) => database.name);
   return [
+    ...(major <= NEWEST_TRIED_MAJOR
+      ? []
+      : [
+          `PostgreSQL ${major} is newer than the ${NEWEST_TRIED_MAJOR} that this was tried with: see that points are proven`,
+        ]),
     ...(facts.mayMark ? [] : [`${MARK_RIGHT_MISSING}: points are at best fuzzy`]),
     ...(facts.mayReadAll ? [] : ["tables that this user may not read are not counted for the proof"]),
     ...(seesPreload(facts) ? [] : ["shared_preload_libraries is hidden from this user: none is loaded in a rehearsal"]),

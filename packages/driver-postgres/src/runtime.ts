@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Runtime } from "@stillpoint/contracts/point";
+import { majorOf } from "./requirements.ts";
 import { CARRIED_SETTINGS, type ServerFacts } from "./server-facts.ts";
 
 /** Glibc and musl sort text differently, so an index of one is wrong under the other. */
@@ -26,7 +27,7 @@ export function runtimeOf(facts: ServerFacts, versionNumber: number, extensions:
     "server_encoding",
   ];
   return {
-    id: runtimeId(Math.floor(versionNumber / 10_000), libc),
+    id: runtimeId(majorOf(versionNumber), libc),
     version: settings.server_version ?? facts.version,
     arch,
     libc: facts.libcVersion === null ? libc : `${libc} ${facts.libcVersion}`,

@@ -9,7 +9,7 @@ import { lastWords } from "@stillpoint/driver/last-words";
 import { answerQuery } from "./answer-query.ts";
 import { type Checked, type ProgramResult, pass } from "./check.ts";
 import { connect, sessionOptions } from "./connection.ts";
-import { type MarkDetail, parseMarkDetail } from "./mark-detail.ts";
+import { parseMarkDetail } from "./mark-detail.ts";
 import { programVersion } from "./runtime.ts";
 import { PORT, startServer } from "./sandbox-server.ts";
 import { storeChecks } from "./store-checks.ts";
@@ -41,7 +41,7 @@ export async function startRestored(input: SandboxInput, context: DriverContext)
   const { directory, mark } = input;
   const { signal, tools } = context;
   const detail = parseMarkDetail(mark);
-  const { bin, version } = await serverProgram(directory, context);
+  const { bin, version, major } = await serverProgram(directory, context);
   await using started = new AsyncDisposableStack();
   const isolation = started.use(
     await isolate({
@@ -53,7 +53,8 @@ export async function startRestored(input: SandboxInput, context: DriverContext)
     }),
   );
   await giveTo(isolation, context.directory, directory);
-  const run = programRunner(bin, isolation, context, detail);
+  const environment = programEnvironment(isolation.sockets, detail.bootstrapUser, major);
+  const run = programRunner(bin, isolation, context, environment);
   const manifest = await verifyBase(run, directory);
   const log = join(context.directory, "postgres.log");
   const { recovered } = started.use(await startServer({ bin, directory, log, isolation, signal }, detail));
@@ -100,7 +101,10 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
 }
 
 /** The program that opens this data: of another major version, PostgreSQL refuses it. */
-async function serverProgram(directory: string, { tools }: DriverContext): Promise<{ bin: string; version: string }> {
+async function serverProgram(
+  directory: string,
+  { tools }: DriverContext,
+): Promise<{ bin: string; version: string; major: number }> {
   const major = (await readFile(join(directory, "PG_VERSION"), "utf8")).trim();
   const bin = tools.postgresBin;
   const found = bin === undefined ? undefined : await programVersion(bin);
@@ -113,7 +117,7 @@ async function serverProgram(directory: string, { tools }: DriverContext): Promi
           ? "PostgreSQL refuses to run as root, and no other account is configured"
           : undefined;
   if (bin !== undefined && found !== undefined && why === undefined) {
-    return { bin, version: `PostgreSQL ${found.version}` };
+    return { bin, version: `PostgreSQL ${found.version}`, major: found.major };
   }
   throw new StillpointError("STORE_NOT_INSTALLED", {
     what: `Cannot start PostgreSQL ${major}`,
@@ -135,23 +139,23 @@ async function giveTo({ account }: Isolation, own: string, directory: string): P
 }
 
 /** Programs take the source's time-outs off by themselves, too late for their first statements. */
-export function programEnvironment(sockets: string, user: string): Record<string, string> {
-  return { PGHOST: sockets, PGPORT: String(PORT), PGUSER: user, PGOPTIONS: sessionOptions(SESSION_SETTINGS) };
+export function programEnvironment(sockets: string, user: string, major: number): Record<string, string> {
+  const options = sessionOptions(major, SESSION_SETTINGS);
+  return { PGHOST: sockets, PGPORT: String(PORT), PGUSER: user, PGOPTIONS: options };
 }
 
 function programRunner(
   bin: string,
   isolation: Isolation,
   { directory, signal }: DriverContext,
-  detail: MarkDetail,
+  environment: Record<string, string>,
 ): Checked["run"] {
   return async (program, args, env = {}): Promise<ProgramResult> => {
     const path = join(bin, program);
     if (!(await exists(path))) return "missing";
     signal.throwIfAborted();
     const output = join(directory, `${program}-${randomUUID()}.log`);
-    const environment = { ...programEnvironment(isolation.sockets, detail.bootstrapUser), ...env };
-    const child = await isolation.spawn(path, args, { output, env: environment });
+    const child = await isolation.spawn(path, args, { output, env: { ...environment, ...env } });
     const { code } = await child.exited;
     const words = await lastWords(output);
     await rm(output, { force: true });

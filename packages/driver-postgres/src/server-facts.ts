@@ -34,7 +34,8 @@ const facts = z.object({
   inRecovery: z.boolean(),
   mayReplicate: z.boolean(),
   mayMark: z.boolean(),
-  mayReadAll: z.boolean(),
+  /** Null: the server has no role for that (before version 14). */
+  mayReadAll: z.boolean().nullable(),
   collation: z.string(),
   libcVersion: z.string().nullable(),
   icuVersion: z.string().nullable(),
@@ -53,7 +54,7 @@ const FACTS = `
     pg_is_in_recovery() as "inRecovery",
     role.rolreplication or role.rolsuper as "mayReplicate",
     has_function_privilege('pg_create_restore_point(text)', 'execute') as "mayMark",
-    pg_has_role('pg_read_all_data', 'usage') as "mayReadAll",
+    (select pg_has_role(oid, 'usage') from pg_roles where rolname = 'pg_read_all_data') as "mayReadAll",
     database.datcollate as collation,
     (select max(pg_collation_actual_version(oid)) from pg_collation where collprovider = 'c') as "libcVersion",
     (select max(pg_collation_actual_version(oid)) from pg_collation where collprovider = 'i') as "icuVersion"

@@ -1,11 +1,11 @@
 import type { Description } from "@stillpoint/driver/driver";
 import type { Connection, ConnectOptions } from "./connection.ts";
 import { connect } from "./connection.ts";
-import { checkRequirements, checkVersion, notesOf } from "./requirements.ts";
+import { checkRequirements, checkVersion, majorOf, notesOf } from "./requirements.ts";
 import { runtimeOf } from "./runtime.ts";
 import { readDatabase, type ServerFacts, serverFacts, versionNumber } from "./server-facts.ts";
 
-export type Survey = { facts: ServerFacts; description: Description; unlogged: string[] };
+export type Survey = { facts: ServerFacts; major: number; description: Description; unlogged: string[] };
 
 /** Learns what a source is, and refuses one that cannot be captured. Changes nothing. */
 export async function survey(
@@ -31,7 +31,7 @@ export async function survey(
     hasLog: true,
     base: "full",
     finish: "log",
-    notes: notesOf(facts, unlogged),
+    notes: notesOf(facts, version, unlogged),
   };
-  return { facts, description, unlogged };
+  return { facts, major: majorOf(version), description, unlogged };
 }

@@ -111,7 +111,8 @@ test("without the right to create restore points a point is fuzzy, says why, and
 });
 
 test("what cannot be captured is refused with the reason: an old version, a standby, too little WAL", () => {
-  expect(() => checkVersion(140_012, "db")).toThrow(/15 is the oldest/);
+  expect(() => checkVersion(120_022, "db")).toThrow(/13 is the oldest/);
+  expect(() => checkVersion(130_000, "db")).not.toThrow();
   const facts = { mayReplicate: true, inRecovery: false, settings: { wal_level: "replica" } } as unknown as ServerFacts; // the fields that are looked at
   expect(() => checkRequirements(facts, "db")).not.toThrow();
   expect(() => checkRequirements({ ...facts, inRecovery: true }, "db")).toThrow(/standby/);

@@ -206,7 +206,7 @@ test("no time-out that the source gives a database reaches a program's first sta
   await using client = await connected(server.url());
   await client.query("set default_transaction_read_only = off");
   await client.query(timeouts.map((name) => `alter database template1 set ${name} = '1h'`).join(";"));
-  const { PGOPTIONS: options = "" } = programEnvironment("", "");
+  const { PGOPTIONS: options = "" } = programEnvironment("", "", 15);
   const session = new pg.Client({ connectionString: server.url("template1"), options });
   await session.connect();
   const { rows } = await session.query(`select ${timeouts.map((name) => `current_setting('${name}') as ${name}`)}`);

@@ -302,9 +302,9 @@ test("a stream that has gone dead is ended, though its connection stands", async
   const directory = await fresh("dead");
   await using shipper = await shipping(directory, {}, { port, monotonicMs: () => performance.now() + later });
   await waitFor("everything is shipped", () => shipper.latest()?.lagBytes === 0);
-  // The first connection asks, the second brings the WAL.
-  streams[1]?.unpipe();
-  streams[1]?.pause();
+  // The connection that asks is opened first, and then the one that brings the WAL.
+  streams.at(-1)?.unpipe();
+  streams.at(-1)?.pause();
   await client.query("insert into transfer values (7, 1, '')");
   await waitFor("the lag is told", () => (shipper.latest()?.lagBytes ?? 0) > 0);
   later = 61_000;

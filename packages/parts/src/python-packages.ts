@@ -15,12 +15,13 @@ const HAS_VENV = ["-c", "import ensurepip, venv"];
 export async function installPython(
   packages: readonly string[],
   target: string,
-  options: PartOptions & { readonly withDependencies: boolean },
+  options: PartOptions & { readonly withDependencies: boolean; readonly anyPython?: boolean },
 ): Promise<void> {
   const env = options.env ?? process.env;
   const python = await findPython(env);
   const args = ["-m", "pip", "install", "--quiet", "--no-input", "--target", target];
   if (!options.withDependencies) args.push("--no-deps");
+  if (options.anyPython) args.push("--ignore-requires-python");
   args.push(...packages);
   if (await canRun(python, HAS_PIP, env)) {
     await runToEnd(python, args, { env });

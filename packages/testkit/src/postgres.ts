@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { ensurePostgres } from "@stillpoint/parts/postgres-part";
 import { type PostgresServer, startPostgres } from "@stillpoint/parts/postgres-server";
+import { ensurePostgresMajor, POSTGRES_MAJORS } from "@stillpoint/parts/postgres-versions";
 import pg from "pg";
 import { z } from "zod";
 import { inOwnDirectory } from "./own-server.ts";
@@ -26,12 +27,27 @@ export async function sharedPostgres(): Promise<SharedPostgres> {
   return { ...facts, url: (database = "postgres") => `postgres://${user}:${password}@127.0.0.1:${port}/${database}` };
 }
 
-/** A cluster of the test's own (half a second): for slots, settings, restarts, physical copies. */
-export async function ownPostgres(
-  options: { settings?: Readonly<Record<string, string | number>> } = {},
-): Promise<PostgresServer & { readonly dir: string }> {
-  const part = await ensurePostgres({ directory: PARTS_DIRECTORY });
+/**
+ * A cluster of the test's own (half a second): for slots, settings, restarts, physical copies. Of the version that is asked
+ * for; else of that in STILLPOINT_TEST_POSTGRES, by which tests are run on other versions than the machine's own.
+ */
+export async function ownPostgres({
+  major,
+  ...options
+}: {
+  settings?: Readonly<Record<string, string | number>>;
+  major?: number;
+} = {}): Promise<PostgresServer & { readonly dir: string }> {
+  const part = await postgresOf(major ?? process.env.STILLPOINT_TEST_POSTGRES);
   return inOwnDirectory("postgres", (dir) => startPostgres({ part, dir, ...options }));
+}
+
+async function postgresOf(version: number | string | undefined) {
+  const options = { directory: PARTS_DIRECTORY };
+  if (version === undefined) return await ensurePostgres(options);
+  const major = POSTGRES_MAJORS.find((each) => String(each) === String(version));
+  if (major === undefined) throw new TypeError(`no test server of PostgreSQL ${version} is known`);
+  return await ensurePostgresMajor(major, options);
 }
 
 export type OwnDatabase = AsyncDisposable & {
