@@ -19,7 +19,7 @@ import {
 } from "./publish-command.ts";
 import { type EventOptions, publishEvent, publishSignal } from "./publish-event.ts";
 import { deleteCommand, purgeCommands } from "./remove-commands.ts";
-import { type RequestOptions, request, requestJson } from "./request.ts";
+import { hearJson, type RequestOptions, request, requestJson } from "./request.ts";
 import { type CommandHandler, type TakeOptions, type Taking, takeCommands } from "./take-commands.ts";
 import { ensureTopology, type TopologyOptions } from "./topology.ts";
 
@@ -84,6 +84,8 @@ export type Bus = AsyncDisposable & {
   ) => Promise<z.output<Definition["reply"]>>;
   /** Bare JSON to a subject that is not ours; the reply as it came, to be parsed by the asker. */
   requestJson: (subject: string, body: unknown, timeoutMs: number) => Promise<unknown>;
+  /** What others publish on a subject that is not ours, as it came. */
+  hearJson: (subject: string, handler: (body: unknown) => void) => Promise<AsyncDisposable>;
   answer: <Definition extends Request>(
     request: Definition,
     options: AnswerOptions<Definition>,
@@ -145,6 +147,7 @@ async function assemble(connection: Connection, options: Pick<BusOptions, "lease
     lastEventSequence: () => lastEventSequence(connection),
     request: (definition, parameters, body, rest) => request(connection, definition, parameters, body, rest),
     requestJson: (subject, body, timeoutMs) => requestJson(connection, subject, body, timeoutMs),
+    hearJson: (subject, handler) => hearJson(connection, subject, handler),
     answer: (definition, rest, handler) => answer(connection, definition, rest, handler),
     bucket: (definition) => openBucket(connection, definition),
     acquireLease: (key, owner, rest) =>

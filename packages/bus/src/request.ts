@@ -58,6 +58,32 @@ export async function requestJson(
   }
 }
 
+/** Hears what others publish on a subject of theirs, until disposal. It is for the handler to parse; what is no JSON is logged. */
+export async function hearJson(
+  connection: Connection,
+  subject: string,
+  handler: (body: unknown) => void,
+): Promise<AsyncDisposable> {
+  const subscription = connection.nc.subscribe(subject);
+  const hearing = (async () => {
+    for await (const message of subscription) {
+      try {
+        handler(decodeJson(message.data, subject));
+      } catch (error) {
+        connection.log.warn({ subject, why: String(error) }, "message not understood");
+      }
+    }
+  })();
+  // The server knows of the subscription before anybody is told that we hear.
+  await connection.nc.flush();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      subscription.unsubscribe();
+      await hearing;
+    },
+  };
+}
+
 async function ask(connection: Connection, subject: string, payload: string, timeoutMs: number): Promise<Uint8Array> {
   const all = headers();
   all.set("content-type", "application/json");

@@ -17,7 +17,8 @@ export const runBackup = defineCommand(
     /** Schedule entries that it stands for; empty for a run that a person asked for. */
     entries: z.array(z.string()).default([]),
     dueAt: instant.optional(),
-    requestedBy: z.enum(["schedule", "person"]),
+    /** `notification`: a bucket told of a change. */
+    requestedBy: z.enum(["schedule", "person", "notification"]),
     /** How often this command was published; part of the message id. */
     publication: z.number().int().positive().default(1),
   }),

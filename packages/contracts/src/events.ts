@@ -10,7 +10,12 @@ const run = { runId: uuid, plan: name, pointId: uuid, at: instant };
 
 export const runStarted = defineEvent(
   "evt.run.{runId}.started",
-  z.object({ ...run, revision: sha256, entries: z.array(z.string()), requestedBy: z.enum(["schedule", "person"]) }),
+  z.object({
+    ...run,
+    revision: sha256,
+    entries: z.array(z.string()),
+    requestedBy: z.enum(["schedule", "person", "notification"]),
+  }),
 );
 /** No point was made. */
 export const runFailed = defineEvent(

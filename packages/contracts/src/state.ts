@@ -19,7 +19,7 @@ const common = {
   revision: sha256,
   pointId: uuid,
   entries: z.array(z.string()),
-  requestedBy: z.enum(["schedule", "person"]),
+  requestedBy: z.enum(["schedule", "person", "notification"]),
   startedAt: instant,
   /** The orchestrator process that drives the run. */
   owner: token,

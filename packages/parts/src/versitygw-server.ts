@@ -14,7 +14,13 @@ export type VersitygwServer = RunningServer & {
   readonly bucketsDirectory: string;
 };
 
-export type VersitygwOptions = { readonly part: VersitygwPart; readonly dir: string; readonly port?: number };
+export type VersitygwOptions = {
+  readonly part: VersitygwPart;
+  readonly dir: string;
+  readonly port?: number;
+  /** Where it publishes what happens to objects: NATS, with credentials in the URL. */
+  readonly notify?: { readonly natsUrl: string; readonly subject: string };
+};
 
 /** An S3 server over a directory. Path-style addresses; metadata lies beside the objects' tree, so any file system does. */
 export async function startVersitygw(options: VersitygwOptions): Promise<VersitygwServer> {
@@ -36,6 +42,7 @@ export async function startVersitygw(options: VersitygwOptions): Promise<Versity
       "--quiet",
       // As S3 has it; without this the server ends each connection after one answer.
       "--keep-alive",
+      ...(options.notify === undefined ? [] : ["--event-nats-topic", options.notify.subject]),
       "posix",
       "--sidecar",
       metadata,
@@ -44,7 +51,11 @@ export async function startVersitygw(options: VersitygwOptions): Promise<Versity
       bucketsDirectory,
     ],
     cwd: dir,
-    env: { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey },
+    env: {
+      ROOT_ACCESS_KEY: accessKeyId,
+      ROOT_SECRET_KEY: secretAccessKey,
+      ...(options.notify === undefined ? {} : { VGW_EVENT_NATS_URL: options.notify.natsUrl }),
+    },
     logFile: join(dir, "versitygw.log"),
     user: undefined,
     deathSignal: "SIGKILL",

@@ -4,9 +4,11 @@ import { defineService } from "@stillpoint/service/define-service";
 import { keepRunning } from "@stillpoint/service/keep-running";
 import { schedulerConfig } from "./config.ts";
 import { schedulerMetrics } from "./metrics.ts";
+import { noticeBook } from "./notices.ts";
 import { planBook } from "./plan-book.ts";
 import { type Publisher, publishDue } from "./publish-due.ts";
 import { publishMaintenance } from "./publish-maintenance.ts";
+import { noticeHearer, publishNoticed } from "./publish-noticed.ts";
 import { publishShipping, type ShippingAsker } from "./publish-shipping.ts";
 
 /** Knows when something is due. Any number of replicas tick the same instants; each is one run. */
@@ -39,6 +41,8 @@ export const service = defineService({
     );
 
     const asker: ShippingAsker = { bus, log, monotonicMs: clock.monotonicMs, askedMs: new WeakMap() };
+    const notices = noticeBook();
+    const hearer = resources.use(noticeHearer({ bus, log, book, notices, now: clock.now }));
     const publisher: Publisher = {
       bus,
       log,
@@ -56,8 +60,10 @@ export const service = defineService({
         if (!book.isCurrent()) return;
         for (const { plan, revision } of book.forgotten()) await ticks.delete(plan, revision);
         const results = await Promise.allSettled([
+          hearer.hear(),
           ...book.plans().map((plan) => publishDue(publisher, plan, now)),
           ...book.plans().map((plan) => publishShipping(asker, plan)),
+          ...book.plans().map((plan) => publishNoticed({ bus, log, notices }, plan, now)),
           ...care.map(({ task, entry }) => publishMaintenance(caretaker, task, entry, now)),
         ]);
         const failures = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);
