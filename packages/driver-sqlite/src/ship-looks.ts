@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { DriverContext } from "@stillpoint/driver/driver";
 import type { ShipOptions } from "@stillpoint/driver/ship";
@@ -12,7 +13,12 @@ import { isSameAddress } from "./wal-address.ts";
 import { frameBytes, isEqual } from "./wal-format.ts";
 import type { WalIndex } from "./wal-index.ts";
 
-const LOOK_TRIES = 10;
+/**
+ * A writer that is just saying what it committed may be kept from the processor in the middle of it, on a busy machine for
+ * long: to give up then would be to give up the hold, and with it the log.
+ */
+const LOOK_PATIENCE_MS = 30_000;
+const LOOK_AGAIN_MS = 5;
 
 type Input = {
   shipped: ShippedSource;
@@ -40,8 +46,9 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
   /** When a position was last told, and after how long it is again where nothing happens. At the beginning at once. */
   const told = { at: Number.NEGATIVE_INFINITY, again: limits.quietFirstMs / 2 };
 
-  const see = (): Seen => {
-    for (let tries = 0; tries < LOOK_TRIES; tries += 1) {
+  const see = async (): Promise<Seen> => {
+    const giveUpMs = context.monotonicMs() + LOOK_PATIENCE_MS;
+    for (;;) {
       const startMs = clock.nowMs();
       const beganAt = context.now();
       const indexes = new Map<ShippedDatabase, WalIndex>();
@@ -53,12 +60,9 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
       if (indexes.size === shipped.databases.length && clock.nowMs() - startMs <= LOOK_MOST_MS) {
         return { startMs, beganAt, endedAt: context.now(), indexes };
       }
+      if (context.monotonicMs() > giveUpMs) throw unreadable();
+      await delay(LOOK_AGAIN_MS, undefined, { signal: context.signal });
     }
-    throw new StillpointError("SOURCE_LOST", {
-      what: "Cannot look at what SQLite databases have committed",
-      why: "a writer died in the middle of a commit, or this machine has too much to do",
-      hint: "the next write repairs it; it is tried again by itself",
-    });
   };
 
   const roll = async (database: ShippedDatabase, index: WalIndex) => {
@@ -97,7 +101,7 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
 
   /** What was committed beyond what was read, as one look. */
   const take = async (gone: readonly string[] = []) => {
-    const seen = see();
+    const seen = await see();
     const moved = shipped.databases.flatMap((database) => {
       const index = seen.indexes.get(database);
       return index === undefined || isSameAddress(database.read, { salts: [...index.salts], frames: index.frames })
@@ -149,6 +153,14 @@ function mayMoveOn(index: WalIndex, at: WalIndex | undefined): boolean {
 
 function isCheckpointed({ frames, backfilled }: WalIndex): boolean {
   return backfilled >= frames;
+}
+
+function unreadable(): StillpointError {
+  return new StillpointError("SOURCE_LOST", {
+    what: "Cannot look at what SQLite databases have committed",
+    why: "a writer died in the middle of a commit, or this machine has too much to do",
+    hint: "the next write repairs it; it is tried again by itself",
+  });
 }
 
 function tooLong({ found }: ShippedDatabase): StillpointError {

@@ -111,6 +111,26 @@ describe("a shipped log", () => {
     expect(await newest(later)).toBe(writer.written.length);
   });
 
+  test("goes on without a hole where a writer stands still in the middle of saying what it committed", async () => {
+    const writer = await application("a.db");
+    const shipping = await ship("a.db");
+    const base = await takeBase(bench, "a.db");
+    await writer.reached(50);
+    await writer.pause();
+    // The second of the two copies of the log's index is of before: what a writer leaves that is kept from the processor there.
+    await using index = await open(`${bench.at("a.db")}-shm`, "r+");
+    const copy = (await index.read(Buffer.alloc(48), 0, 48, 48)).buffer;
+    await index.write(Buffer.alloc(48, 1), 0, 48, 48);
+    for (let flush = 0; flush < 5; flush += 1) await shipping.caughtUp();
+    await index.write(copy, 0, 48, 48);
+    writer.resume();
+    await writer.reached(50);
+    await writer.pause();
+    await shipping.stop();
+    expect(await sink.gaps()).toEqual([]);
+    expect(await newest(base)).toBe(writer.written.length);
+  });
+
   test("survives the loss of the whole shipper: no hole, or a recorded one", async () => {
     const writer = await application("a.db");
     const directory = await bench.fresh();
