@@ -1,14 +1,19 @@
-import type { PointSource } from "@stillpoint/contracts/point";
 import { expect, test } from "vitest";
-import { findAnomalies } from "../src/anomalies/find-anomalies.ts";
+import { findAnomalies, type SizedSource } from "../src/anomalies/find-anomalies.ts";
 import { trialPoint } from "./trial-point.ts";
 
 const MB = 1_000_000;
 
-function source(bytes: number, storedBytes: number, counts?: Record<string, number>): PointSource {
+function source(bytes: number, storedBytes: number, counts?: Record<string, number>): SizedSource {
   const [one] = trialPoint("shop", "2026-01-01T12:00:00.000Z", "one").sources;
   if (one === undefined) throw new Error("a trial point has a source");
-  return { ...one, bytes, storedBytes, mark: { ...one.mark, ...(counts === undefined ? {} : { counts }) } };
+  return {
+    ...one,
+    bytes,
+    dataBytes: bytes,
+    storedBytes,
+    mark: { ...one.mark, ...(counts === undefined ? {} : { counts }) },
+  };
 }
 const usual = (counts?: Record<string, number>) =>
   [100, 101, 99, 180, 102, 100, 98].map((size) => source(size * MB, MB / 2, counts));
@@ -20,6 +25,11 @@ test("a size is compared with the median, so that one odd point among the earlie
     { what: "size", value: 151 * MB, usual: 100 * MB, unit: "bytes" },
   ]);
   expect(whats(findAnomalies(source(49 * MB, MB / 2), usual()))).toEqual(["size"]);
+});
+
+test("a log is as long as the time since its base, and no part of the size", () => {
+  const logged = [10, 400, 30, 700].map((log) => ({ ...source(100 * MB, MB / 2), bytes: (100 + log) * MB }));
+  expect(findAnomalies({ ...source(100 * MB, MB / 2), bytes: 2_000 * MB }, logged)).toEqual([]);
 });
 
 test("small sources may double, and a few points say nothing", () => {

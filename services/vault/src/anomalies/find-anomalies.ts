@@ -3,6 +3,9 @@ import type { PointSource } from "@stillpoint/contracts/point";
 /** A figure of a source that is far from what it was in the points before. `what`: its bytes, its new bytes, or what was counted. */
 export type Finding = { what: string; value: number; usual: number; unit: "bytes" | "%" | "count" };
 
+/** `dataBytes`: what its full holds. All that is laid over it is as long as the time since then, and says nothing of the source. */
+export type SizedSource = PointSource & { dataBytes: number };
+
 /** So many of the newest whole points say what is usual, and fewer than the least say nothing. */
 export const POINTS_COMPARED = 7;
 const LEAST_POINTS = 3;
@@ -35,13 +38,13 @@ function offCounts(source: PointSource, earlier: readonly PointSource[]): Findin
 }
 
 /** Pure: what of a source is unlike the points before, whose same source `earlier` has, in any order. */
-export function findAnomalies(source: PointSource, earlier: readonly PointSource[]): Finding[] {
+export function findAnomalies(source: SizedSource, earlier: readonly SizedSource[]): Finding[] {
   if (earlier.length < LEAST_POINTS) return [];
   const found: Finding[] = [];
-  const usualBytes = median(earlier.map(({ bytes }) => bytes));
-  const { bytes, storedBytes } = source;
-  if (isOff(bytes, usualBytes) && Math.abs(bytes - usualBytes) >= LEAST_BYTES)
-    found.push({ what: "size", value: bytes, usual: usualBytes, unit: "bytes" });
+  const usualBytes = median(earlier.map(({ dataBytes }) => dataBytes));
+  const { dataBytes, storedBytes } = source;
+  if (isOff(dataBytes, usualBytes) && Math.abs(dataBytes - usualBytes) >= LEAST_BYTES)
+    found.push({ what: "size", value: dataBytes, usual: usualBytes, unit: "bytes" });
   const usualShare = median(earlier.map(newShare));
   if (storedBytes >= LEAST_BYTES && newShare(source) - usualShare > MOST_NEW)
     found.push({ what: "share of it that is new", value: newShare(source), usual: usualShare, unit: "%" });

@@ -8,7 +8,7 @@ import type { Point, PointSource } from "@stillpoint/contracts/point";
 import type { UsualPoints } from "@stillpoint/contracts/state";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import type { Repository } from "@stillpoint/repository/repository";
-import { type Finding, findAnomalies, POINTS_COMPARED } from "./find-anomalies.ts";
+import { type Finding, findAnomalies, POINTS_COMPARED, type SizedSource } from "./find-anomalies.ts";
 import { lastGood } from "./last-good.ts";
 import { pointsBefore } from "./points-before.ts";
 
@@ -42,6 +42,12 @@ async function usualBefore({ repository }: CaptureWatch, point: Point): Promise<
     .slice(0, POINTS_COMPARED)
     .reverse()
     .map(({ pointId }) => pointId);
+}
+
+async function sized({ repository }: CaptureWatch, source: PointSource): Promise<SizedSource> {
+  const [full = ""] = source.backups; // its log comes behind
+  const figures = await repository.headBackup(full);
+  return { ...source, dataBytes: figures?.bytes ?? source.bytes };
 }
 
 async function holdLastGood({ repository }: CaptureWatch, point: Point): Promise<UsualPoints["alarm"]> {
@@ -89,7 +95,10 @@ async function judge(watch: CaptureWatch, usual: Usual, point: Point): Promise<v
   const findings = new Map<PointSource, Finding[]>();
   for (const source of point.sources) {
     const before = earlier.flatMap(({ sources }) => sources.filter((each) => each.source === source.source));
-    const found = findAnomalies(source, before);
+    const found = findAnomalies(
+      await sized(watch, source),
+      await Promise.all(before.map((each) => sized(watch, each))),
+    );
     if (found.length > 0) findings.set(source, found);
   }
   if (findings.size === 0) {
