@@ -3,6 +3,7 @@ import { soakFaults } from "./faults.ts";
 import { soakIndex } from "./large-index.ts";
 import { soakLargeSet } from "./large-set.ts";
 import { soakModel } from "./model.ts";
+import { soakNeo4jMoments } from "./neo4j-moments/neo4j-moments.ts";
 import { soakPostgresVersions } from "./postgres-versions.ts";
 import { soakShip } from "./ship/ship.ts";
 
@@ -16,4 +17,5 @@ export const AREAS: Readonly<Record<string, Area>> = {
   model: soakModel,
   "postgres-versions": soakPostgresVersions,
   ship: soakShip,
+  "neo4j-moments": soakNeo4jMoments,
 };

@@ -9,6 +9,7 @@ export const USAGE = `usage: npm run soak -- bounds [--rounds 50] [options]
        npm run soak -- model  [--steps 5000] [--seed N] [--world 200]
        npm run soak -- postgres-versions [13 14 16 17 18]
        npm run soak -- ship   [--minutes 60] [--rate 10] [--seed N] [--moments 2]
+       npm run soak -- neo4j-moments [--restores 20] [--seed N] [--flush 5] [--every 15]
 
 of bounds and kill:
   --seed N      draws services and moments to kill; a run prints its own
@@ -32,7 +33,10 @@ export function soakArguments(args: readonly string[], ownSeed: number): SoakArg
   const { values, positionals } = parse(args);
   const [kind] = positionals;
   if (positionals.length !== 1 || (kind !== "bounds" && kind !== "kill"))
-    throw wrong("bounds, kill, 10gb, faults, index, model, postgres-versions or ship", positionals.join(" "));
+    throw wrong(
+      "bounds, kill, 10gb, faults, index, model, neo4j-moments, postgres-versions or ship",
+      positionals.join(" "),
+    );
   return {
     kind,
     rounds: positive("--rounds", values.rounds, KINDS[kind]),

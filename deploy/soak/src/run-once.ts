@@ -9,7 +9,10 @@ import {
   runStarted,
 } from "@stillpoint/contracts/events";
 import { submitBackup } from "@stillpoint/contracts/people";
-import type { PlanName, SoakedSystem } from "./soaked-system.ts";
+import type { SoakedSystem } from "./soaked-system.ts";
+
+/** What is asked for a run, and what is killed in it. */
+type Running = Pick<SoakedSystem, "bus" | "world" | "system">;
 
 /**
  * Which service is killed, and when: so long after so many of the run's events. Events tell how far a run is on any
@@ -30,7 +33,7 @@ const GIVE_UP_MS = 300_000;
  * Asks for a backup and waits until its run has ended, either way. The one that is killed is killed once, at its moment
  * or when the run ends before that, and is up again when this resolves.
  */
-export async function runOnce(soaked: SoakedSystem, plan: PlanName, kill?: Kill): Promise<RunEnd> {
+export async function runOnce(soaked: Running, plan: string, kill?: Kill): Promise<RunEnd> {
   const { bus, world } = soaked;
   const after = await bus.lastEventSequence();
   const messageId = `soak-${after}-${Buffer.from(world.random(6)).toString("hex")}`;
@@ -46,8 +49,8 @@ export async function runOnce(soaked: SoakedSystem, plan: PlanName, kill?: Kill)
 }
 
 async function untilEnded(
-  soaked: SoakedSystem,
-  plan: PlanName,
+  soaked: Running,
+  plan: string,
   after: number,
   heard: (events: number) => void,
 ): Promise<RunEnd> {
@@ -87,7 +90,7 @@ function runOf({ body }: OfARun): string {
   return "point" in body ? body.point.runId : body.runId;
 }
 
-function armKill({ system }: SoakedSystem, { service, afterEvents, thenMs }: Kill) {
+function armKill({ system }: Running, { service, afterEvents, thenMs }: Kill) {
   const victim = system.processes.find(({ name }) => name === service);
   if (victim === undefined) throw new Error(`there is no service ${service}`);
   const ended = new AbortController();
