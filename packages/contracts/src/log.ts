@@ -23,12 +23,14 @@ export const logRange = z.object({
 export type LogRange = z.infer<typeof logRange>;
 
 /**
- * How far a log is followed at a restore. `time`: all that was committed up to it, and nothing after it. `position`, `name` and
- * `transaction` are the store's own words: an LSN, a restore point, a transaction's id; `inclusive`: what they name is there too.
+ * How far a log is followed at a restore. `time`: all that was committed up to it, and nothing after it; unless `inclusive` is
+ * false, also at it. `position`, `name` and `transaction` are the store's own words: an LSN, a restore point, a transaction's id;
+ * `inclusive`: what they name is there too. `immediate`: no further than the base needs to be whole.
  */
 export const logTarget = z.discriminatedUnion("by", [
   z.object({ by: z.literal("latest") }),
-  z.object({ by: z.literal("time"), at: z.iso.datetime() }),
+  z.object({ by: z.literal("immediate") }),
+  z.object({ by: z.literal("time"), at: z.iso.datetime(), inclusive: z.boolean().optional() }),
   z.object({ by: z.literal("position"), at: z.string(), inclusive: z.boolean() }),
   z.object({ by: z.literal("transaction"), id: z.string(), inclusive: z.boolean() }),
   z.object({ by: z.literal("name"), name: z.string() }),

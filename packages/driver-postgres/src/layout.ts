@@ -4,7 +4,7 @@ import type { LayoutStep } from "@stillpoint/driver/driver";
 import type { TreeFile } from "@stillpoint/driver/tree";
 import { historyName, segmentName, segmentStart, segmentStarts } from "./lsn.ts";
 import { type MarkDetail, parseMarkDetail } from "./mark-detail.ts";
-import { serverSettings, settingsText } from "./recovery-settings.ts";
+import { LAID_OUT, serverSettings, settingsText } from "./recovery-settings.ts";
 import { historyText } from "./timeline-history.ts";
 
 /** Ours replace the source's, which stay in the backup under these names. */
@@ -28,15 +28,30 @@ export function layout(files: readonly TreeFile[], mark: Mark): LayoutStep[] {
   const sizes = new Map(files.map(({ path, size }) => [path, size]));
   const segments = segmentsOf(detail);
   checkComplete(sizes, segments, mark);
-  const slots = new Set(files.flatMap(({ path }) => /^pg_replslot\/[^/]+/.exec(path)?.[0] ?? []));
   return [
-    ...[...TRACES.filter((path) => sizes.has(path)), ...slots].map((path) => ({ do: "remove" as const, path })),
-    { do: "directory", path: "pg_wal/archive_status", mode: 0o700 },
+    ...withoutTraces(files),
     ...segments
       .filter(({ path }) => sizes.get(path) !== detail.segmentBytes)
       .map(({ path }) => ({ do: "truncate" as const, path, size: detail.segmentBytes })),
     ...historyOf(sizes, detail),
-    write("postgresql.conf", HEADER + settingsText(serverSettings(detail))),
+    ...configuration(detail, LAID_OUT),
+  ];
+}
+
+/** Nothing of the running source is left. */
+export function withoutTraces(files: readonly TreeFile[]): LayoutStep[] {
+  const slots = new Set(files.flatMap(({ path }) => /^pg_replslot\/[^/]+/.exec(path)?.[0] ?? []));
+  const traces = TRACES.filter((trace) => files.some(({ path }) => path === trace));
+  return [
+    ...[...traces, ...slots].map((path) => ({ do: "remove" as const, path })),
+    { do: "directory", path: "pg_wal/archive_status", mode: 0o700 },
+  ];
+}
+
+/** What makes the directory recover by itself when a server is started on it. */
+export function configuration(detail: MarkDetail, restoreCommand: string): LayoutStep[] {
+  return [
+    write("postgresql.conf", HEADER + settingsText(serverSettings(detail, restoreCommand))),
     write("postgresql.auto.conf", ""),
     // Whoever reaches the socket runs as the account that owns the files.
     write("pg_hba.conf", "local all all trust\n"),

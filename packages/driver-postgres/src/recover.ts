@@ -29,12 +29,14 @@ export async function recoverLog({ directory, base, log, target, cutId }: Recove
   return recoveryMark(facts, { target: recoveryTarget(target), timeline, until, ancestry }, cutId);
 }
 
-function recoveryTarget(target: LogTarget): RecoveryTarget {
+export function recoveryTarget(target: LogTarget): RecoveryTarget {
   switch (target.by) {
     case "latest":
       return target;
+    case "immediate":
+      return target;
     case "time":
-      return { ...target, inclusive: true };
+      return { ...target, inclusive: target.inclusive ?? true };
     case "name":
       return target;
     case "transaction":

@@ -8,13 +8,13 @@ export type Settings = Readonly<Record<string, string>>;
  * The whole configuration of a restored server: nothing of the source's but the sizes that its data asks for. Left to
  * itself the server reaches nobody and nobody reaches it but through a socket in its own directory.
  */
-export function serverSettings(detail: MarkDetail): Settings {
+export function serverSettings(detail: MarkDetail, restoreCommand: string): Settings {
   return {
     ...detail.settings,
     ...silence,
     ...(detail.preload.length === 0 ? {} : { shared_preload_libraries: detail.preload.join(",") }),
     ...quietingSettings(detail.preload),
-    ...recoverySettings(detail),
+    ...recoverySettings(detail, restoreCommand),
   };
 }
 
@@ -39,11 +39,15 @@ const silence: Settings = {
   log_timezone: "UTC",
 };
 
-function recoverySettings(detail: MarkDetail): Settings {
+/**
+ * Every segment lies in pg_wal already, so "not in the archive" is the true answer for each; recovery then looks there. A
+ * segment that is missing or damaged before the mark ends recovery with an error, for a target is set.
+ */
+export const LAID_OUT = "exit 1";
+
+function recoverySettings(detail: MarkDetail, restoreCommand: string): Settings {
   return {
-    // Every segment lies in pg_wal already, so "not in the archive" is the true answer for each; recovery then looks
-    // there. A segment that is missing or damaged before the mark ends recovery with an error, for a target is set.
-    restore_command: "exit 1",
+    restore_command: restoreCommand,
     ...recoveryTarget(detail),
     // A number: with `latest`, a fail-over after the mark would be followed.
     recovery_target_timeline: String(detail.timeline),

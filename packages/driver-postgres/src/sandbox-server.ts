@@ -1,20 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { StillpointError } from "@stillpoint/contracts/errors";
 import type { IsolatedProcess, Isolation } from "@stillpoint/driver/isolation";
-import { lastWords } from "@stillpoint/driver/last-words";
-import { endsInside } from "./log-end.ts";
-import { formatLsn, historyName } from "./lsn.ts";
 import type { MarkDetail } from "./mark-detail.ts";
-import { parseHistory } from "./timeline-history.ts";
+import {
+  checkLogEnd,
+  ENDED_BEFORE,
+  postmasterStatus,
+  REDO_DONE,
+  recoveryFailed,
+  whereItStopped,
+} from "./recovery-report.ts";
 
 export const PORT = 5432;
-
-/** The last record of the log was replayed, or the target was reached. */
-const REDO_DONE = "redo done at ";
-/** Nothing of the log was at the target or beyond it. */
-const ENDED_BEFORE = "recovery ended before configured recovery target was reached";
 
 /** Of a server whose data is thrown away: durable in nothing, and as quiet as the machine it shares. */
 const THROW_AWAY: Record<string, string> = {
@@ -87,71 +85,9 @@ async function untilReady(server: IsolatedProcess, { directory, log, signal }: S
   void server.exited.then(() => {
     exited = true;
   });
-  while (!(await saysReady(directory))) {
-    if (exited) throw await failed("the server ended while it recovered", log);
+  while ((await postmasterStatus(directory)) !== "ready") {
+    if (exited) throw await recoveryFailed("the server ended while it recovered", log);
     await delay(25);
     signal.throwIfAborted();
   }
-}
-
-/** The postmaster's own word, in the eighth line of its file; the file of the source is not among a base's. */
-async function saysReady(directory: string): Promise<boolean> {
-  try {
-    const lines = (await readFile(join(directory, "postmaster.pid"), "utf8")).split("\n");
-    return lines[7]?.trim() === "ready";
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
-    throw error;
-  }
-}
-
-/** Recovery that did not stop at the mark opened the wrong data: that is no sandbox. */
-async function whereItStopped(log: string, detail: MarkDetail): Promise<string> {
-  const expected = stopWords(detail);
-  const lines = (await readFile(log, "utf8")).split("\n");
-  const line = expected
-    .map((words) => lines.findLast((each) => each.includes(words)))
-    .find((each) => each !== undefined);
-  if (line === undefined) throw await failed("recovery did not stop at the mark", log);
-  return line.replace(/^.*?LOG:\s*/, "");
-}
-
-/** What PostgreSQL says where it stops for a target; the first that it said counts. */
-function stopWords({ target, lsn }: MarkDetail): string[] {
-  const at = "inclusive" in target && target.inclusive ? "after" : "before";
-  switch (target.by) {
-    case "name":
-      return [`recovery stopping at restore point "${target.name}"`];
-    case "lsn":
-      return [`recovery stopping ${at} WAL location (LSN) "${formatLsn(lsn)}"`];
-    case "xid":
-      return ["commit", "abort"].map((end) => `recovery stopping ${at} ${end} of transaction ${target.xid},`);
-    case "time":
-      return ["recovery stopping before ", "recovery stopping after ", REDO_DONE];
-    case "immediate":
-      return ["recovery stopping after reaching consistency"];
-    case "latest":
-      return [REDO_DONE];
-  }
-}
-
-/** Recovery takes damage for the end of the log, where no target is set: what it did not read must be half a record. */
-async function checkLogEnd(directory: string, log: string, detail: MarkDetail): Promise<void> {
-  const [, promoted] = /selected new timeline ID: (\d+)/.exec(await readFile(log, "utf8")) ?? [];
-  if (promoted === undefined) throw await failed("the server does not say where the log ended", log);
-  const history = await readFile(join(directory, "pg_wal", historyName(Number(promoted))), "utf8");
-  const end = parseHistory(history).at(-1)?.at;
-  if (end === undefined) throw await failed("the server does not say where the log ended", log);
-  if (await endsInside(directory, end, detail)) return;
-  throw await failed(
-    `its log was read up to ${formatLsn(end)} only, and is there up to ${formatLsn(detail.until)}`,
-    log,
-  );
-}
-
-async function failed(why: string, log: string): Promise<StillpointError> {
-  return new StillpointError("SANDBOX_FAILED", {
-    what: "Cannot bring a restored PostgreSQL up",
-    why: `${why}: ${await lastWords(log)}`,
-  });
 }

@@ -101,7 +101,7 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
 }
 
 /** The program that opens this data: of another major version, PostgreSQL refuses it. */
-async function serverProgram(
+export async function serverProgram(
   directory: string,
   { tools }: DriverContext,
 ): Promise<{ bin: string; version: string; major: number }> {
@@ -128,7 +128,7 @@ async function serverProgram(
 }
 
 /** The server's account owns the tree; others are kept out, or PostgreSQL refuses to start. */
-async function giveTo({ account }: Isolation, own: string, directory: string): Promise<void> {
+export async function giveTo({ account }: Isolation, own: string, directory: string): Promise<void> {
   if (account !== undefined) {
     const { uid, gid } = account;
     await lchown(own, uid, gid);

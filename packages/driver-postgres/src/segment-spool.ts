@@ -1,6 +1,6 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import type { Lsn } from "./lsn.ts";
 
 /** The open segment's bytes on our own disk: they are shipped as they come, and once more as a whole when it closes. */
@@ -36,8 +36,20 @@ export async function segmentSpool(directory: string, segmentBytes: number): Pro
     },
     async whole() {
       await file.truncate(segmentBytes);
-      return file.createReadStream({ start: 0, autoClose: false });
+      // Not the file's own stream: each of those listens for the end of a file that is never closed.
+      return Readable.from(readWhole(file, segmentBytes), { objectMode: false });
     },
     [Symbol.asyncDispose]: () => file.close(),
   };
+}
+
+const READ_BYTES = 1_048_576;
+
+async function* readWhole(file: FileHandle, segmentBytes: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < segmentBytes; ) {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, at);
+    if (bytesRead === 0) throw new RangeError(`the spool ends at ${at} of ${segmentBytes} bytes`);
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
 }

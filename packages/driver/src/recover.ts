@@ -4,8 +4,8 @@ import type { LogRange, LogTarget } from "@stillpoint/contracts/log";
 export type LogPiece = { range: LogRange } & (
   | {
       type: "closed";
-      /** Lays its tree over what is in a directory. */
-      extract(directory: string): Promise<void>;
+      /** Lays its tree, or one file of it, over what is in a directory. NOT_FOUND where it has no such file. */
+      extract(directory: string, path?: string): Promise<void>;
     }
   | { type: "tail"; read(): Promise<Uint8Array> }
 );
