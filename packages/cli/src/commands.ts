@@ -87,9 +87,20 @@ export function program(world: World): Command {
     )
     .option(
       "--at <moment>",
-      "one source, by its log: latest, a time in UTC, lsn:<position>, tx:<id>, name:<restore point>",
+      "one source, by its log: latest, immediate, a time in UTC, lsn:<position>, tx:<id>, name:<restore point>",
     )
-    .option("--exclusive", "with --at: stop before what lsn or tx names, not behind it", false)
+    .option("--exclusive", "with --at: stop before what a time, lsn or tx names, not behind it", false)
+    .option(
+      "--timeline <timeline>",
+      "with --at, of PostgreSQL: a number, current (the newest base's), or latest",
+      "latest",
+    )
+    .option(
+      "--recover",
+      "with --at, of PostgreSQL: start the server here and recover it, its log fetched as it goes",
+      false,
+    )
+    .option("--action <action>", "with --recover, at the target: promote, pause or shutdown", "promote")
     .option("--dry-run", "say what would be restored, and write nothing", false)
     .option("--thaw", "with --repository: ask for what lies in a cold storage class, and wait for it", false)
     .option(...JSON_OPTION)

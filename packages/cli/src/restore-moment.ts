@@ -2,44 +2,22 @@ import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import type { LogTarget } from "@stillpoint/contracts/log";
 import type { SourceKind } from "@stillpoint/contracts/names";
+import type { Mark } from "@stillpoint/contracts/point";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
 import type { LogPiece } from "@stillpoint/driver/recover";
-import { serveMoment, serveWholeWindow } from "@stillpoint/repository/log/moment";
-import { type Serving, serve } from "@stillpoint/repository/log/serve";
+import type { Serving } from "@stillpoint/repository/log/serve";
 import type { SourceLog } from "@stillpoint/repository/log/source-log";
 import type { Repository } from "@stillpoint/repository/repository";
 import { driverOf } from "./drivers.ts";
 import { bytes, span } from "./figures.ts";
+import { followTimeline, parseMoment, servingOf } from "./moment.ts";
 import { openAllTargets, openForReading } from "./open-targets.ts";
+import { begunRecovery, parseAction, recoverMoment } from "./recover-moment.ts";
 import { assertEmpty, type RestoreOptions } from "./restore.ts";
 import { stillAlive } from "./still-alive.ts";
 import { untilWhole } from "./until-whole.ts";
 import type { World } from "./world.ts";
-
-/** A word of the command line as a target: `latest`, a time, `lsn:0/3000060`, `tx:1234`, `name:before-import`. */
-export function parseMoment(text: string, inclusive: boolean): LogTarget {
-  if (text === "latest") return { by: "latest" };
-  const [, kind, value = ""] = /^(lsn|tx|name):(.+)$/.exec(text) ?? [];
-  if (kind === "lsn") return { by: "position", at: value, inclusive };
-  if (kind === "tx") return { by: "transaction", id: value, inclusive };
-  if (kind === "name") return { by: "name", name: value };
-  // Microseconds are kept, for stores count in them.
-  if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/.test(text) && !Number.isNaN(Date.parse(text)))
-    return { by: "time", at: text };
-  throw new StillpointError("INVALID_REQUEST", {
-    what: "Cannot read the moment to restore to",
-    where: `--at ${text}`,
-    why: "it is none of: latest, a time in UTC such as 2027-01-31T12:34:56.789Z, lsn:<position>, tx:<id>, name:<restore point>",
-  });
-}
-
-function servingOf(log: SourceLog, target: LogTarget): Serving {
-  if (target.by === "latest") return serve(log, "newest");
-  if (target.by === "time") return serveMoment(log, Date.parse(target.at));
-  return serveWholeWindow(log);
-}
 
 /** What the repository holds of the log, as a driver takes it. */
 function piecesOf(log: SourceLog, serving: Serving, repository: Repository, signal: AbortSignal): LogPiece[] {
@@ -49,8 +27,8 @@ function piecesOf(log: SourceLog, serving: Serving, repository: Repository, sign
     const range = read.type === "closed" ? closed.get(read.backupId) : tails.get(read.id);
     if (range === undefined) throw new TypeError("unreachable: what serves is what is held");
     if (read.type === "tail") return { type: "tail", range, read: () => tailBytes(repository, read.id, signal) };
-    const extract = async (directory: string) =>
-      void (await repository.restoreFiles(read.backupId, directory, { signal }));
+    const extract = async (directory: string, path?: string) =>
+      void (await repository.restoreFiles(read.backupId, directory, { signal, path }));
     return { type: "closed", range, extract };
   });
 }
@@ -65,7 +43,13 @@ async function tailBytes(repository: Repository, id: string, signal: AbortSignal
   });
 }
 
-export type MomentOptions = RestoreOptions & { at: string; exclusive: boolean };
+export type MomentOptions = RestoreOptions & {
+  at: string;
+  exclusive: boolean;
+  timeline: string;
+  recover: boolean;
+  action: string;
+};
 
 /** Restores one source to a moment of its log, into a directory that its store's own recovery accepts. */
 export async function restoreMoment(world: World, options: MomentOptions): Promise<void> {
@@ -83,12 +67,23 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
   await using repository = await openForReading(world, targets);
   const log = await repository.sourceLog({ plan, source }, world.signal);
   for (const name of log.damaged) world.errorLine(`  ${name} cannot be read, and may be a part of this log`);
-  const serving = servingOf(log, target);
+  const directory = join(to, source);
+  const begun = options.recover ? await begunRecovery(directory) : undefined;
+  const isOurs = begun === undefined || (begun.plan === plan && begun.source === source);
+  const kind = await kindOf(repository, log, world.signal);
+  const followed = await followTimeline(log, kind, options.timeline);
+  const serving = await servingOf(
+    begun === undefined || !isOurs ? followed : onBase(followed, begun.base),
+    kind,
+    target,
+  );
   const base = log.fulls.find(({ backupId }) => backupId === serving.base);
   const figures = await repository.headBackup(serving.base, world.signal);
   if (base === undefined || figures === undefined) throw new TypeError("unreachable: what serves is what is held");
   const driver = await driverOf(figures.kind);
-  if (driver.recover === undefined) throw noRecovery(source, figures.kind);
+  const { recover, layout } = driver;
+  if (recover === undefined) throw noRecovery(source, figures.kind);
+  if (options.recover && figures.kind !== "postgres") throw recoversItself(source, figures.kind);
   const pieces = piecesOf(log, serving, repository, world.signal);
   const tails = pieces.filter(({ type }) => type === "tail").length;
   world.errorLine(
@@ -102,36 +97,92 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
     );
     return;
   }
-  await assertEmpty(to);
-  const { recover, layout } = driver;
-  const directory = join(to, source);
+  if (begun === undefined || !isOurs) await assertEmpty(to);
   const startedMs = world.clock.monotonicMs();
   let read = 0;
-  const work = async () => {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await repository.restoreFiles(serving.base, directory, {
+  let step = "";
+  const extract = async (into: string, path?: string) => {
+    await repository.restoreFiles(serving.base, into, {
       signal: world.signal,
       keepOwners: process.getuid?.() === 0,
+      path,
       onProgress: (more) => {
         read += more;
       },
     });
-    const input = { directory, base: base.range, log: pieces, target, cutId: randomUUID() };
+  };
+  const cutId = randomUUID();
+  const recovering = async () => {
+    const how = { plan, source, base: serving.base, to, directory, range: base.range, log: pieces, target, cutId };
+    const say = (now: string) => {
+      step = `, ${now}`;
+    };
+    return await recoverMoment(world, {
+      ...how,
+      action: parseAction(options.action),
+      isBegun: begun !== undefined,
+      extract,
+      say,
+    });
+  };
+  const layingOut = async () => {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await extract(directory);
+    const input = { directory, base: base.range, log: pieces, target, cutId };
     const mark = await recover(input, { signal: world.signal });
     await applyLayout(directory, layout(await treeFiles(directory), mark));
-    return mark;
+    return { mark };
   };
-  const mark = await untilWhole(to, `${plan}/${source}`, () =>
-    stillAlive(world, () => `${source}: ${bytes(read)}`, work),
+  const work: () => Promise<{ mark: Mark; recovered?: string; opened?: boolean; taken?: number }> = options.recover
+    ? recovering
+    : layingOut;
+  const done = await untilWhole(to, `${plan}/${source}`, () =>
+    stillAlive(world, () => `${source}: ${bytes(read)}${step}`, work),
   );
+  const { mark } = done;
   const ms = world.clock.monotonicMs() - startedMs;
   if (options.json) {
-    world.out(`${JSON.stringify({ ...serving, to, directory, mark, bytes: read, ms }, undefined, 2)}\n`);
+    world.out(`${JSON.stringify({ ...serving, to, directory, ...done, bytes: read, ms }, undefined, 2)}\n`);
     return;
   }
   world.errorLine(`  ✓ ${source}: ${mark.position}, ${span(ms)}`);
   for (const note of mark.notes) world.errorLine(`    ${note}`);
+  if (done.recovered !== undefined) {
+    world.errorLine(`    ${done.recovered}`);
+    world.out(
+      done.opened
+        ? `recovered into ${directory}; the server was stopped, and opens at once when it is started there\n`
+        : `recovered into ${directory}; the server was stopped and did not open: the same command with another --at goes further, with --action promote it opens\n`,
+    );
+    return;
+  }
   world.out(`restored ${bytes(read)} and its log into ${to}; the store's own recovery goes on from there\n`);
+}
+
+/** Of a source without any base nothing is served, whatever it is. */
+async function kindOf(repository: Repository, log: SourceLog, signal: AbortSignal): Promise<SourceKind> {
+  const [first] = log.fulls;
+  return (first && (await repository.headBackup(first.backupId, signal))?.kind) ?? "postgres";
+}
+
+function onBase(log: SourceLog, base: string): SourceLog {
+  const fulls = log.fulls.filter(({ backupId }) => backupId === base);
+  if (fulls.length > 0) return { ...log, fulls };
+  throw new StillpointError("BASE_GONE", {
+    what: "Cannot go on with this recovery",
+    where: base,
+    why: "the repository has the base that it began with no more",
+    hint: "begin anew in an empty directory",
+  });
+}
+
+function recoversItself(source: string, kind: SourceKind): StillpointError {
+  return new StillpointError("SOURCE_UNSUPPORTED", {
+    what: "Cannot recover this source here",
+    where: source,
+    why: `--recover is for PostgreSQL; a ${kind} source's log is laid over its base at the restore`,
+    hint: "leave --recover out",
+  });
 }
 
 function noRecovery(source: string, kind: SourceKind): StillpointError {

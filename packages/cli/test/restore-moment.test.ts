@@ -95,7 +95,7 @@ async function bench() {
       await waitFor(`${of.source} is flushed`, () => latest !== told && latest?.lagBytes === 0);
     };
   }
-  return { at, stillpoint, capture, ship, repository, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { at, where, stillpoint, capture, ship, repository, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 async function store_(
@@ -175,6 +175,28 @@ it("a PostgreSQL comes back as it was at a time between two points, up to a tran
   expect(await rows("at-tx", "--at", `tx:${xid}`)).toEqual([1, 2]);
   expect(await rows("before-tx", "--at", `tx:${xid}`, "--exclusive")).toEqual([1]);
   expect(await rows("latest", "--at", "latest")).toEqual([1, 2, 3, 4]);
+
+  // With the server of this machine, which is given the log as it asks for it.
+  const environment = { STILLPOINT_POSTGRES_BIN: server.binDirectory };
+  const recover = async (...how: string[]) => {
+    const given = ["--plan", "shop", "--source", "orders", "--to", at("here"), "--recover", "--json", ...how];
+    return await commandIn(at(""), { ...process.env, ...environment })("restore", ...given, ...setup.where);
+  };
+  const stands = await recover("--at", `tx:${xid}`, "--exclusive", "--action", "shutdown");
+  expect(stands, stands.err).toMatchObject({ code: 0 });
+  expect(JSON.parse(stands.out)).toMatchObject({ opened: false, base: "base-1" });
+  const further = await recover("--at", `tx:${xid}`);
+  expect(further, further.err).toMatchObject({ code: 0 });
+  const told = JSON.parse(further.out);
+  expect(told).toMatchObject({
+    opened: true,
+    recovered: expect.stringContaining(`after commit of transaction ${xid}`),
+  });
+  const control = await run(join(server.binDirectory, "pg_controldata"), [told.directory], { env: { LC_ALL: "C" } });
+  expect(control.stdout).toMatch(/cluster state: +shut down\n/);
+  expect(await recover("--at", "latest")).toMatchObject({ err: expect.stringContaining("Nothing was restored") });
+  const other = await recover("--at", "latest", "--timeline", "7");
+  expect(other.err).toContain("no base has its log without a hole");
 
   const log = await stillpoint("log", "--plan", "shop", "--source", "orders", "--json");
   expect(JSON.parse(log.out)).toMatchObject({

@@ -7,7 +7,7 @@ import type { Mark } from "@stillpoint/contracts/point";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { RecoverInput } from "@stillpoint/driver/recover";
 import { BASE_PATH, parseBaseFacts } from "./base-facts.ts";
-import { walPositionOf } from "./log-position.ts";
+import { placeOf, walPositionOf } from "./log-position.ts";
 import { parseLsn } from "./lsn.ts";
 import { type RecoveryTarget, recoveryMark, tailEntry } from "./recovery-target.ts";
 
@@ -45,6 +45,11 @@ export function recoveryTarget(target: LogTarget): RecoveryTarget {
     case "position":
       return { by: "lsn", at: lsnOf(target.at), inclusive: target.inclusive };
   }
+}
+
+/** As places of the log are written, to compare it with them. */
+export function placeOfLsn(text: string): string {
+  return placeOf(lsnOf(text));
 }
 
 function lsnOf(text: string) {
