@@ -46,9 +46,9 @@ async function tailBytes(repository: Repository, id: string, signal: AbortSignal
 export type MomentOptions = RestoreOptions & {
   at: string;
   exclusive: boolean;
-  timeline: string;
-  recover: boolean;
-  action: string;
+  timeline?: string;
+  recover?: boolean;
+  action?: string;
 };
 
 /** Restores one source to a moment of its log, into a directory that its store's own recovery accepts. */
@@ -71,7 +71,7 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
   const begun = options.recover ? await begunRecovery(directory) : undefined;
   const isOurs = begun === undefined || (begun.plan === plan && begun.source === source);
   const kind = await kindOf(repository, log, world.signal);
-  const followed = await followTimeline(log, kind, options.timeline);
+  const followed = await followTimeline(log, kind, options.timeline ?? "latest");
   const serving = await servingOf(
     begun === undefined || !isOurs ? followed : onBase(followed, begun.base),
     kind,
@@ -119,7 +119,7 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
     };
     return await recoverMoment(world, {
       ...how,
-      action: parseAction(options.action),
+      action: parseAction(options.action ?? "promote"),
       isBegun: begun !== undefined,
       extract,
       say,
