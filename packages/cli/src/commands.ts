@@ -15,8 +15,9 @@ import { initialiseRepository } from "./repo.ts";
 import { promoteReplica } from "./repo-promote.ts";
 import { replicateRepository } from "./repo-replicate.ts";
 import { showRepositoryStatus } from "./repo-status.ts";
-import { restore } from "./restore.ts";
-import { restoreMoment } from "./restore-moment.ts";
+import { type RestoreOptions, restore } from "./restore.ts";
+import { type IntoOptions, restoreIntoServer } from "./restore-into.ts";
+import { type MomentOptions, restoreMoment } from "./restore-moment.ts";
 import { showLog } from "./show-log.ts";
 import { showStatus } from "./status.ts";
 import { bringUp } from "./up.ts";
@@ -74,8 +75,8 @@ export function program(world: World): Command {
 
   withKey(command.command("restore"))
     .argument("[point]", "id of a recovery point; the newest whole one of the plan where it is left out")
-    .description("restore a point, one source or one path of it, into a directory")
-    .requiredOption("--to <directory>", "where to; must be empty or absent, unless --over is given")
+    .description("restore a point, one source or one path of it, into a directory, or a Qdrant source into a server")
+    .option("--to <directory>", "where to; must be empty or absent, unless --over is given")
     .option("--plan <name>", "whose newest point")
     .option("--source <name>", "this source only")
     .option("--path <path>", "this file or subtree of the source only")
@@ -104,11 +105,22 @@ export function program(world: World): Command {
     .option("--dry-run", "say what would be restored, and write nothing", false)
     .option("--thaw", "with --repository: ask for what lies in a cold storage class, and wait for it", false)
     .option(...JSON_OPTION)
-    .action((point: string | undefined, options) =>
-      options.at === undefined
-        ? restore(world, point === undefined ? undefined : pointId(point), options)
-        : restoreMoment(world, options),
-    );
+    .option("--into <url>", "a running Qdrant server: beside what is there, verified, then aliases are switched to it")
+    .option(
+      "--api-key <reference>",
+      "with --into: where its key is: ${env:NAME} or ${file:/path}; never the key itself",
+    )
+    .option("--peer <url>", "with --into: another peer of its cluster; may be repeated", several, [])
+    .option("--collection <name>", "with --into: this one of the point only; may be repeated", several, [])
+    .option("--rename <from=to>", "with --into: the name that a collection gets; may be repeated", several, [])
+    .option(
+      "--in-place",
+      "with --into: REPLACE the collections of the same names, once all was verified beside them",
+      false,
+    )
+    .option("--keep-aliases", "with --into: leave the server's aliases where they are", false)
+    .option("--work <directory>", "with --into: where the backup is put together; the system's temporary directory")
+    .action((point: string | undefined, options) => restoreTo(world, point, options));
 
   withKey(command.command("log"))
     .description("from which moments to which a source can be restored by its log, and where there is a hole")
@@ -194,6 +206,29 @@ export function program(world: World): Command {
     .action((options) => rebuildCatalog(world, options));
 
   return command;
+}
+
+async function restoreTo(
+  world: World,
+  point: string | undefined,
+  options: RestoreOptions & IntoOptions & MomentOptions,
+) {
+  const { to, into, at } = options;
+  const id = point === undefined ? undefined : pointId(point);
+  if ((to === undefined) === (into === undefined))
+    throw new StillpointError("INVALID_REQUEST", {
+      what: "Cannot tell where to restore to",
+      where: "--to, --into",
+      why: "one of the two is needed: a directory, or a running Qdrant server",
+    });
+  if (at !== undefined && into !== undefined)
+    throw new StillpointError("INVALID_REQUEST", {
+      what: "Cannot restore a moment into a running server",
+      where: "--at, --into",
+      why: "Qdrant has no log that could be followed to it: a point is one of the moments there are",
+    });
+  if (at !== undefined) return await restoreMoment(world, options);
+  return await (into === undefined ? restore(world, id, options) : restoreIntoServer(world, id, options));
 }
 
 function pointId(text: string): string {

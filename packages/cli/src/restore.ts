@@ -59,7 +59,10 @@ export async function restore(world: World, pointId: string | undefined, options
   world.out(`restored ${bytes(restored.reduce((sum, each) => sum + each.bytes, 0))} into ${to}\n`);
 }
 
-function openReader(world: World, options: RestoreOptions): Promise<PointReader> {
+export function openReader(
+  world: World,
+  options: Pick<RestoreOptions, "repository"> & KeyOptions,
+): Promise<PointReader> {
   if (options.repository === undefined) return vaultReader(world);
   return repositoryReader(world, options.repository, options);
 }

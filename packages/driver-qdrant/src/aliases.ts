@@ -14,11 +14,11 @@ export function aliasActions(aliases: Record<string, string>): AliasAction[] {
 
 /** From what is to what shall be. An alias that is not told of stays. */
 export function aliasChanges(
-  now: Readonly<Record<string, string>>,
-  wanted: Readonly<Record<string, string | undefined>>,
+  now: ReadonlyMap<string, string>,
+  wanted: ReadonlyMap<string, string | undefined>,
 ): AliasAction[] {
-  return Object.entries(wanted).flatMap(([alias_name, collection_name]): AliasAction[] => {
-    const found = now[alias_name];
+  return [...wanted].flatMap(([alias_name, collection_name]): AliasAction[] => {
+    const found = now.get(alias_name);
     if (found === collection_name) return [];
     return [
       ...(found === undefined ? [] : [{ delete_alias: { alias_name } }]),

@@ -3,7 +3,7 @@ import type { Secret } from "@stillpoint/contracts/secret";
 import { z } from "zod";
 import { ask } from "./ask.ts";
 import { parseBaseUrl } from "./base-url.ts";
-import { forEach } from "./inventory.ts";
+import { forEach } from "./for-each.ts";
 import { type Peers, qdrantServer } from "./server.ts";
 import { compareVersions, readVersion, type ServerVersion } from "./server-version.ts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ask } from "./ask.ts";
-import { forEach } from "./inventory.ts";
+import { forEach } from "./for-each.ts";
 import type { QdrantServer } from "./server.ts";
 
 const countAnswer = z.object({ result: z.object({ count: z.number().int().nonnegative() }) });

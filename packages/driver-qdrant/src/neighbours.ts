@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ask, statusOf } from "./ask.ts";
-import { type Collection, forEach } from "./inventory.ts";
+import { forEach } from "./for-each.ts";
+import type { Collection } from "./inventory.ts";
 import { idFromText, pointId, sendable } from "./point-id.ts";
 import type { QdrantServer } from "./server.ts";
 

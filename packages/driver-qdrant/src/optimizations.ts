@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { ask, statusOf } from "./ask.ts";
-import { type Collection, forEach } from "./inventory.ts";
+import { forEach } from "./for-each.ts";
+import type { Collection } from "./inventory.ts";
 import type { QdrantServer } from "./server.ts";
 
 const optimizationList = z.object({ result: z.object({ running: z.array(z.object({ uuid: z.string() })) }) });

@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { StoreCheckRow } from "@stillpoint/contracts/query";
 import { exactCounts } from "./counts.ts";
-import { type Inventory, readInventory } from "./inventory.ts";
+import { type Collection, readInventory } from "./inventory.ts";
 import { type MarkDetail, markDetail } from "./mark-detail.ts";
-import { findNeighbours, sameNeighbours } from "./neighbours.ts";
+import { findNeighbours, type Neighbours, sameNeighbours } from "./neighbours.ts";
 import { collectionStatuses } from "./optimizations.ts";
 import type { QdrantServer } from "./server.ts";
 import { readVersion } from "./server-version.ts";
@@ -25,16 +25,19 @@ export async function* storeChecks(
   const names = found.collections.map(({ name }) => name);
   yield compareNames(names, Object.keys(expected.collections).sort());
   yield* compareCounts(await exactCounts(server, names, signal), mark.counts);
-  yield* compareSchemas(found, expected);
+  yield* compareSchemas(found.collections, expected);
   yield row(
     "aliases",
     isDeepStrictEqual(found.aliases, expected.aliases),
     describeAliases(found.aliases, expected.aliases),
   );
-  for (const [name, status] of await collectionStatuses(server, names, signal)) {
+  yield* compareStatuses(await collectionStatuses(server, names, signal));
+  yield* compareNeighbours(server, expected.neighbours, signal);
+}
+
+export function* compareStatuses(statuses: readonly [string, string][]): Generator<StoreCheckRow> {
+  for (const [name, status] of statuses)
     yield { name: `status ${name}`, verdict: STATUS_VERDICTS[status] ?? "inconclusive", detail: status };
-  }
-  yield* compareNeighbours(server, expected, signal);
 }
 
 function row(name: string, holds: boolean, detail: string): StoreCheckRow {
@@ -51,7 +54,10 @@ function compareNames(found: string[], expected: string[]): StoreCheckRow {
   return row("collections", wrong.length === 0, wrong.join(", ") || `${found.length}, as at the cut`);
 }
 
-function* compareCounts(found: Record<string, number>, expected: Record<string, number> | undefined) {
+export function* compareCounts(
+  found: Record<string, number>,
+  expected: Record<string, number> | undefined,
+): Generator<StoreCheckRow> {
   for (const [name, count] of Object.entries(expected ?? {})) {
     const now = found[name];
     const detail =
@@ -64,7 +70,10 @@ function hintFor(now: number | undefined, count: number): string {
   return (now ?? 0) > count ? ": deleted points came back" : "";
 }
 
-function* compareSchemas({ collections }: Inventory, expected: MarkDetail) {
+export function* compareSchemas(
+  collections: readonly Pick<Collection, "name" | "payloadSchema">[],
+  expected: MarkDetail,
+): Generator<StoreCheckRow> {
   for (const { name, payloadSchema } of collections) {
     const wanted = expected.collections[name]?.payloadSchema ?? {};
     const fields = [...new Set([...Object.keys(wanted), ...Object.keys(payloadSchema)])];
@@ -83,12 +92,19 @@ function describeAliases(found: Record<string, string>, expected: Record<string,
   return differences.join("; ") || `${names.length}, as at the cut`;
 }
 
-async function* compareNeighbours(server: QdrantServer, { neighbours }: MarkDetail, signal: AbortSignal) {
-  const found = await findNeighbours(server, neighbours, signal);
+/** `nameOf`: what a collection of the mark is called here. */
+export async function* compareNeighbours(
+  server: QdrantServer,
+  neighbours: readonly Neighbours[],
+  signal: AbortSignal,
+  nameOf: (collection: string) => string = (collection) => collection,
+): AsyncGenerator<StoreCheckRow> {
+  const here = neighbours.map((each) => ({ ...each, collection: nameOf(each.collection) }));
+  const found = await findNeighbours(server, here, signal);
   const byCollection = Map.groupBy(neighbours, ({ collection }) => collection);
   for (const [name, expected] of byCollection) {
     const differing = expected.filter((each) => {
-      const now = found.find(({ collection, point }) => collection === name && point === each.point);
+      const now = found.find(({ collection, point }) => collection === nameOf(name) && point === each.point);
       return now === undefined || !sameNeighbours(each, now);
     });
     const points = differing.map(({ point }) => point).join(", ");

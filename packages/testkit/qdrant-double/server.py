@@ -15,8 +15,13 @@ from aiohttp import web
 
 from qdrant_double import TITLE, VERSION
 from qdrant_double.app import build
+from qdrant_double.collection import write_json
 from qdrant_double.faults import Faults
 from qdrant_double.storage import Storage
+
+
+#: In the storage: where each peer answers, in order.
+ADDRESSES = "addresses.json"
 
 
 def options() -> argparse.Namespace:
@@ -41,14 +46,19 @@ async def serve(host: str, port: int, storage: Path, peers: int) -> None:
     numbers = list(range(1, peers + 1))
     kept, faults = Storage.open(storage, numbers), Faults()
     runners: list[web.AppRunner] = []
-    for number in numbers:
+    urls: list[str] = []
+    # The first one last: whoever finds it ready finds the others, and where they are, too.
+    for number in reversed(numbers):
         # A client that goes away frees the shard that its stream holds.
         runner = web.AppRunner(build(kept, faults, number, key), handler_cancellation=True, access_log=None, shutdown_timeout=1)
         await runner.setup()
+        if number == 1 and port != 0:
+            write_json(storage / ADDRESSES, [f"http://{host}:{port}", *urls])
         await web.TCPSite(runner, host, port if number == 1 else 0).start()
-        runners.append(runner)
-    urls = [f"http://{runner.addresses[0][0]}:{runner.addresses[0][1]}" for runner in runners]
-    (storage / "addresses.json").write_text(json.dumps(urls))
+        runners.insert(0, runner)
+        address = runner.addresses[0]
+        urls.insert(0, f"http://{address[0]}:{address[1]}")
+    write_json(storage / ADDRESSES, urls)
     bound = runners[0].addresses[0]
     print(json.dumps({"double": True, "title": TITLE, "version": VERSION, "host": bound[0], "port": bound[1], "url": urls[0], "peers": urls}), flush=True)
     await stop.wait()

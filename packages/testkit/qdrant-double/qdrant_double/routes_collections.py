@@ -8,6 +8,7 @@ from aiohttp import web
 from . import TITLE, VERSION, configuration
 from .faults import FAULTS
 from .http import PEER, STORAGE, answer, body_of, collection_of, updated
+from .problem import not_here
 
 routes = web.RouteTableDef()
 
@@ -48,6 +49,17 @@ async def create(request: web.Request) -> web.Response:
 @routes.get("/collections/{collection}")
 async def info(request: web.Request) -> web.Response:
     return answer(request, await asyncio.to_thread(collection_of(request).info))
+
+
+@routes.patch("/collections/{collection}")
+async def change(request: web.Request) -> web.Response:
+    """Strict mode is kept and answered; nothing is limited by it."""
+    collection, body = collection_of(request), await body_of(request)
+    if set(body) != {"strict_mode_config"}:
+        raise not_here(f"changing {sorted(body)} of a collection")
+    collection.config["strict_mode_config"] = body["strict_mode_config"]
+    collection.save()
+    return answer(request, True)
 
 
 @routes.get("/collections/{collection}/exists")
