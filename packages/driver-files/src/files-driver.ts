@@ -11,6 +11,7 @@ import { startSandbox } from "./sandbox.ts";
  */
 export const filesDriver: Driver<FilesSource> = {
   kind: "files",
+  usesEarlier: true,
   open: (source, context) =>
     source.bucket === undefined
       ? openCapture(source, context)

@@ -1,7 +1,9 @@
-import { readFile, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { cp, mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { filesSource } from "@stillpoint/contracts/source";
 import { driverConformance } from "@stillpoint/driver/test/conformance";
+import type { BodilessEntry, TreeEntry } from "@stillpoint/driver/tree";
 import { describe, expect, it } from "vitest";
 import { checkTree } from "../src/answer.ts";
 import { OBJECTS_PATH, type ObjectLine, objectLine } from "../src/bucket/object-lists.ts";
@@ -183,6 +185,61 @@ it("an object that is written over before it is read is captured as it is by the
   expect(mark.fuzzy).toBeUndefined();
   await test.capture.finish(test.tree);
   expect(await failures(test.restored, mark.detail)).toEqual([]);
+});
+
+it("reads only what is not in the point before, and takes the rest over in the order of its base", async () => {
+  using bucket = await bucketSource();
+  const keys = Array.from({ length: 40 }, (_, at) => `k${at}`);
+  for (const key of keys) await bucket.put(key, `first ${key}`, { ContentType: "text/plain" });
+  await using before = await bucketCapture(bucket.url(), bucket.access);
+  const order: string[] = [];
+  await before.capture.base({
+    ...before.tree,
+    add(entry, body) {
+      order.push(entry.path);
+      return before.tree.add(entry, body);
+    },
+  });
+  // In the finish and not in the base: it cannot be taken over.
+  await bucket.put("k7", "in the finish");
+  await before.mark();
+  await before.capture.finish(before.tree);
+
+  await bucket.put("k11", "changed since");
+  await bucket.put("k11a", "new");
+  await bucket.remove("k20");
+  await using after = await bucketCapture(bucket.url(), bucket.access);
+  const read: string[] = [];
+  const taken: string[] = [];
+  const tree = {
+    ...after.tree,
+    add(entry: TreeEntry, body?: AsyncIterable<Uint8Array>) {
+      read.push(entry.path);
+      return after.tree.add(entry, body);
+    },
+    async addBodiless(entries: readonly BodilessEntry[]) {
+      for (const entry of entries) {
+        if (entry.type !== "unchanged") throw new Error("not a file");
+        const path = join(before.restored, entry.path);
+        // As the vault takes it: in the state that the base has it in.
+        expect([(await stat(path)).size, Math.round((await stat(path)).mtimeMs)]).toEqual([entry.size, entry.mtimeMs]);
+        taken.push(entry.path);
+        await cp(path, join(after.restored, entry.path), { preserveTimestamps: true });
+      }
+    },
+  };
+  const earlier = { read: (path: string) => createReadStream(join(before.restored, path)) };
+  await mkdir(join(after.restored, bucket.Bucket));
+  await after.capture.base(tree, earlier);
+  expect(read).toEqual(["k11", "k11a", "k7"].map((key) => `${bucket.Bucket}/${key}`));
+  expect(taken.length).toBe(37);
+  expect(taken).toEqual(order.filter((path) => taken.includes(path)));
+  const mark = await after.mark();
+  await after.capture.finish(after.tree);
+  expect(await failures(after.restored, mark.detail)).toEqual([]);
+  const objects = await objectsOf(after.restored);
+  expect(objects.every(({ headers }) => headers?.ContentType !== undefined)).toBe(true);
+  expect(objects.find(({ key }) => key === "k3")?.headers?.ContentType).toBe("text/plain");
 });
 
 it("a bucket that is not there, and a key that may not read it, are told apart", async () => {

@@ -3,16 +3,19 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { BucketRule, FilesSource } from "@stillpoint/contracts/source";
 import type { Capture, DriverContext } from "@stillpoint/driver/driver";
+import type { BodilessEntry, TreeWriter } from "@stillpoint/driver/tree";
 import { captureObject, objectSpool, readAhead } from "./capture-object.ts";
 import { listCurrent, listVersions, versioningOf } from "./list-bucket.ts";
 import { type BookedObject, objectBook } from "./object-book.ts";
-import { addLists } from "./object-lists.ts";
+import { addLists, knownObjects } from "./object-lists.ts";
 import { isPinned, versionOf } from "./read-object.ts";
 import { openBucket } from "./source-bucket.ts";
 
 type Limit = { bytes: number; ms: number };
 /** Why the state that the last look found is not of one moment, if it is not. */
 type Look = { why: string | undefined; complete: boolean };
+
+const MOST_GATHERED = 1_000;
 
 /** What changes while the base is sent is read again before the fence, up to this much. */
 const BEFORE_THE_FENCE: Limit = { bytes: 1_000_000_000, ms: 60_000 };
@@ -114,10 +117,20 @@ export async function openBucketCapture(
           : [],
     },
 
-    async base(tree) {
+    async base(tree, earlier) {
       book.clear();
       await look();
-      for await (const { row, begun } of readAhead(from, book.unread())) {
+      if (earlier !== undefined && tree.addBodiless !== undefined)
+        for await (const known of knownObjects(earlier)) book.know(known);
+      const unchanged = unchangedObjects(tree);
+      for await (const { row, begun } of readAhead(from, book.present())) {
+        if (row.held?.at === "earlier") {
+          await unchanged.add(row);
+          book.hold(row, { ...row.held, at: "base" });
+          book.sent(row.path);
+          continue;
+        }
+        await unchanged.flush();
         const held = await captureObject(from, row, "base", tree, begun);
         if (held === undefined) book.forget(row);
         else {
@@ -125,6 +138,7 @@ export async function openBucketCapture(
           book.sent(row.path);
         }
       }
+      await unchanged.flush();
     },
 
     async settle() {
@@ -173,6 +187,22 @@ export async function openBucketCapture(
     },
 
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** Gathers entries without bodies, which go many at once, in the order in which the earlier base has them. */
+function unchangedObjects(tree: TreeWriter) {
+  let gathered: BodilessEntry[] = [];
+  const flush = async () => {
+    if (gathered.length > 0) await tree.addBodiless?.(gathered);
+    gathered = [];
+  };
+  return {
+    async add({ path, size, modifiedMs, etag }: BookedObject): Promise<void> {
+      gathered.push({ type: "unchanged", path, size, mtimeMs: modifiedMs, identity: etag });
+      if (gathered.length === MOST_GATHERED) await flush();
+    },
+    flush,
   };
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { TreeWriter } from "@stillpoint/driver/tree";
-import type { BookedObject, HeldObject } from "./object-book.ts";
+import type { BookedObject, HeldObject, HeldRow } from "./object-book.ts";
 import { type OpenedObject, openObject } from "./read-object.ts";
 import type { SourceBucket } from "./source-bucket.ts";
 
@@ -22,8 +22,10 @@ export async function captureObject(
     using opened = attempt === 1 && begun !== undefined ? begun : await openObject(from, row);
     if (opened === undefined) return undefined;
     const { path } = row;
-    const { size, version, etag, modifiedMs, lastModifiedMs: mtimeMs, headers } = opened;
-    const { torn } = await tree.add({ type: "file", path, mode: MODE, mtimeMs, size, hint: "content" }, opened.body);
+    const { size, version, etag, modifiedMs, lastModifiedMs, headers } = opened;
+    const mtimeMs = modifiedMs < 0 ? lastModifiedMs : modifiedMs;
+    const entry = { type: "file", path, mode: MODE, mtimeMs, size, hint: "content", identity: etag } as const;
+    const { torn } = await tree.add(entry, opened.body);
     const held: HeldObject = {
       path,
       version,
@@ -43,12 +45,12 @@ export async function captureObject(
 const AHEAD = 16;
 const SMALL_BYTES = 1_048_576;
 
-/** Each object with what was read of it ahead, in their order. */
+/** Each object with what was read of it ahead, in their order; one that an earlier backup has is not read. */
 export async function* readAhead(
   from: SourceBucket,
-  rows: Iterable<BookedObject>,
-): AsyncGenerator<{ row: BookedObject; begun: OpenedObject | undefined }> {
-  const queue: Promise<{ row: BookedObject; begun: OpenedObject | undefined }>[] = [];
+  rows: Iterable<HeldRow>,
+): AsyncGenerator<{ row: HeldRow; begun: OpenedObject | undefined }> {
+  const queue: Promise<{ row: HeldRow; begun: OpenedObject | undefined }>[] = [];
   for (const row of rows) {
     const reading = readWhole(from, row).then((begun) => ({ row, begun }));
     reading.catch(() => undefined); // told at its turn
@@ -59,8 +61,8 @@ export async function* readAhead(
   for (const each of queue) yield await each;
 }
 
-async function readWhole(from: SourceBucket, row: BookedObject): Promise<OpenedObject | undefined> {
-  if (row.size > SMALL_BYTES) return undefined;
+async function readWhole(from: SourceBucket, row: HeldRow): Promise<OpenedObject | undefined> {
+  if (row.held?.at === "earlier" || row.size > SMALL_BYTES) return undefined;
   const opened = await openObject(from, row);
   // One that was written over may have grown: it waits for its turn.
   if (opened === undefined || opened.size > SMALL_BYTES) return opened;

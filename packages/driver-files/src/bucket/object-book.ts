@@ -12,17 +12,19 @@ export type HeldObject = {
   modifiedMs: number;
   sha256: string;
   steady: boolean;
-  at: "base" | "spool" | "finish";
+  /** `earlier`: not yet in this capture, but the base of the point before has it. */
+  at: "earlier" | "base" | "spool" | "finish";
   /** The object's own headers. */
   headers: string;
   /** Its file in the spool. */
   file?: string | undefined;
 };
 export type BookedObject = ListedObject & { path: string };
+export type HeldRow = BookedObject & { held: HeldObject | undefined };
 
 const PAGE = 1_000;
 const FIELDS = "key, version, etag, size, modified_ms as modifiedMs, latest, deleted, path";
-const UNREAD = `deleted = 0 and (held_at is null or held_at = 'finish' or held_path <> path or held_etag <> etag
+const UNREAD = `deleted = 0 and (held_at is null or held_at in ('finish', 'earlier') or held_path <> path or held_etag <> etag
   or held_size <> size or held_modified_ms <> modified_ms)`;
 
 /**
@@ -54,6 +56,10 @@ export function objectBook(file: string, options: { prefix: string; top: string;
     `update object set held_at = ?, held_path = ?, held_etag = ?, held_size = ?, held_modified_ms = ?, held = ?
      where key = ? and slot = ?`,
   );
+  const know = database.prepare(
+    `update object set held_at = 'earlier', held = ?
+     where key = ? and slot = ? and path = ? and etag = ? and size = ? and modified_ms = ? and deleted = 0`,
+  );
   const setVersion = database.prepare("update object set version = ? where key = ? and slot = ?");
   const setPath = database.prepare("update object set path = ? where key = ? and slot = ?");
   const send = database.prepare("insert or ignore into sent values (?)");
@@ -69,7 +75,7 @@ export function objectBook(file: string, options: { prefix: string; top: string;
   }
 
   /** In the order of the keys' bytes, a page at a time: who reads them may change them. */
-  function* rows(where: string): Generator<BookedObject & { held: HeldObject | undefined }> {
+  function* rows(where: string): Generator<HeldRow> {
     const select = database.prepare(
       `select ${FIELDS}, slot, held from object where ${where} and (key, slot) > (?, ?) order by key, slot limit ${PAGE}`,
     );
@@ -158,10 +164,20 @@ export function objectBook(file: string, options: { prefix: string; top: string;
     count: () => Number(database.prepare("select count(*) as n from object where deleted = 0").get()?.n ?? 0),
     unread: () => rows(UNREAD),
     all: () => rows("1 = 1"),
+    present: () => rows("deleted = 0"),
     spooled: () => rows(`held_at = 'spool' and not (${UNREAD})`),
     hold({ key, version }: BookedObject, held: HeldObject): void {
       hold.run(held.at, held.path, held.etag, held.size, held.modifiedMs, JSON.stringify(held), key, slotOf(version));
       if (held.version !== version && !options.everyVersion) setVersion.run(held.version, key, slotOf(version));
+    },
+    /** What the point before says that its base has. What is listed otherwise by now is read. */
+    know(known: readonly { key: string; held: HeldObject }[]): void {
+      inOne(() => {
+        for (const { key, held } of known) {
+          const { version, path, etag, size, modifiedMs } = held;
+          know.run(JSON.stringify(held), key, slotOf(version), path, etag, size, modifiedMs);
+        }
+      });
     },
     /** By this version it is found, whatever is written over it. */
     pin: ({ key, version: before }: BookedObject, version: string) => void setVersion.run(version, key, slotOf(before)),

@@ -4,11 +4,13 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { StillpointError } from "@stillpoint/contracts/errors";
 import type { DriverContext } from "@stillpoint/driver/driver";
-import type { TreeWriter } from "@stillpoint/driver/tree";
+import { lineBatches } from "@stillpoint/driver/line-batches";
+import type { Earlier, TreeWriter } from "@stillpoint/driver/tree";
 import { z } from "zod";
 import { LIST_PATH, type ListLine } from "../mark-detail.ts";
-import type { ObjectBook } from "./object-book.ts";
+import type { HeldObject, ObjectBook } from "./object-book.ts";
 import { objectHeaders } from "./read-object.ts";
 
 /** What a bucket held at the mark, an entry of the last backup: one JSON object a line, in the order of the keys. */
@@ -25,6 +27,9 @@ export const objectLine = z.object({
   size: z.number().int().nonnegative(),
   modified: z.iso.datetime(),
   headers: objectHeaders.optional(),
+  sha256: z.string().optional(),
+  /** The base has it as it is here, so that a later base can take it over. */
+  inBase: z.literal(true).optional(),
 });
 export type ObjectLine = z.infer<typeof objectLine>;
 
@@ -38,7 +43,14 @@ function* objectLines(book: ObjectBook): Generator<string> {
       modified: new Date(modifiedMs).toISOString(),
       ...(held === undefined || deleted
         ? { etag, size, deleted: true }
-        : { path, etag: held.etag, size: held.size, headers: objectHeaders.parse(JSON.parse(held.headers)) }),
+        : {
+            path,
+            etag: held.etag,
+            size: held.size,
+            headers: objectHeaders.parse(JSON.parse(held.headers)),
+            sha256: held.sha256,
+            ...(held.at === "base" && held.steady ? { inBase: true } : {}),
+          }),
     };
     yield `${JSON.stringify(line)}\n`;
   }
@@ -50,6 +62,36 @@ function* fileLines(book: ObjectBook, objects: ListLine): Generator<string> {
     if (deleted || held === undefined) continue;
     const { size, sha256, steady } = held;
     yield `${JSON.stringify({ path, size, sha256, steady } satisfies ListLine)}\n`;
+  }
+}
+
+/** What the base of the point before has, a batch at a time. Nothing where there is no such list. */
+export async function* knownObjects(earlier: Earlier): AsyncGenerator<{ key: string; held: HeldObject }[]> {
+  try {
+    for await (const lines of lineBatches(earlier.read(OBJECTS_PATH))) {
+      yield lines.flatMap((line) => {
+        const {
+          key,
+          path,
+          version = "",
+          etag,
+          size,
+          modified,
+          headers,
+          sha256,
+          inBase,
+        } = objectLine.parse(JSON.parse(line));
+        if (path === undefined || sha256 === undefined || inBase === undefined) return [];
+        const modifiedMs = Date.parse(modified);
+        const text = JSON.stringify(headers ?? {});
+        return [
+          { key, held: { path, version, etag, size, modifiedMs, sha256, steady: true, at: "earlier", headers: text } },
+        ];
+      });
+    }
+  } catch (error) {
+    // It was a source of another form.
+    if (!(error instanceof StillpointError && error.code === "NOT_FOUND")) throw error;
   }
 }
 
