@@ -5,7 +5,9 @@ import { soakLargeSet } from "./large-set.ts";
 import { soakModel } from "./model.ts";
 import { soakNeo4jMoments } from "./neo4j-moments/neo4j-moments.ts";
 import { soakPostgresVersions } from "./postgres-versions.ts";
+import { soakRpo } from "./ship/rpo.ts";
 import { soakShip } from "./ship/ship.ts";
+import { soakShipKill } from "./ship/ship-kill.ts";
 
 /** What is soaked without services, servers and an application: each area reads its own arguments. Answers the violations. */
 export type Area = (world: World, args: readonly string[]) => Promise<string[]>;
@@ -16,6 +18,8 @@ export const AREAS: Readonly<Record<string, Area>> = {
   index: soakIndex,
   model: soakModel,
   "postgres-versions": soakPostgresVersions,
+  rpo: soakRpo,
   ship: soakShip,
+  "ship-kill": soakShipKill,
   "neo4j-moments": soakNeo4jMoments,
 };

@@ -1,6 +1,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { placeOf } from "@stillpoint/driver-postgres/log-position";
+import { parseLsn } from "@stillpoint/driver-postgres/lsn";
 import { ensurePostgres } from "@stillpoint/parts/postgres-part";
 import { startPostgres } from "@stillpoint/parts/postgres-server";
 import { unprivilegedUser } from "@stillpoint/parts/server-user";
@@ -101,6 +103,15 @@ export async function startWrittenPostgres(
     pid: () => server.pid,
     probes: () => ({ acked: [...acked], underWay }),
     broken: () => broken,
+    async place() {
+      const client = await open();
+      try {
+        const { rows } = await client.query("select pg_current_wal_flush_lsn()::text as lsn");
+        return placeOf(parseLsn(String(rows[0]?.lsn)));
+      } finally {
+        await client.end();
+      }
+    },
     async lose() {
       isLost = true;
       await server.kill();

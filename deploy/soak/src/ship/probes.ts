@@ -7,6 +7,8 @@ export type WrittenStore = AsyncDisposable & {
   kind: "postgres" | "sqlite";
   /** Every row that was acknowledged, in their order, and of the one under way when it began. */
   probes: () => { acked: readonly Probe[]; underWay: { n: number; beganMs: number } | undefined };
+  /** Everything that is committed now lies before this place of its log, as a shipper tells places. */
+  place: () => Promise<string>;
   /** kill -9 of the store, and nothing of its data is left. */
   lose: () => Promise<void>;
   /** kill -9 of the store, which is started again on its data; what it acknowledged is there. */

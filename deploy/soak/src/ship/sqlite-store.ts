@@ -4,6 +4,8 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { machineClock } from "@stillpoint/driver-sqlite/machine-clock";
+import { positionOf } from "@stillpoint/driver-sqlite/ship-position";
 import type { Probe, WrittenStore } from "./probes.ts";
 
 const SCRIPT = fileURLToPath(new URL("sqlite-writer.ts", import.meta.url));
@@ -65,6 +67,11 @@ export async function startWrittenSqlite(
     path,
     probes: () => ({ acked: [...acked], underWay }),
     broken: () => broken,
+    async place() {
+      const clock = await machineClock();
+      if (clock === undefined) throw new Error("this machine has no clock that SQLite's log is told by");
+      return positionOf(clock, clock.nowMs()).at;
+    },
     async lose() {
       await kill(child);
       await rm(own, { recursive: true, force: true });
