@@ -19,3 +19,10 @@ export function drawKill(random: Random, service: string): Kill {
   const afterEvents = below(random, 2) === 0 ? BASES_DONE : anywhere;
   return { service, afterEvents, thenMs: Math.round(fraction(random) * MOST_MS) };
 }
+
+export function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
+  return items
+    .map((item) => ({ item, at: random() }))
+    .sort((one, other) => one.at - other.at)
+    .map(({ item }) => item);
+}

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Point } from "@stillpoint/contracts/point";
 import { queryPoints } from "@stillpoint/contracts/queries";
-import { type Random, randomOf } from "@stillpoint/sample/random";
-import { drawKill } from "./draw-kill.ts";
+import { randomOf } from "@stillpoint/sample/random";
+import { drawKill, shuffled } from "./draw-kill.ts";
 import { mixedCuts } from "./judge-point.ts";
 import { endedByThemselves, type Kill, type RunEnd, runOnce } from "./run-once.ts";
 import type { SoakedSystem } from "./soaked-system.ts";
@@ -107,11 +107,4 @@ async function stillFenced(soaked: SoakedSystem): Promise<string[]> {
   await wait(fence.remainingMs, undefined, { signal: soaked.world.signal });
   const held = soaked.sample().status().fence;
   return held?.fenceId === fence.fenceId ? [`fence ${held.fenceId} is held beyond its expiry`] : [];
-}
-
-function shuffled(random: Random, items: readonly string[]): string[] {
-  return items
-    .map((item) => ({ item, at: random() }))
-    .sort((one, other) => one.at - other.at)
-    .map(({ item }) => item);
 }

@@ -9,7 +9,7 @@ export const USAGE = `usage: npm run soak -- bounds [--rounds 50] [options]
        npm run soak -- model  [--steps 5000] [--seed N] [--world 200]
        npm run soak -- postgres-versions [13 14 16 17 18]
        npm run soak -- rpo    [--rounds 5] [--seed N] [--every 200]
-       npm run soak -- ship-kill [--rounds 24] [--seed N]
+       npm run soak -- ship-kill [--rounds 24] [--at-once 1] [--seed N]
        npm run soak -- ship   [--minutes 60] [--rate 10] [--seed N] [--moments 2]
        npm run soak -- neo4j-moments [--restores 20] [--seed N] [--flush 5] [--every 15]
 

@@ -10,7 +10,7 @@ import type { PlanInput } from "@stillpoint/contracts/plan";
 import { vaultLog } from "@stillpoint/contracts/vault";
 import { freePort } from "@stillpoint/parts/free-port";
 
-/** NATS, a repository and every service in a process of its own, with one plan that may be changed. */
+/** NATS, a repository and the services, with one plan that may be changed. */
 export type ShippedSystem = AsyncDisposable & {
   world: World;
   system: System;
@@ -26,9 +26,17 @@ export type ShippedSystem = AsyncDisposable & {
 export const PLAN = "shipped";
 const SEEN_WITHIN_MS = 120_000;
 
-export type ShippedOptions = { plan: PlanInput; environment: Record<string, string> };
+export type ShippedOptions = {
+  plan: PlanInput;
+  environment: Record<string, string>;
+  /** Each service in a process of its own; else the agents are one, and what is neither agent nor vault another. */
+  isolate?: boolean;
+};
 
-export async function startShippedSystem(world: World, { plan, environment }: ShippedOptions): Promise<ShippedSystem> {
+export async function startShippedSystem(
+  world: World,
+  { plan, environment, isolate = true }: ShippedOptions,
+): Promise<ShippedSystem> {
   await using starting = new AsyncDisposableStack();
   await mkdir(world.home, { recursive: true });
   const planFile = join(world.home, "plan.yaml");
@@ -41,7 +49,7 @@ export async function startShippedSystem(world: World, { plan, environment }: Sh
     await startSystem(world, {
       directory: world.home,
       planFile,
-      isolate: true,
+      isolate,
       restPort: await freePort(),
       partsDirectory: world.partsDirectory,
       environment: { STILLPOINT_PLAN_POLL_MS: "100", ...environment },

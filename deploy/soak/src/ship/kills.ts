@@ -5,19 +5,21 @@ import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { readKeyFile } from "@stillpoint/repository/key-file";
 import { findServing } from "@stillpoint/repository/log/serve";
 import { openRepository } from "@stillpoint/repository/repository";
-import { below, pick, type Random, randomOf } from "@stillpoint/sample/random";
+import { below, randomOf } from "@stillpoint/sample/random";
+import { shuffled } from "../draw-kill.ts";
 import { endedByThemselves } from "../run-once.ts";
 import { judgeFound, type WrittenStore } from "./probes.ts";
 import { restoreStore } from "./restore-store.ts";
 import { takeBase } from "./take-base.ts";
 import { SOAKED_PLAN, type WrittenSystem } from "./written-system.ts";
 
-export const VICTIMS = ["orders", "sessions", "agent-postgres", "agent-sqlite", "vault", "nats"] as const;
-export type Victim = (typeof VICTIMS)[number];
-
-export type KillDone = { round: number; victim: Victim; afterMs: number; ms: number; gaps: number };
-
-export type KillOptions = { rounds: number; seed: number; told: (line: string) => void };
+export type KillOptions = {
+  rounds: number;
+  /** So many are killed together in each round. */
+  atOnce: number;
+  seed: number;
+  told: (line: string) => void;
+};
 
 /** Shipping goes on within this, after whatever was killed is back: a lease that has to run out first, a shipper's patience. */
 const GOES_ON_WITHIN_MS = 180_000;
@@ -42,14 +44,15 @@ export async function shipKills(written: WrittenSystem, options: KillOptions): P
     shipped,
     stores.map(({ source }) => source),
   );
-  let victims: Victim[] = [];
+  const all = victimsOf(written);
+  let left: Victim[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
-    if (victims.length === 0) victims = shuffled(random, VICTIMS);
-    const victim = victims.pop() ?? "vault";
-    const afterMs = below(random, MOST_MS);
-    await wait(afterMs, undefined, { signal: shipped.world.signal });
+    if (left.length < options.atOnce) left = shuffled(random, all);
+    const victims = left.splice(0, options.atOnce);
+    const named = victims.map(({ name }) => name).join(" and ");
+    await wait(below(random, MOST_MS), undefined, { signal: shipped.world.signal });
     const beganMs = monotonicMs();
-    await killAndStart(written, victim);
+    await Promise.all(victims.map((victim) => victim.kill()));
     for (const store of stores) held.get(store.source)?.push(await goesOn(written, store));
     const gaps: string[] = [];
     for (const { source } of stores) {
@@ -57,13 +60,13 @@ export async function shipKills(written: WrittenSystem, options: KillOptions): P
       gaps.push(...log.holes.flatMap(({ why }) => (why === undefined ? [] : [`${source}: ${why}`])));
       for (const hole of log.holes.filter(({ why }) => why === undefined))
         violations.push(
-          `after ${victim} was killed, ${source} has a hole that is not recorded: ${JSON.stringify(hole)}`,
+          `after ${named} were killed, ${source} has a hole that is not recorded: ${JSON.stringify(hole)}`,
         );
       if (!log.baseServes) await takeBase(shipped, [source]);
     }
     violations.push(...(await endedByThemselves({ system: shipped.system })));
     const took = ((monotonicMs() - beganMs) / 1_000).toFixed(1);
-    options.told(`round ${round}: ${victim} killed, every log goes on after ${took} s; gaps until now: ${gaps.length}`);
+    options.told(`round ${round}: ${named} killed, every log goes on after ${took} s; gaps until now: ${gaps.length}`);
     for (const gap of new Set(gaps)) options.told(`    ${gap}`);
   }
   violations.push(...(await unservable(written, held)));
@@ -71,16 +74,20 @@ export async function shipKills(written: WrittenSystem, options: KillOptions): P
   return violations;
 }
 
-async function killAndStart({ shipped, stores }: WrittenSystem, victim: Victim): Promise<void> {
-  const store = stores.find(({ source }) => source === victim);
-  if (store !== undefined) return await store.crash();
-  if (victim === "nats") {
-    await shipped.system.broker.kill();
-    return await shipped.system.broker.restart();
-  }
-  const process = shipped.system.processes.find(({ name }) => name === victim);
-  await process?.kill();
-  await process?.restart();
+/** What a kill ends, and starts again. */
+type Victim = { name: string; kill: () => Promise<void> };
+
+function victimsOf({ shipped, stores, agents }: WrittenSystem): Victim[] {
+  const { processes, broker } = shipped.system;
+  const ours = [...agents, ...processes.filter(({ name }) => name === "vault"), { ...handles(broker), name: "nats" }];
+  return [
+    ...stores.map((store) => ({ name: store.source, kill: () => store.crash() })),
+    ...ours.map((each) => ({ name: each.name, kill: () => each.kill().then(() => each.restart()) })),
+  ];
+}
+
+function handles(broker: { kill: () => Promise<void>; restart: () => Promise<void> }) {
+  return { kill: () => broker.kill(), restart: () => broker.restart() };
 }
 
 /** Waits until everything that is committed now is held; the place, and what the store had acknowledged before. */
@@ -118,8 +125,10 @@ function isInGap(gaps: readonly { until?: LogPosition | undefined }[], { stream,
 }
 
 /** The stores and their agents are gone at once, and so is the stores' disk: what was held by then is restored. */
-async function loseAll({ shipped, stores, restoring }: WrittenSystem, told: (line: string) => void): Promise<string[]> {
-  const agents = shipped.system.processes.filter(({ name }) => name === "agent-postgres" || name === "agent-sqlite");
+async function loseAll(
+  { shipped, stores, agents, restoring }: WrittenSystem,
+  told: (line: string) => void,
+): Promise<string[]> {
   const before = await Promise.all(
     stores.map(async (store) => {
       const places = { acked: store.probes().acked.length, place: await store.place() };
@@ -145,15 +154,4 @@ async function loseAll({ shipped, stores, restoring }: WrittenSystem, told: (lin
     violations.push(...wrong.map((each) => `${store.source}, lost with its agent: ${each}`));
   }
   return violations;
-}
-
-function shuffled(random: Random, items: readonly Victim[]): Victim[] {
-  const left = [...items];
-  const drawn: Victim[] = [];
-  for (let [first, ...others] = left; first !== undefined; [first, ...others] = left) {
-    const item = pick(random, [first, ...others]);
-    left.splice(left.indexOf(item), 1);
-    drawn.push(item);
-  }
-  return drawn;
 }

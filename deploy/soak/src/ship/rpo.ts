@@ -60,13 +60,12 @@ async function crash(world: World, flush: string, everyMs: number, drawn: number
     plan: { schedule: [], validate: false },
     environment: { STILLPOINT_MAINTENANCE: "gc: off; scrub: off; check: off" },
   });
-  const { shipped, stores, restoring } = written;
+  const { shipped, stores, agents, restoring } = written;
   await takeBase(
     shipped,
     stores.map(({ source }) => source),
   );
   await wait(RUN_MS / 2 + drawn * RUN_MS, undefined, { signal: world.signal });
-  const agents = shipped.system.processes.filter(({ name }) => name === "agent-postgres" || name === "agent-sqlite");
   const crashedMs = Date.now();
   await Promise.all([...agents.map((agent) => agent.kill()), ...stores.map((store) => store.lose())]);
   const results = [];

@@ -4,7 +4,7 @@ import { shipKills } from "./kills.ts";
 import { startWrittenSystem } from "./written-system.ts";
 
 const USAGE =
-  "npm run soak -- ship-kill [--rounds 24] [--seed N]: stores, agents, vault and NATS are killed while logs are shipped";
+  "npm run soak -- ship-kill [--rounds 24] [--at-once 1] [--seed N]: stores, agents, vault and NATS are killed while logs are shipped";
 const LEASE_TTL_MS = 4_000;
 
 /** What the kills need: quick flushes, short leases, no points but those that are asked for. */
@@ -21,10 +21,10 @@ export const KILLED_SYSTEM = {
 /** kill -9 of everything that shipping rests on, in turn: no hole, or a recorded one, and nothing lost that was held. */
 export async function soakShipKill(world: World, args: readonly string[]): Promise<string[]> {
   const ownSeed = 1 + (world.clock.now() % 1_000_000);
-  const { rounds, seed } = numbersOf(args, { rounds: 24, seed: ownSeed }, USAGE);
+  const { rounds, seed, "at-once": atOnce } = numbersOf(args, { rounds: 24, "at-once": 1, seed: ownSeed }, USAGE);
   const told = (line: string) => world.out(`${line}\n`);
   await using written = await startWrittenSystem(world, KILLED_SYSTEM);
   told(`ship-kill: ${rounds} rounds, seed ${seed}, in ${written.directory}`);
   // Awaited here: the system goes when this function is left.
-  return await shipKills(written, { rounds, seed, told });
+  return await shipKills(written, { rounds, atOnce, seed, told });
 }

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ShippedSystem, startShippedSystem, worldIn } from "@stillpoint/bench/ship/shipped-system";
+import type { RunningProcess } from "@stillpoint/cli/processes";
 import type { World } from "@stillpoint/cli/world";
 import type { PlanInput } from "@stillpoint/contracts/plan";
 import { directoryForServers } from "@stillpoint/parts/server-user";
@@ -15,6 +16,8 @@ export type WrittenSystem = AsyncDisposable & {
   shipped: ShippedSystem;
   postgres: WrittenPostgres;
   sqlite: WrittenSqlite;
+  /** The processes that the stores' agents run in. */
+  agents: readonly RunningProcess[];
   stores: readonly (WrittenPostgres | WrittenSqlite)[];
   restoring: RestoredFrom;
 };
@@ -24,7 +27,10 @@ export type WrittenOptions = {
   flush: string;
   plan: Omit<PlanInput, "sources">;
   environment: Record<string, string>;
+  isolate?: boolean;
 };
+
+const AGENTS = ["agents", "agent-postgres", "agent-sqlite"];
 
 export const SOAKED_PLAN = "shipped";
 
@@ -52,6 +58,7 @@ export async function startWrittenSystem(world: World, options: WrittenOptions):
         STILLPOINT_WORK_DIRECTORY: await directoryForServers(join(directory, "agents")),
         ...options.environment,
       },
+      ...(options.isolate === undefined ? {} : { isolate: options.isolate }),
     }),
   );
   const { repository, keyFile } = shipped.system;
@@ -63,5 +70,15 @@ export async function startWrittenSystem(world: World, options: WrittenOptions):
   };
   const stack = starting.move();
   const stores = [postgres, sqlite] as const;
-  return { directory, shipped, postgres, sqlite, stores, restoring, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const agents = shipped.system.processes.filter(({ name }) => AGENTS.includes(name));
+  return {
+    directory,
+    shipped,
+    agents,
+    postgres,
+    sqlite,
+    stores,
+    restoring,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 }
