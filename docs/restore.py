@@ -560,6 +560,8 @@ class Destination:
 
 def lay_out_postgres(into, mark):
     detail, sizes = mark["detail"], into.sizes()
+    if "dump" in detail:
+        return "psql -f roles.sql postgres; then for each of dumps/: pg_restore --create --dbname postgres dumps/….dump"
     start, until = (int(high, 16) << 32 | int(low, 16) for high, low in (detail[at].split("/") for at in ("start", "until")))
     length = detail["segmentBytes"]
     for segment in range(start // length, -(-until // length)):

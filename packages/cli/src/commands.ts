@@ -20,6 +20,7 @@ import { type IntoOptions, restoreIntoServer } from "./restore-into.ts";
 import { type MomentOptions, restoreMoment } from "./restore-moment.ts";
 import { showLog } from "./show-log.ts";
 import { showStatus } from "./status.ts";
+import { addTableCommand } from "./table.ts";
 import { bringUp } from "./up.ts";
 import { validate } from "./validate.ts";
 import { listVersions } from "./versions.ts";
@@ -196,6 +197,7 @@ export function program(world: World): Command {
   addRetentionCommands(command, world);
   addKeyCommands(command, world);
   addGraphCommands(command, world);
+  addTableCommand(command, world, pointId);
 
   command
     .command("catalog")

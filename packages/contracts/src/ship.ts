@@ -29,6 +29,7 @@ export type ShipSettings = { flushMs: number; retainMostBytes: number };
 /** Undefined: the source has no log, or its log is not wanted. */
 export function shipSettings(spec: SourceSpec): ShipSettings | undefined {
   if (!("ship" in spec) || spec.ship === "off") return undefined;
+  if (spec.kind === "postgres" && spec.dump !== undefined) return undefined;
   // Without the server's files there is no log to be had.
   if (spec.kind === "neo4j" && spec.data === undefined) return undefined;
   return { flushMs: flush.parse(spec.ship.flush), retainMostBytes: byteSize.parse(spec.ship.retain) };

@@ -22,9 +22,16 @@ function plainUrl(...protocols: string[]) {
 export const postgresSource = z.strictObject({
   ...common,
   kind: z.literal("postgres"),
-  /** `postgres://user@host:port/database`; `?host=/directory` for a Unix socket. The whole cluster is captured. */
+  /**
+   * `postgres://user@host:port/database`; `?host=/directory` for a Unix socket; `sslmode`, `sslrootcert`, `sslcert` and
+   * `sslkey` as libpq has them. The whole cluster is captured.
+   */
   url: plainUrl("postgres", "postgresql"),
   password: secretReference.optional(),
+  /** A file such as `.pgpass`, on the agent's machine; instead of `password`. */
+  passfile: z.string().startsWith("/").optional(),
+  /** Dumps of these databases, instead of a copy of the whole cluster: without its log, for any later version. */
+  dump: z.union([z.literal("all"), z.array(z.string().min(1)).min(1)]).optional(),
   ship: shipField,
 });
 export const neo4jSource = z.strictObject({

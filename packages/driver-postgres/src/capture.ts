@@ -15,6 +15,7 @@ import { pick } from "./runtime.ts";
 import { CARRIED_SETTINGS } from "./server-facts.ts";
 import { openSlot } from "./slot.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
+import { sourcePassword } from "./source-password.ts";
 import { survey } from "./survey.ts";
 import { furtherTablespaces, MARK_SETTINGS, type TakenMark, takeMark } from "./take-mark.ts";
 import { addHistory, addLog } from "./wal-tree.ts";
@@ -23,7 +24,7 @@ export async function openCapture(source: PostgresSource, context: DriverContext
   const { signal } = context;
   const address = sourceAddress(source);
   const where = probeAddress(address);
-  const password = source.password === undefined ? undefined : context.secret(source.password);
+  const password = sourcePassword(source, address, context.secret);
   const options = { address, password, signal };
   await using opened = new AsyncDisposableStack();
   const openMarking = () => connect({ ...options, what: "Cannot mark PostgreSQL", settings: MARK_SETTINGS });

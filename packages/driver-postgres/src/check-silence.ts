@@ -24,7 +24,7 @@ export async function checkSlots(checked: Checked): Promise<Finding> {
 /** Nothing in the copy acts by itself: no archiver, no subscription's worker, no library's jobs. */
 export async function checkWorkers(checked: Checked): Promise<Finding> {
   const { others, archiveMode } = await read(checked);
-  const { preload } = checked.detail;
+  const { preload } = checked;
   // A library that the data needs brings its own processes; what they may do is set to nothing.
   if (archiveMode === "off" && (others.length === 0 || preload.length > 0)) {
     return pass(others.length === 0 ? "no archiver, no replication, no jobs" : `only those of ${preload.join(", ")}`);

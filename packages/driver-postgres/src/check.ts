@@ -1,13 +1,13 @@
 import type { StoreCheckRow } from "@stillpoint/contracts/query";
 import type { Connection } from "./connection.ts";
-import type { MarkDetail } from "./mark-detail.ts";
 
 /** What a check of a restored server may use. */
 export type Checked = {
   /** The laid-out directory that the server runs on. */
   directory: string;
   cutId: string;
-  detail: MarkDetail;
+  /** Libraries that the data needs loaded at the start. */
+  preload: readonly string[];
   /** As the bootstrap user. Without a name: the database of the source's url. */
   connect: (database?: string) => Promise<Connection>;
   /** Runs one of PostgreSQL's programs beside the server; what it said last, and how it ended. */

@@ -3,6 +3,7 @@ import type { Secret } from "@stillpoint/contracts/secret";
 import { Client, type ClientConfig, DatabaseError, type QueryResult } from "pg";
 import type { SourceAddress } from "./source-address.ts";
 import { toSourceError } from "./source-error.ts";
+import { tlsHint, tlsOptions } from "./tls.ts";
 
 export type ConnectOptions = {
   address: SourceAddress;
@@ -76,7 +77,7 @@ async function connectOnce(options: ConnectOptions, ours: Record<string, string>
     port: address.port,
     user: address.user,
     database,
-    ssl: address.ssl,
+    ssl: tlsOptions(address.tls),
     // A function, so that neither PGPASSWORD nor a password file is asked instead.
     password: () => revealed(password, where),
     options: optionsText({ ...ours, ...options.settings }),
@@ -145,7 +146,13 @@ function toConnectError(error: unknown, { where, signal }: { where: string; sign
   const what = "Cannot connect to PostgreSQL";
   const translated = toSourceError(error, { what, where, signal });
   if (translated.code !== "SOURCE_LOST" && translated.code !== "INTERNAL") return translated;
-  return new StillpointError("SOURCE_UNREACHABLE", { what, where, why: reason(error), cause: error });
+  return new StillpointError("SOURCE_UNREACHABLE", {
+    what,
+    where,
+    why: reason(error),
+    hint: tlsHint(error),
+    cause: error,
+  });
 }
 
 /** Node gives the failures of a name's several addresses as one error without words of its own. */
@@ -160,6 +167,6 @@ function revealed(password: Secret | undefined, where: string): string {
     what: "Cannot connect to PostgreSQL",
     where,
     why: "the server asks for a password, and the plan gives none",
-    hint: 'add password: "${env:NAME}" to the source',
+    hint: 'add password: "${env:NAME}" or passfile: /path/.pgpass to the source',
   });
 }

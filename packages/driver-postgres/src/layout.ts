@@ -2,6 +2,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { LayoutStep } from "@stillpoint/driver/driver";
 import type { TreeFile } from "@stillpoint/driver/tree";
+import { isDump } from "./dump-mark.ts";
 import { historyName, segmentName, segmentStart, segmentStarts } from "./lsn.ts";
 import { type MarkDetail, parseMarkDetail } from "./mark-detail.ts";
 import { LAID_OUT, serverSettings, settingsText } from "./recovery-settings.ts";
@@ -24,6 +25,8 @@ const HEADER = `# Written by Stillpoint. What the source had here is in the back
  * segment of each timeline may end where its log does: zeros follow, which are no WAL.
  */
 export function layout(files: readonly TreeFile[], mark: Mark): LayoutStep[] {
+  // Dumps are loaded, not started on.
+  if (isDump(mark)) return [];
   const detail = parseMarkDetail(mark);
   const sizes = new Map(files.map(({ path, size }) => [path, size]));
   const segments = segmentsOf(detail);

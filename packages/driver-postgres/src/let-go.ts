@@ -3,13 +3,14 @@ import type { DriverContext } from "@stillpoint/driver/driver";
 import { connect } from "./connection.ts";
 import { shipSlotName } from "./ship-slot.ts";
 import { sourceAddress } from "./source-address.ts";
+import { sourcePassword } from "./source-password.ts";
 
 /** Drops the slot of a shipper that has ended for good. One that is still read from is refused. See `Driver.letGo`. */
 export async function letGoOfSlot(source: PostgresSource, owner: string, context: DriverContext): Promise<void> {
-  const password = source.password === undefined ? undefined : context.secret(source.password);
+  const address = sourceAddress(source);
   await using connection = await connect({
-    address: sourceAddress(source),
-    password,
+    address,
+    password: sourcePassword(source, address, context.secret),
     what: "Cannot drop PostgreSQL's slot",
     signal: context.signal,
   });

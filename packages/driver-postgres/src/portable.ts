@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { DriverContext, SandboxInput } from "@stillpoint/driver/driver";
 import { onceWritten, type PortableFile } from "@stillpoint/driver/portable";
 import { userDatabases } from "./databases.ts";
+import { isDump, parseDumpDetail, ROLES_PATH, TABLESPACES_PATH } from "./dump-mark.ts";
 import { startRestored } from "./sandbox.ts";
 
 /**
@@ -12,6 +14,10 @@ import { startRestored } from "./sandbox.ts";
  * several at once.
  */
 export async function* exportPostgres(input: SandboxInput, context: DriverContext): AsyncGenerator<PortableFile> {
+  if (isDump(input.mark)) {
+    yield* dumpedFiles(input);
+    return;
+  }
   await using server = await startRestored(input, context);
   const { run } = server.checked;
   const file =
@@ -51,5 +57,23 @@ export async function* exportPostgres(input: SandboxInput, context: DriverContex
       madeBy: `pg_dump of ${server.version}`,
       // The name by the environment: as an argument, one with `=` in it would be read as settings.
       content: file("pg_dump", ["--format=custom"], { PGDATABASE: database }),
+    };
+}
+
+/** Of a source that is captured by dumps: what they are already, with no server at all. */
+function* dumpedFiles({ directory, mark, runtime }: SandboxInput): Generator<PortableFile> {
+  const { dump } = parseDumpDetail(mark);
+  const file = (path: string) => () => createReadStream(join(directory, path)) as AsyncIterable<Buffer>; // no encoding: buffers
+  const madeBy = `pg_dumpall of PostgreSQL ${runtime.version}`;
+  const sql = { extension: "sql", madeBy } as const;
+  yield { ...sql, part: "roles", format: "roles as SQL, for psql", content: file(ROLES_PATH) };
+  yield { ...sql, part: "tablespaces", format: "tablespaces as SQL, for psql", content: file(TABLESPACES_PATH) };
+  for (const { name, path } of dump.databases)
+    yield {
+      part: name,
+      extension: "dump",
+      format: "custom format, for pg_restore",
+      madeBy: dump.program,
+      content: file(path),
     };
 }

@@ -11,14 +11,14 @@ export type Settings = Readonly<Record<string, string>>;
 export function serverSettings(detail: MarkDetail, restoreCommand: string): Settings {
   return {
     ...detail.settings,
-    ...silence,
+    ...SILENCE,
     ...(detail.preload.length === 0 ? {} : { shared_preload_libraries: detail.preload.join(",") }),
     ...quietingSettings(detail.preload),
     ...recoverySettings(detail, restoreCommand),
   };
 }
 
-const silence: Settings = {
+export const SILENCE: Settings = {
   listen_addresses: "",
   unix_socket_directories: ".",
   unix_socket_permissions: "0700",

@@ -64,15 +64,10 @@ export function missingGrants(facts: ServerFacts): string[] {
 export const MARK_RIGHT_MISSING = "the right to create restore points is missing";
 
 export function notesOf(facts: ServerFacts, versionNumber: number, unlogged: readonly string[]): string[] {
-  const major = majorOf(versionNumber);
   const grants = missingGrants(facts);
   const unreachable = facts.databases.filter((database) => !database.mayConnect).map((database) => database.name);
   return [
-    ...(major <= NEWEST_TRIED_MAJOR
-      ? []
-      : [
-          `PostgreSQL ${major} is newer than the ${NEWEST_TRIED_MAJOR} that this was tried with: see that points are proven`,
-        ]),
+    ...untried(majorOf(versionNumber)),
     ...(facts.mayMark ? [] : [`${MARK_RIGHT_MISSING}: points are at best fuzzy`]),
     ...(facts.mayReadAll ? [] : ["tables that this user may not read are not counted for the proof"]),
     ...(seesPreload(facts) ? [] : ["shared_preload_libraries is hidden from this user: none is loaded in a rehearsal"]),
@@ -80,6 +75,29 @@ export function notesOf(facts: ServerFacts, versionNumber: number, unlogged: rea
     ...(facts.settings.data_checksums === "off" ? ["without data checksums, damage inside pages goes unseen"] : []),
     ...(unlogged.length === 0 ? [] : [`unlogged tables come back empty: ${unlogged.join(", ")}`]),
     ...(unreachable.length === 0 ? [] : [`databases that this user may not connect to: ${unreachable.join(", ")}`]),
+  ];
+}
+
+/** What a source that is dumped lacks. */
+export function dumpNotesOf(
+  facts: ServerFacts,
+  versionNumber: number,
+  { seesPasswords }: { seesPasswords: boolean },
+): string[] {
+  const user = escapeIdentifier(facts.user);
+  return [
+    ...untried(majorOf(versionNumber)),
+    ...(facts.mayReadAll !== false
+      ? []
+      : [`a table that this user may not read fails the dump; run as a superuser: GRANT pg_read_all_data TO ${user};`]),
+    ...(seesPasswords ? [] : ["roles are dumped without their passwords, which this user may not read"]),
+  ];
+}
+
+function untried(major: number): string[] {
+  if (major <= NEWEST_TRIED_MAJOR) return [];
+  return [
+    `PostgreSQL ${major} is newer than the ${NEWEST_TRIED_MAJOR} that this was tried with: see that points are proven`,
   ];
 }
 

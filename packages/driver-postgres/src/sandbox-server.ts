@@ -50,6 +50,20 @@ async function startOnce(
   detail: MarkDetail,
   further: Record<string, string> = {},
 ): Promise<SandboxServer> {
+  const { directory, log } = options;
+  await using started = new AsyncDisposableStack();
+  started.use(await startQuiet(options, further));
+  const recovered = await whereItStopped(log, detail);
+  if (recovered.startsWith(REDO_DONE)) await checkLogEnd(directory, log, detail);
+  const running = started.move();
+  return { recovered, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** A throw-away server that answers on the socket in its isolation. */
+export async function startQuiet(
+  options: ServerOptions,
+  further: Record<string, string> = {},
+): Promise<AsyncDisposable> {
   const { bin, directory, log, isolation } = options;
   const settings = { ...THROW_AWAY, unix_socket_directories: isolation.sockets, port: String(PORT), ...further };
   const overrides = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
@@ -60,9 +74,7 @@ async function startOnce(
   const stop = async () => await stopServer(server);
   try {
     await untilReady(server, options);
-    const recovered = await whereItStopped(log, detail);
-    if (recovered.startsWith(REDO_DONE)) await checkLogEnd(directory, log, detail);
-    return { recovered, [Symbol.asyncDispose]: stop };
+    return { [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;

@@ -16,7 +16,7 @@ import { storeChecks } from "./store-checks.ts";
 import { verifyBase } from "./verify-base.ts";
 
 /** Over what the data brings along: settings of its databases and roles are the source's too. */
-const SESSION_SETTINGS = {
+export const SESSION_SETTINGS = {
   statement_timeout: "0",
   session_preload_libraries: "",
   local_preload_libraries: "",
@@ -63,7 +63,7 @@ export async function startRestored(input: SandboxInput, context: DriverContext)
     port: PORT,
     user: detail.bootstrapUser,
     database: detail.database,
-    ssl: false,
+    tls: {},
   };
   const connectTo: Checked["connect"] = async (database = detail.database) =>
     await connect({
@@ -76,7 +76,7 @@ export async function startRestored(input: SandboxInput, context: DriverContext)
   // Answering: the port is open before the first session can begin.
   await using first = await connectTo();
   await first.query("select 1");
-  const checked: Checked = { directory, cutId: mark.cutId, detail, connect: connectTo, run };
+  const checked: Checked = { directory, cutId: mark.cutId, preload: detail.preload, connect: connectTo, run };
   const running = started.move();
   return { checked, isolation, version, recovered, manifest, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
@@ -144,7 +144,7 @@ export function programEnvironment(sockets: string, user: string, major: number)
   return { PGHOST: sockets, PGPORT: String(PORT), PGUSER: user, PGOPTIONS: options };
 }
 
-function programRunner(
+export function programRunner(
   bin: string,
   isolation: Isolation,
   { directory, signal }: DriverContext,

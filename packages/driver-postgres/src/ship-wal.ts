@@ -16,6 +16,7 @@ import { openGuard } from "./ship-guard.ts";
 import { shipSlotName } from "./ship-slot.ts";
 import { timelineShipper } from "./ship-timeline.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
+import { sourcePassword } from "./source-password.ts";
 import { timelineOf } from "./timeline.ts";
 import { walFeed } from "./wal-feed.ts";
 
@@ -35,7 +36,7 @@ export type Shipping = {
 export async function shipWal(source: PostgresSource, options: ShipOptions, context: DriverContext): Promise<void> {
   const address = sourceAddress(source);
   const where = probeAddress(address);
-  const password = source.password === undefined ? undefined : context.secret(source.password);
+  const password = sourcePassword(source, address, context.secret);
   const connection = { address, password, signal: context.signal };
   await using opened = new AsyncDisposableStack();
   const sql = opened.use(await connect({ ...connection, what: "Cannot ask PostgreSQL where its WAL stands" }));

@@ -1,6 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { PostgresSource } from "@stillpoint/contracts/source";
 import { parse } from "pg-connection-string";
+import { type TlsParameters, takeTlsParameters } from "./tls.ts";
 
 export type SourceAddress = {
   /** A host name, or the directory of a Unix socket. */
@@ -8,12 +9,14 @@ export type SourceAddress = {
   port: number;
   user: string;
   database: string;
-  ssl: boolean | object;
+  tls: TlsParameters;
 };
 
-/** Reads a source's URL. libpq's environment and password files have no say: what counts is in the plan. */
+/** Reads a source's URL, and no file that it names. libpq's environment and files at their own places have no say: what counts is in the plan. */
 export function sourceAddress(source: PostgresSource): SourceAddress {
-  const parsed = readUrl(source.url);
+  const url = new URL(source.url);
+  const tls = takeTlsParameters(url);
+  const parsed = readUrl(url.href);
   if (!parsed.user) {
     throw new StillpointError("INVALID_REQUEST", {
       what: "Cannot use the source's URL",
@@ -27,14 +30,13 @@ export function sourceAddress(source: PostgresSource): SourceAddress {
     port: parsed.port ? Number(parsed.port) : 5432,
     user: parsed.user,
     database: parsed.database || "postgres",
-    ssl: typeof parsed.ssl === "object" ? parsed.ssl : parsed.ssl === true,
+    tls,
   };
 }
 
 function readUrl(url: string): ReturnType<typeof parse> {
   try {
-    // libpq's meaning of sslmode, which is what people know: `require` encrypts, `verify-full` also checks the name.
-    return parse(url, { useLibpqCompat: true });
+    return parse(url);
   } catch (error) {
     throw new StillpointError("INVALID_REQUEST", {
       what: "Cannot use the source's URL",

@@ -17,7 +17,7 @@ const MEANINGS: Record<string, { code: ErrorCode; hint?: string }> = {
   "28P01": { code: "SOURCE_DENIED", hint: "check the user in the url and the secret that `password` points to" },
   "28000": {
     code: "SOURCE_DENIED",
-    hint: "allow this user in the server's pg_hba.conf, for its databases and for `replication`; where only encrypted connections are allowed, add ?sslmode=require to the url",
+    hint: "allow this user in the server's pg_hba.conf, for its databases and for `replication`; where only encrypted connections are allowed, add ?sslmode=require to the url; where it asks for a client's certificate, &sslcert= and &sslkey= too",
   },
   "42501": { code: "SOURCE_DENIED" },
   "3D000": { code: "SOURCE_UNSUPPORTED", hint: "name an existing database in the url" },

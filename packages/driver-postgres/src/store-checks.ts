@@ -22,6 +22,13 @@ export async function* storeChecks(checked: Checked, found: StartFindings): Asyn
   yield await row("dump (pg_dump)", () => checkDump(checked));
 }
 
+/** Of a server that dumps were loaded into; each index was made anew as it was loaded. */
+export async function* dumpChecks(checked: Checked, loaded: Finding): AsyncGenerator<StoreCheckRow, void, void> {
+  yield { name: "dumps loaded", ...loaded };
+  yield await row("archiver, replication and jobs", () => checkWorkers(checked));
+  if (await hasCounts(checked)) yield await row("row counts", () => checkCounts(checked));
+}
+
 async function row(name: string, check: () => Promise<Finding>): Promise<StoreCheckRow> {
   try {
     return { name, ...(await check()) };

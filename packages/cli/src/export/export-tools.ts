@@ -71,14 +71,15 @@ export async function exportTools(
 }
 
 /** What is missing on this machine, before anything is read; undefined where nothing is. */
-export function whatIsMissing({ kind, runtime }: PointSource, tools: Tools): StillpointError | undefined {
+export function whatIsMissing({ kind, runtime, mark }: PointSource, tools: Tools): StillpointError | undefined {
   const missing = (needed: string, hint: string) =>
     new StillpointError("STORE_NOT_INSTALLED", {
       what: "Cannot export a source",
       why: `${needed} is not installed here, and its own tools make the file`,
       hint,
     });
-  if (kind === "postgres" && tools.postgresBin === undefined) {
+  // Dumps are what is exported already.
+  if (kind === "postgres" && tools.postgresBin === undefined && !("dump" in mark.detail)) {
     const major = /^pg(\d+)/.exec(runtime.id)?.[1] ?? runtime.version;
     const hint = `install it (apt-get install postgresql-${major}), or set STILLPOINT_POSTGRES_BIN to its directory of programs`;
     return missing(`PostgreSQL ${major} with pg_dump`, hint);
