@@ -48,8 +48,12 @@ export const operations = {
       why: z.string(),
     }),
   },
-  /** WAL: what may be checkpointed is, then writers are kept out until `turn`. */
+  /** WAL: begins a further read transaction, ends the one before, and checkpoints what may be, with writers writing. */
+  checkpoint: { ask: z.object({ path }), answer: nothing },
+  /** The same, then writers are kept out until `turn`. */
   lock: { ask: z.object({ path }), answer: nothing },
+  /** Lets writers in again, and nothing of the log go. */
+  unlock: { ask: z.object({ path }), answer: nothing },
   /** Lets the checkpoint pass, holds again, lets writers in. */
   turn: { ask: z.object({ path }), answer: z.object({ complete: z.boolean() }) },
   /** Begins read transactions that stay at this moment; later ones replace them. */

@@ -12,6 +12,10 @@ import { type Answer, type Ask, type Operation, operations, request } from "./ho
 const LOCK_TIMEOUT_MS = 2000;
 const COUNTER_AT = 24;
 const SQLITE_BUSY = 5;
+/** So many tries take some milliseconds; then it is a long transaction that is waited for, and a few now and then will do. */
+const LOCK_TRIES = 1000;
+const LOCK_TRIES_LATER = 20;
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 type Opened = {
   reader: DatabaseSync;
@@ -19,8 +23,10 @@ type Opened = {
   descriptor: number;
   /** Open, without a transaction: the next one begins here. */
   spare?: DatabaseSync;
-  turning?: { writer: DatabaseSync; checkpointer: DatabaseSync };
+  /** Made when a log is first let go; `isLocked` while writers are kept out. */
+  turning?: Turning;
 };
+type Turning = { writer: DatabaseSync; checkpointer: DatabaseSync; isLocked: boolean };
 const opened = new Map<string, Opened>();
 const pins = new Map<string, DatabaseSync>();
 
@@ -38,6 +44,62 @@ function find(path: string): Opened {
 function begin(database: DatabaseSync): void {
   database.exec("BEGIN");
   database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+}
+
+/** Begins a further read transaction and ends the one before. False: there was no beginning one just now, and the old one stands. */
+function roll(of: Opened, path: string): boolean {
+  if (!of.reader.isTransaction) throw new TypeError(`${path} is not held`);
+  const next = of.spare ?? openReader(path);
+  of.spare = next;
+  try {
+    begin(next);
+  } catch (error) {
+    if (next.isTransaction) next.exec("ROLLBACK");
+    if (sqliteCode(error) !== SQLITE_BUSY) throw error;
+    return false;
+  }
+  of.reader.exec("COMMIT");
+  [of.reader, of.spare] = [next, of.reader];
+  return true;
+}
+
+/** A second hold first, so that there is never none; then all that lies before it can go, with writers writing. */
+function checkpointHeld(of: Opened, path: string): Turning {
+  if (!roll(of, path)) throw new TypeError(`${path} cannot be held anew just now`);
+  of.turning ??= {
+    checkpointer: new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS }),
+    writer: new DatabaseSync(path, { timeout: 0 }),
+    isLocked: false,
+  };
+  of.turning.checkpointer.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  return of.turning;
+}
+
+/**
+ * Keeps writers out. Locks are not queued for: an application that commits without a pause leaves a few microseconds between
+ * two transactions, which SQLite's own waiting, that sleeps for milliseconds, would hardly ever meet.
+ */
+function lockWriters(writer: DatabaseSync): void {
+  const until = performance.now() + LOCK_TIMEOUT_MS;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      writer.exec("BEGIN IMMEDIATE");
+      return;
+    } catch (error) {
+      if (sqliteCode(error) !== SQLITE_BUSY || performance.now() > until) throw error;
+      if (tries >= LOCK_TRIES && tries % LOCK_TRIES_LATER === 0) Atomics.wait(PAUSE, 0, 0, 1);
+    }
+  }
+}
+
+function locked({ turning }: Opened, path: string): Turning {
+  if (turning?.isLocked !== true) throw new TypeError(`${path} is not locked`);
+  return turning;
+}
+
+function unlock(turning: Turning): void {
+  turning.isLocked = false;
+  turning.writer.exec("ROLLBACK");
 }
 
 function modeOf(database: DatabaseSync): "wal" | "rollback" {
@@ -86,26 +148,15 @@ const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promis
     return {};
   },
   roll({ path }) {
-    const of = find(path);
-    if (!of.reader.isTransaction) throw new TypeError(`${path} is not held`);
-    const next = of.spare ?? openReader(path);
-    of.spare = next;
-    try {
-      begin(next);
-    } catch (error) {
-      if (next.isTransaction) next.exec("ROLLBACK");
-      if (sqliteCode(error) !== SQLITE_BUSY) throw error;
-      return { rolled: false };
-    }
-    of.reader.exec("COMMIT");
-    [of.reader, of.spare] = [next, of.reader];
-    return { rolled: true };
+    return { rolled: roll(find(path), path) };
   },
   close({ path }) {
     const of = find(path);
     opened.delete(path);
     // The raw descriptor stays: see above.
     of.spare?.close();
+    of.turning?.writer.close();
+    of.turning?.checkpointer.close();
     of.reader.close();
     return {};
   },
@@ -160,40 +211,30 @@ const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promis
       return { result: why === undefined ? "changed" : "over", counter: now, why: why ?? "" };
     });
   },
+  checkpoint({ path }) {
+    checkpointHeld(find(path), path);
+    return {};
+  },
   lock({ path }) {
-    const of = find(path);
-    // A second hold first, so that there is never none; then all that lies before it can go, with writers writing.
-    const next = openReader(path);
-    begin(next);
-    of.reader.close();
-    of.reader = next;
-    const checkpointer = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
-    const writer = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
-    try {
-      checkpointer.exec("PRAGMA wal_checkpoint(PASSIVE)");
-      writer.exec("BEGIN IMMEDIATE");
-    } catch (error) {
-      writer.close();
-      checkpointer.close();
-      throw error;
-    }
-    of.turning = { writer, checkpointer };
+    const turning = checkpointHeld(find(path), path);
+    lockWriters(turning.writer);
+    turning.isLocked = true;
+    return {};
+  },
+  unlock({ path }) {
+    unlock(locked(find(path), path));
     return {};
   },
   turn({ path }) {
     const of = find(path);
-    if (of.turning === undefined) throw new TypeError(`${path} is not locked`);
-    const { writer, checkpointer } = of.turning;
-    delete of.turning;
+    const turning = locked(of, path);
     try {
       of.reader.exec("COMMIT");
-      const row = checkpointer.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
+      const row = turning.checkpointer.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
       begin(of.reader);
       return { complete: row?.log === row?.checkpointed };
     } finally {
-      writer.exec("ROLLBACK");
-      writer.close();
-      checkpointer.close();
+      unlock(turning);
     }
   },
   pin({ paths }) {

@@ -1,15 +1,18 @@
 import type { FileHandle } from "node:fs/promises";
+import { crc32 } from "node:zlib";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { readExactly } from "./ship-record.ts";
-import type { FramesAt } from "./shipped-log.ts";
+import { reachIn } from "./page-span.ts";
+import { type FramesHead, type PagesHead, readExactly } from "./ship-record.ts";
+import type { ShippedAt } from "./shipped-log.ts";
 import { isSameAddress, isSameGeneration, type WalAddress } from "./wal-address.ts";
 import { type Checksum, checkFrame, FRAME_HEADER_BYTES, frameBytes, isEqual, parseWalHeader } from "./wal-format.ts";
 
 const BLOCK_BYTES = 1 << 20;
+const NUMBER_BYTES = 4;
 
 export type Replay = {
-  /** Takes frames, as far as they count. */
-  take(frames: FramesAt & { file: FileHandle }): Promise<void>;
+  /** Takes what was shipped, as far as it counts. */
+  take(shipped: ShippedAt): Promise<void>;
   /** Up to where it was replayed. */
   readonly end: WalAddress | undefined;
   /** Cuts the database to its length there. */
@@ -33,7 +36,7 @@ export function replayInto(
   let isDone = false;
 
   /** Where the frames are to be read from on; undefined where they are there already. */
-  const join = ({ head, path }: FramesAt, salts: Checksum): number | undefined => {
+  const join = ({ head, path }: ShippedAt<FramesHead>, salts: Checksum): number | undefined => {
     const generation: WalAddress = { salts: [...salts], frames: head.first };
     const hole = (why: string) => damaged(name, path, `there is a hole in the log: ${why}`);
     if (end === undefined) {
@@ -59,37 +62,74 @@ export function replayInto(
     return end.frames;
   };
 
+  const takePages = async ({ head, file, at, path }: ShippedAt<PagesHead>) => {
+    if (head.pageSize !== pageSize || head.bytes !== head.count * (NUMBER_BYTES + pageSize))
+      throw damaged(name, path, "pages of another length than the database's");
+    const reach = reachIn(head, end ?? from);
+    if (reach === "elsewhere" && end !== undefined && head.from.frames > 0)
+      throw damaged(
+        name,
+        path,
+        `there is a hole in the log: frame ${end.frames} is not where the next generation began`,
+      );
+    if (reach === "before") throw damaged(name, path, "there is a hole in the log: it begins behind what is there");
+    if (end !== undefined && reach === "past") return;
+    const isNext = end !== undefined && isSameAddress(end, head.from) && head.from.frames > 0;
+    if (isNext && head.previous !== undefined && !isEqual(checksum, head.previous))
+      throw damaged(name, path, "there is a hole in the log: what follows was written after something else");
+    const numbers = await readExactly(file, at, head.count * NUMBER_BYTES, path);
+    let crc = crc32(numbers);
+    const perRead = Math.max(1, Math.floor(BLOCK_BYTES / pageSize));
+    for (let index = 0; index < head.count; index += perRead) {
+      const count = Math.min(perRead, head.count - index);
+      const block = await readExactly(file, at + numbers.byteLength + index * pageSize, count * pageSize, path);
+      crc = crc32(block, crc);
+      for (let each = 0; each < count; each += 1) {
+        const page = numbers.readUInt32BE((index + each) * NUMBER_BYTES);
+        await writePage(database, page, block.subarray(each * pageSize, (each + 1) * pageSize));
+      }
+    }
+    if (crc !== head.crc) throw damaged(name, path, "pages are not as their checksum says");
+    [end, checksum, pages] = [head.to, head.last, head.pages];
+    isDone = isSameAddress(until, head.to) || reachIn(head, until) === "within";
+  };
+
+  const takeFrames = async (frames: ShippedAt<FramesHead>) => {
+    const { head, file, at, path } = frames;
+    const header = parseWalHeader(Buffer.from(head.header, "hex"));
+    if (header === undefined || header.pageSize !== pageSize || head.bytes !== head.count * length) {
+      throw damaged(name, path, "a log's header is not as its checksum says");
+    }
+    const first = join(frames, header.salts);
+    if (first === undefined) return;
+    const isLast = isSameGeneration(until, { salts: [...header.salts], frames: 0 });
+    const last = isLast ? Math.min(until.frames, head.first + head.count) : head.first + head.count;
+    for (let frame = first; frame < last; frame += perBlock) {
+      const count = Math.min(perBlock, last - frame);
+      const block = await readExactly(file, at + (frame - head.first) * length, count * length, path);
+      for (let index = 0; index < count; index += 1) {
+        const bytes = block.subarray(index * length, (index + 1) * length);
+        const checked = checkFrame(bytes, header, checksum);
+        if (checked === undefined) throw damaged(name, path, `frame ${frame + index} is not as its checksum says`);
+        checksum = checked.checksum;
+        if (checked.commits) pages = bytes.readUInt32BE(4);
+        await writePage(database, bytes.readUInt32BE(0), bytes.subarray(FRAME_HEADER_BYTES));
+      }
+    }
+    if (last > first || end === undefined || !isSameGeneration(end, { salts: [...header.salts], frames: 0 })) {
+      end = { salts: [...header.salts], frames: Math.max(first, last) };
+    }
+    isDone = isLast && end.frames >= until.frames;
+  };
+
   return {
     get end() {
       return end;
     },
-    async take(frames) {
-      const { head, file, at, path } = frames;
-      const header = parseWalHeader(Buffer.from(head.header, "hex"));
-      if (header === undefined || header.pageSize !== pageSize || head.bytes !== head.count * length) {
-        throw damaged(name, path, "a log's header is not as its checksum says");
-      }
+    async take({ head, ...rest }) {
       if (isDone) return;
-      const first = join(frames, header.salts);
-      if (first === undefined) return;
-      const isLast = isSameGeneration(until, { salts: [...header.salts], frames: 0 });
-      const last = isLast ? Math.min(until.frames, head.first + head.count) : head.first + head.count;
-      for (let frame = first; frame < last; frame += perBlock) {
-        const count = Math.min(perBlock, last - frame);
-        const block = await readExactly(file, at + (frame - head.first) * length, count * length, path);
-        for (let index = 0; index < count; index += 1) {
-          const bytes = block.subarray(index * length, (index + 1) * length);
-          const checked = checkFrame(bytes, header, checksum);
-          if (checked === undefined) throw damaged(name, path, `frame ${frame + index} is not as its checksum says`);
-          checksum = checked.checksum;
-          if (checked.commits) pages = bytes.readUInt32BE(4);
-          await writePage(database, bytes, pageSize);
-        }
-      }
-      if (last > first || end === undefined || !isSameGeneration(end, { salts: [...header.salts], frames: 0 })) {
-        end = { salts: [...header.salts], frames: Math.max(first, last) };
-      }
-      isDone = isLast && end.frames >= until.frames;
+      if (head.is === "pages") await takePages({ head, ...rest });
+      else await takeFrames({ head, ...rest });
     },
     async finish() {
       if (end === undefined || !isDone)
@@ -99,11 +139,10 @@ export function replayInto(
   };
 }
 
-async function writePage(database: FileHandle, frame: Buffer, pageSize: number): Promise<void> {
-  const page = frame.readUInt32BE(0);
-  const at = (page - 1) * pageSize;
-  for (let from = 0; from < pageSize; ) {
-    from += (await database.write(frame, FRAME_HEADER_BYTES + from, pageSize - from, at + from)).bytesWritten;
+async function writePage(database: FileHandle, page: number, bytes: Buffer): Promise<void> {
+  const at = (page - 1) * bytes.byteLength;
+  for (let from = 0; from < bytes.byteLength; ) {
+    from += (await database.write(bytes, from, bytes.byteLength - from, at + from)).bytesWritten;
   }
 }
 

@@ -8,7 +8,7 @@ import { checkTreePath } from "@stillpoint/driver/tree-path";
 import { type BaseRecord, baseRecord } from "./base-record.ts";
 import { replayInto } from "./replay-frames.ts";
 import { BASE_PATH } from "./shipped-files.ts";
-import { framesIn, Generations, type LogState, type ShippedTarget, stateAt } from "./shipped-log.ts";
+import { Generations, type LogState, type ShippedTarget, shippedIn, stateAt } from "./shipped-log.ts";
 import type { WalAddress } from "./wal-address.ts";
 
 export type RestoredMoment = {
@@ -94,7 +94,7 @@ async function makeDatabase({
   await using file = await open(half, "r+");
   let frames = 0;
   const replay = replayInto(file, name, { from: database.from, until, pageSize: database.pageSize });
-  for await (const each of framesIn(log, state.skip)) {
+  for await (const each of shippedIn(log, state.skip)) {
     if (each.head.name !== name) continue;
     await replay.take(each);
     frames += each.head.count;

@@ -3,6 +3,13 @@ export type ShipLimits = {
   walLimitBytes: number;
   /** How often the databases are looked at. So long may a checkpoint of others that wants the whole log wait for us, too. */
   lookEveryMs: number;
+  /**
+   * Of a page that is written again and again only the newest version is shipped. So little is told at each look, so that each is
+   * a moment that can be restored; what is more is collected for so long, or up to so much.
+   */
+  collectLittleBytes: number;
+  collectMs: number;
+  collectMostBytes: number;
   /** How often databases are looked for. */
   findEveryMs: number;
   /** A stretch is closed when it is so long, so old with anything in it, or of so many tails. */
@@ -24,6 +31,9 @@ export type ShipLimits = {
 export const SHIP_LIMITS: ShipLimits = {
   walLimitBytes: 64 << 20,
   lookEveryMs: 100,
+  collectLittleBytes: 256 << 10,
+  collectMs: 1000,
+  collectMostBytes: 64 << 20,
   findEveryMs: 2000,
   stretchBytes: 16 << 20,
   stretchMs: 600_000,

@@ -18,6 +18,8 @@ import type { WalIndex } from "./wal-index.ts";
  * long: to give up then would be to give up the hold, and with it the log.
  */
 const LOOK_PATIENCE_MS = 30_000;
+/** The same where writers of a log are kept out meanwhile, for the sake of another one's. */
+const LOCKED_PATIENCE_MS = 200;
 const LOOK_AGAIN_MS = 5;
 
 type Input = {
@@ -30,6 +32,7 @@ type Input = {
   options: Pick<ShipOptions, "retainMostBytes">;
 };
 
+type Moved = { database: ShippedDatabase; index: WalIndex };
 type Seen = { startMs: number; beganAt: number; endedAt: number; indexes: Map<ShippedDatabase, WalIndex> };
 
 /**
@@ -46,8 +49,8 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
   /** When a position was last told, and after how long it is again where nothing happens. At the beginning at once. */
   const told = { at: Number.NEGATIVE_INFINITY, again: limits.quietFirstMs / 2 };
 
-  const see = async (): Promise<Seen> => {
-    const giveUpMs = context.monotonicMs() + LOOK_PATIENCE_MS;
+  const see = async (patienceMs: number): Promise<Seen | undefined> => {
+    const giveUpMs = context.monotonicMs() + patienceMs;
     for (;;) {
       const startMs = clock.nowMs();
       const beganAt = context.now();
@@ -60,7 +63,7 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
       if (indexes.size === shipped.databases.length && clock.nowMs() - startMs <= LOOK_MOST_MS) {
         return { startMs, beganAt, endedAt: context.now(), indexes };
       }
-      if (context.monotonicMs() > giveUpMs) throw unreadable();
+      if (context.monotonicMs() > giveUpMs) return undefined;
       await delay(LOOK_AGAIN_MS, undefined, { signal: context.signal });
     }
   };
@@ -70,78 +73,127 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
     if (rolled) rolledAt.set(database, index);
   };
 
-  /** Writers are kept out for as long as it takes to read the rest and to bring it into the database. */
-  const relieve = async (database: ShippedDatabase, index: WalIndex) => {
-    const { path, name } = database.found;
-    const limitFrames = Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
-    due.set(database, index.frames + Math.ceil(limitFrames / 8));
+  /** False: a busy writer, or an agent that may only read: the log grows on, and it is tried again. */
+  const asked = async (operation: "checkpoint" | "lock", { path, name }: ShippedDatabase["found"]) => {
     try {
-      await holder.ask("lock", { path });
+      await holder.ask(operation, { path });
+      return true;
     } catch (error) {
       if (error instanceof StillpointError && error.code === "SOURCE_LOST") throw error;
-      // A busy writer, or an agent that may only read: the log grows on, and it is tried again.
-      context.log(`cannot let the log of ${name} be checkpointed`, {
-        why: error instanceof Error ? error.message : String(error),
-      });
-      return;
+      const why = error instanceof Error ? error.message : String(error);
+      context.log(`cannot let the log of ${name} be checkpointed`, { why });
+      return false;
     }
+  };
+
+  /** Writers are kept out for as long as it takes to read the rest and to bring it into the database. */
+  const relieve = async (database: ShippedDatabase, index: WalIndex) => {
+    const { found } = database;
+    const limitFrames = Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
+    due.set(database, index.frames + Math.ceil(limitFrames / 8));
+    // What takes long is done before: nearly all that is there is read by then, and in the database.
+    if (!(await asked("checkpoint", found))) return;
+    await take();
+    if (!(await asked("lock", found))) return;
     const started = context.monotonicMs();
-    const read = await take().then(
-      () => undefined,
-      (error: unknown) => ({ error }),
-    );
-    const { complete } = await holder.ask("turn", { path });
-    if (read !== undefined) throw read.error;
+    const seen = await see(LOCKED_PATIENCE_MS);
+    // Not all of it can be read just now: it is tried again.
+    if (seen === undefined) return void (await holder.ask("unlock", { path: found.path }));
+    // Where this fails the shipping ends, and the lock with it: what was not read is not let go.
+    await read(seen);
+    const { complete } = await holder.ask("turn", { path: found.path });
     if (complete) due.delete(database);
-    context.log(`let the log of ${name} be checkpointed`, {
+    context.log(`let the log of ${found.name} be checkpointed`, {
       complete,
       lockedMs: Math.round(context.monotonicMs() - started),
     });
   };
 
-  /** What was committed beyond what was read, as one look. */
-  const take = async (gone: readonly string[] = []) => {
-    const seen = await see();
-    const moved = shipped.databases.flatMap((database) => {
+  /** What was read since the last look that was told. */
+  const untold = { databases: new Set<ShippedDatabase>(), sinceMs: 0 };
+  let latest: Seen | undefined;
+
+  const tell = async ({ startMs, beganAt, endedAt }: Seen, gone: readonly string[], long: readonly Moved[]) => {
+    told.at = context.monotonicMs();
+    await stretches.add(async (spool) => {
+      for (const database of untold.databases) await database.give(spool);
+      for (const { database, index } of long) await database.stream(index, spool);
+      // The hold has lasted until now, or what was read is worth nothing.
+      for (const { database } of long) await holder.ask("held", { path: database.found.path });
+      const position = positionOf(clock, Math.max(startMs, stretches.seenMs + 1), await shipped.state());
+      const moved = new Set([...untold.databases, ...long.map(({ database }) => database)]);
+      const databases = [...moved].map(({ found: { name }, read }) => ({ name, address: read }));
+      return { is: "look", position, beganAt, endedAt, databases, gone: [...gone], bytes: 0 };
+    });
+    untold.databases.clear();
+  };
+
+  /** Reads what was committed since, into memory; what is too long for that is told at once. */
+  const read = async (seen: Seen, gone: readonly string[] = []) => {
+    const moved: Moved[] = shipped.databases.flatMap((database) => {
       const index = seen.indexes.get(database);
       return index === undefined || isSameAddress(database.read, { salts: [...index.salts], frames: index.frames })
         ? []
         : [{ database, index }];
     });
-    const isDue = context.monotonicMs() - told.at >= told.again;
-    told.again =
-      moved.length > 0 ? limits.quietFirstMs : isDue ? Math.min(told.again * 2, limits.quietMostMs) : told.again;
-    if (moved.length > 0 || gone.length > 0 || isDue) {
-      told.at = context.monotonicMs();
-      await stretches.add(async (spool) => {
-        for (const { database, index } of moved) await database.readTo(index, spool);
-        // The hold has lasted until now, or what was read is worth nothing.
-        for (const { database } of moved) await holder.ask("held", { path: database.found.path });
-        const { startMs, beganAt, endedAt } = seen;
-        const position = positionOf(clock, Math.max(startMs, stretches.seenMs + 1), await shipped.state());
-        const databases = moved.map(({ database }) => ({ name: database.found.name, address: database.read }));
-        return { is: "look", position, beganAt, endedAt, databases, gone: [...gone], bytes: 0 };
-      });
+    if (untold.databases.size === 0) untold.sinceMs = context.monotonicMs();
+    const long: Moved[] = [];
+    for (const each of moved) {
+      const others = collectedBytes() - each.database.collectedBytes;
+      if (await each.database.collect(each.index, limits.collectMostBytes - others))
+        untold.databases.add(each.database);
+      else long.push(each);
     }
+    for (const { database } of moved) await holder.ask("held", { path: database.found.path });
+    latest = seen;
+    if (long.length > 0 || gone.length > 0) await tell(seen, gone, long);
+    return { hasMoved: moved.length > 0 };
+  };
+
+  /** Reads, and tells it at once where it is little, else with what comes in the time after. */
+  const take = async (gone: readonly string[] = []) => {
+    const seen = await see(LOOK_PATIENCE_MS);
+    if (seen === undefined) throw unreadable();
+    const { hasMoved } = await read(seen, gone);
+    const isQuiet = context.monotonicMs() - told.at >= told.again;
+    told.again = hasMoved ? limits.quietFirstMs : isQuiet ? Math.min(told.again * 2, limits.quietMostMs) : told.again;
+    const isDue =
+      collectedBytes() <= limits.collectLittleBytes || context.monotonicMs() - untold.sinceMs >= limits.collectMs;
+    if ((untold.databases.size > 0 && isDue) || isQuiet) await tell(seen, [], []);
     return seen.indexes;
+  };
+  const collectedBytes = () => shipped.databases.reduce((sum, each) => sum + each.collectedBytes, 0);
+
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = async (act: () => Promise<void>): Promise<void> => {
+    const acted = turn.then(act);
+    turn = acted.catch(() => undefined);
+    await acted;
+  };
+
+  const look = async (gone: readonly string[]): Promise<void> => {
+    const indexes = await take(gone);
+    for (const database of shipped.databases) {
+      const index = indexes.get(database);
+      if (index === undefined) continue;
+      const limit = due.get(database) ?? Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
+      if (index.frames * frameBytes(database.pageSize) > options.retainMostBytes) throw tooLong(database);
+      if (index.frames >= limit) {
+        await relieve(database, index);
+        continue;
+      }
+      if (index.frames < limit / 2) due.delete(database);
+      if (mayMoveOn(index, rolledAt.get(database))) await roll(database, index);
+    }
   };
 
   return {
-    async look(gone: readonly string[] = []): Promise<void> {
-      const indexes = await take(gone);
-      for (const database of shipped.databases) {
-        const index = indexes.get(database);
-        if (index === undefined) continue;
-        const limit = due.get(database) ?? Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
-        if (index.frames * frameBytes(database.pageSize) > options.retainMostBytes) throw tooLong(database);
-        if (index.frames >= limit) {
-          await relieve(database, index);
-          continue;
-        }
-        if (index.frames < limit / 2) due.delete(database);
-        if (mayMoveOn(index, rolledAt.get(database))) await roll(database, index);
-      }
-    },
+    look: async (gone: readonly string[] = []) => await inTurn(async () => await look(gone)),
+    /** Tells what was read and not told yet. */
+    tell: async () =>
+      await inTurn(async () => {
+        if (latest !== undefined && untold.databases.size > 0) await tell(latest, [], []);
+      }),
   };
 }
 

@@ -25,6 +25,29 @@ export const recordHead = z.discriminatedUnion("is", [
     count,
     bytes: count,
   }),
+  /**
+   * What so many commits made of one database's pages, each page once, as the last of them left it: the numbers of all pages
+   * (4 bytes each, big-endian), then their bytes in the same order. Who has the database as it was at any moment of the
+   * stretch, and writes these pages into it, has it as it was at its end.
+   */
+  z.object({
+    is: z.literal("pages"),
+    name: z.string(),
+    pageSize: z.number().int().positive(),
+    from: walAddress,
+    /** Where each generation ended that was left on the way, in order. */
+    ends: z.array(walAddress),
+    to: walAddress,
+    /** Of the last frame before `from`, where it is known, and of the last frame before `to`. */
+    previous: checksum.optional(),
+    last: checksum,
+    /** How many pages the database had at the end. */
+    pages: count,
+    count,
+    /** CRC-32 of the body. */
+    crc: count,
+    bytes: count,
+  }),
   /** All databases were looked at: which have moved, and to where. */
   z.object({
     is: z.literal("look"),
@@ -40,6 +63,7 @@ export const recordHead = z.discriminatedUnion("is", [
 ]);
 export type RecordHead = z.infer<typeof recordHead>;
 export type FramesHead = Extract<RecordHead, { is: "frames" }>;
+export type PagesHead = Extract<RecordHead, { is: "pages" }>;
 export type LookHead = Extract<RecordHead, { is: "look" }>;
 
 const LENGTH_BYTES = 4;

@@ -44,9 +44,11 @@ export async function shipSqlite(
     await looking.look();
     if (clock.nowMs() - found < limits.findEveryMs) return;
     found = clock.nowMs();
+    await looking.tell();
     const { gone, isNew } = await shipped.find();
     if (gone.length > 0 || isNew) await looking.look(gone);
     if (isNew) {
+      await looking.tell();
       // What a database holds that was not followed from its first byte on is in no log.
       const after = stretches.seen;
       const until = positionOf(clock, Math.max(clock.nowMs(), stretches.seenMs + 1), await shipped.state());
@@ -54,11 +56,12 @@ export async function shipSqlite(
       await options.sink.gap({ after, until, why: "a database appeared, or was replaced, that no base holds" });
     }
     if (shipped.databases.length === 0) {
-      await stretches.flush();
+      await flush();
       throw sourceVanished(source.path);
     }
   };
   const flush = async (): Promise<void> => {
+    await looking.tell();
     await stretches.flush();
     options.progress({ held: stretches.held, server: stretches.seen, lagBytes: stretches.aheadBytes });
   };

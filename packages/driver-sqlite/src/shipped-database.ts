@@ -1,15 +1,18 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { crc32 } from "node:zlib";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { codeOf } from "@stillpoint/driver/disk-error";
 import type { FoundDatabase } from "./find-databases.ts";
 import type { Holder } from "./holder-client.ts";
+import { pageWindow } from "./page-window.ts";
+import { newestFrames, readFrames } from "./read-newest.ts";
 import { encodeHead } from "./ship-record.ts";
 import type { ShipSpool } from "./ship-spool.ts";
 import { sourceChanged } from "./source-error.ts";
-import { isSameAddress, isSameGeneration, type WalAddress } from "./wal-address.ts";
+import { streamFrames } from "./stream-frames.ts";
+import { isSameGeneration, type WalAddress } from "./wal-address.ts";
 import {
   type Checksum,
-  checkFrame,
   FRAME_HEADER_BYTES,
   frameBytes,
   HEADER_BYTES,
@@ -17,9 +20,7 @@ import {
   parseWalHeader,
   readPair,
 } from "./wal-format.ts";
-import { readWalIndex, type WalIndex } from "./wal-index.ts";
-
-const BLOCK_BYTES = 1 << 20;
+import { framePages, readWalIndex, type WalIndex } from "./wal-index.ts";
 
 /** A database in WAL mode whose log is followed under a read transaction that moves on with it. */
 export interface ShippedDatabase extends AsyncDisposable {
@@ -29,8 +30,17 @@ export interface ShippedDatabase extends AsyncDisposable {
   readonly read: WalAddress;
   /** What is committed now; undefined where a writer is just saying so. */
   look(): WalIndex | undefined;
-  /** Reads on to there, into a spool; what it reads is true only if the hold lasted until afterwards. */
-  readTo(index: WalIndex, spool: ShipSpool): Promise<void>;
+  /** Pages that were read and not given away yet. */
+  readonly collectedBytes: number;
+  /**
+   * Reads on to there, the newest version of each page, into memory; false: together they would be more than so many bytes, and
+   * nothing was read. What was read is true only if the hold lasted until afterwards.
+   */
+  collect(index: WalIndex, mostBytes: number): Promise<boolean>;
+  /** Gives away what was collected. */
+  give(spool: ShipSpool): Promise<void>;
+  /** Gives away what was collected, and reads on to there, all frames as they stand; again as the hold lasts. */
+  stream(index: WalIndex, spool: ShipSpool): Promise<void>;
   /** Goes on from there as if it had been read; false: it is not there. */
   resumeAt(frames: number): Promise<boolean>;
 }
@@ -61,13 +71,86 @@ export async function followDatabase(found: FoundDatabase, pageSize: number): Pr
     return buffer;
   };
 
+  const window = pageWindow(pageSize);
+  /** What the window holds. */
+  let span: { from: WalAddress; ends: WalAddress[]; previous?: Checksum; pages: number } | undefined;
+
+  /** What is to be read up to there: nothing, or so many frames of a log with that header. */
+  const ahead = async ({ salts, frames }: WalIndex) => {
+    const target: WalAddress = { salts: [...salts], frames };
+    const isSame = isSameGeneration(read, target);
+    if (isSame && frames < read.frames) throw sourceChanged(found.path, "its log has lost frames");
+    if (frames === 0) return { target };
+    return { target, log: { bytes: await header(salts), first: isSame ? read.frames : 0 } };
+  };
+  const isAt = (to: WalIndex, target: WalAddress) => {
+    read = target;
+    if (to.frames > 0) [end, checksum] = [target, to.checksum];
+  };
+  /** How many pages the database has after the commit that a log ends with. */
+  const pagesAfter = async (to: WalIndex): Promise<number> => {
+    const { buffer, bytesRead } = await wal.read(
+      Buffer.alloc(FRAME_HEADER_BYTES),
+      0,
+      FRAME_HEADER_BYTES,
+      HEADER_BYTES + (to.frames - 1) * length,
+    );
+    const pages = bytesRead === FRAME_HEADER_BYTES ? buffer.readUInt32BE(4) : 0;
+    if (pages === 0 || !isEqual(readPair(buffer, 16), to.checksum))
+      throw sourceChanged(found.path, "its log is not the one that its index speaks of");
+    return pages;
+  };
+  const give = async (spool: ShipSpool) => {
+    if (span === undefined) return;
+    const { numbers, pages } = window.contents();
+    const { previous, ...passed } = span;
+    await spool.append(
+      encodeHead({
+        is: "pages",
+        name: found.name,
+        pageSize,
+        ...passed,
+        to: end,
+        ...(previous === undefined ? {} : { previous: [...previous] }),
+        last: [...checksum],
+        count: window.count,
+        crc: crc32(pages, crc32(numbers)),
+        bytes: numbers.byteLength + pages.byteLength,
+      }),
+    );
+    await spool.append(numbers);
+    await spool.append(pages);
+    window.clear();
+    span = undefined;
+  };
+
   return {
     found,
     pageSize,
     get read() {
       return read;
     },
+    get collectedBytes() {
+      return window.bytes;
+    },
     look: () => readWalIndex(shm.fd),
+    give,
+    async collect(to, mostBytes) {
+      const { target, log } = await ahead(to);
+      if (log !== undefined && to.frames > log.first) {
+        const pages = await framePages(shm, log.first, to.frames - log.first);
+        const wanted = pages === undefined ? undefined : newestFrames(pages, log.first);
+        if (wanted === undefined || window.bytes + wanted.length * pageSize > mostBytes) return false;
+        const parsed = parseWalHeader(log.bytes);
+        if (parsed === undefined) throw new TypeError("unreachable: it was parsed before");
+        span ??= { from: end, ends: [], pages: 0, ...(end.frames > 0 ? { previous: checksum } : {}) };
+        if (!isSameGeneration(end, target)) span.ends.push(end);
+        await readFrames(wal, parsed, wanted, { window, where: found.path });
+        span.pages = await pagesAfter(to);
+      }
+      isAt(to, target);
+      return true;
+    },
     async resumeAt(frames) {
       if (frames > read.frames) return false;
       if (frames === read.frames) return true;
@@ -82,50 +165,20 @@ export async function followDatabase(found: FoundDatabase, pageSize: number): Pr
       checksum = readPair(before, place);
       return true;
     },
-    async readTo(to, spool) {
-      const target: WalAddress = { salts: [...to.salts], frames: to.frames };
-      if (isSameAddress(read, target)) return;
-      const isSame = isSameGeneration(read, target);
-      if (isSame && to.frames < read.frames) throw sourceChanged(found.path, "its log has lost frames");
-      if (to.frames > 0) {
-        const bytes = await header(to.salts);
-        const parsed = parseWalHeader(bytes);
-        if (parsed === undefined) throw new TypeError("unreachable: it was parsed before");
-        const first = isSame ? read.frames : 0;
-        // An emptied log has no checksum yet: it begins with that of the header that its first frame brings.
-        let last = first > 0 ? checksum : parsed.checksum;
-        const size = (to.frames - first) * length;
-        await spool.append(
-          encodeHead({
-            is: "frames",
-            name: found.name,
-            header: bytes.toString("hex"),
-            first,
-            previous: [...last],
-            ...(first > 0 ? {} : { follows: end }),
-            count: to.frames - first,
-            bytes: size,
-          }),
+    async stream(to, spool) {
+      await give(spool);
+      const { target, log } = await ahead(to);
+      if (log !== undefined && to.frames > log.first) {
+        const { bytes, first } = log;
+        const before = { frames: first, checksum, end };
+        const last = await streamFrames(
+          { wal, header: bytes, before, to: to.frames, name: found.name, where: found.path },
+          spool,
         );
-        const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / length));
-        for (let at = first; at < to.frames; at += perBlock) {
-          const block = Buffer.alloc(Math.min(perBlock, to.frames - at) * length);
-          const { bytesRead } = await wal.read(block, 0, block.byteLength, HEADER_BYTES + at * length);
-          for (let from = 0; from < block.byteLength; from += length) {
-            const frame = block.subarray(from, from + length);
-            const checked = from + length <= bytesRead ? checkFrame(frame, parsed, last) : undefined;
-            if (checked === undefined)
-              throw sourceChanged(found.path, "a committed frame of its log is not as its checksum says");
-            last = checked.checksum;
-          }
-          await spool.append(block);
-        }
         if (!isEqual(last, to.checksum))
           throw sourceChanged(found.path, "its log is not the one that its index speaks of");
       }
-      checksum = to.checksum;
-      read = target;
-      if (to.frames > 0) end = target;
+      isAt(to, target);
     },
     [Symbol.asyncDispose]: async () => await kept.disposeAsync(),
   };

@@ -2,7 +2,7 @@ import { type FileHandle, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { LogPosition } from "@stillpoint/contracts/log";
 import { codeOf } from "@stillpoint/driver/disk-error";
-import { type FramesHead, type LookHead, readHeads } from "./ship-record.ts";
+import { type FramesHead, type LookHead, type PagesHead, type RecordHead, readHeads } from "./ship-record.ts";
 import { SHIPPED_DIRECTORY } from "./shipped-files.ts";
 import { isSameGeneration, type WalAddress } from "./wal-address.ts";
 
@@ -20,31 +20,29 @@ export async function shippedFiles(directory: string): Promise<string[]> {
   }
 }
 
-export type FramesAt = { head: FramesHead; path: string; at: number };
+/** What was shipped of a database: where its head says what it is, and where its body begins. */
+export type ShippedAt<Head = FramesHead | PagesHead> = { head: Head; path: string; at: number; file: FileHandle };
 
-/** The frames of the given files, in order, but for so many records at the beginning. */
-export async function* framesIn(
-  paths: readonly string[],
-  skip: number,
-): AsyncGenerator<FramesAt & { file: FileHandle }> {
+/** What was shipped of databases in the given files, in order, but for so many records at the beginning. */
+export async function* shippedIn(paths: readonly string[], skip: number): AsyncGenerator<ShippedAt> {
   let records = 0;
   for (const path of paths) {
     await using file = await open(path, "r");
     for await (const { head, at } of readHeads(file, path)) {
       records += 1;
-      if (records > skip && head.is === "frames") yield { head, path, at, file };
+      if (records > skip && head.is !== "look") yield { head, path, at, file };
     }
   }
 }
 
-/** Each look, and how many records there are up to it. */
-async function* looksIn(paths: readonly string[]): AsyncGenerator<{ look: LookHead; records: number }> {
+/** Each record, and how many there are up to it. */
+async function* headsIn(paths: readonly string[]): AsyncGenerator<{ head: RecordHead; records: number }> {
   let records = 0;
   for (const path of paths) {
     await using file = await open(path, "r");
     for await (const { head } of readHeads(file, path)) {
       records += 1;
-      if (head.is === "look") yield { look: head, records };
+      yield { head, records };
     }
   }
 }
@@ -91,7 +89,10 @@ export async function stateAt(paths: readonly string[], from: LogPosition, targe
     generations.set(name, met);
   };
   let [last, next]: (LookHead | undefined)[] = [];
-  for await (const { look, records } of looksIn(paths)) {
+  for await (const { head, records } of headsIn(paths)) {
+    if (head.is === "pages") for (const place of [head.from, ...head.ends, head.to]) meet(head.name, place);
+    if (head.is !== "look") continue;
+    const look = head;
     if (look.position.stream === from.stream && look.position.at <= from.at) {
       skip = records;
       for (const known of [ends, gone, generations]) known.clear();
@@ -101,8 +102,9 @@ export async function stateAt(paths: readonly string[], from: LogPosition, targe
     for (const { name, address } of look.databases) {
       meet(name, address);
       if (next !== undefined) continue;
-      ends.set(name, address);
       gone.delete(name);
+      // An emptied log: what it held before stays what was shipped last.
+      if (address.frames > 0) ends.set(name, address);
     }
     if (next !== undefined) continue;
     last = look;

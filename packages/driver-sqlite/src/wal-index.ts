@@ -1,5 +1,5 @@
 import { readSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { endianness } from "node:os";
 import { sourceChanged } from "./source-error.ts";
 import type { WalAddress } from "./wal-address.ts";
@@ -48,6 +48,31 @@ export function readWalIndex(shm: number): WalIndex | undefined {
     if (index !== undefined) return index;
   }
   return undefined;
+}
+
+/** Blocks of page numbers, each with a table that finds them; the first one begins behind the header. */
+const BLOCK_BYTES = 32_768;
+const NUMBER_BYTES = 4;
+const NUMBERS = 4096;
+const NUMBERS_OF_FIRST = NUMBERS - BYTES / NUMBER_BYTES;
+
+/** Which page each of so many committed frames holds; `first` counts from 0. Undefined: the index does not say all of them. */
+export async function framePages(shm: FileHandle, first: number, count: number): Promise<Uint32Array | undefined> {
+  const bytes = Buffer.alloc(count * NUMBER_BYTES);
+  for (let done = 0; done < count; ) {
+    const behindFirst = first + done - NUMBERS_OF_FIRST;
+    const isFirst = behindFirst < 0;
+    const within = isFirst ? first + done : behindFirst % NUMBERS;
+    const at = isFirst
+      ? BYTES + within * NUMBER_BYTES
+      : (1 + Math.floor(behindFirst / NUMBERS)) * BLOCK_BYTES + within * NUMBER_BYTES;
+    const here = Math.min(count - done, (isFirst ? NUMBERS_OF_FIRST : NUMBERS) - within);
+    const { bytesRead } = await shm.read(bytes, done * NUMBER_BYTES, here * NUMBER_BYTES, at);
+    if (bytesRead < here * NUMBER_BYTES) return undefined;
+    done += here;
+  }
+  // In the machine's own order, as everything in this file.
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, count);
 }
 
 /** Where a database's log ends now. Its holder has it open, so the file is there. */
