@@ -76,8 +76,13 @@ export function program(world: World): Command {
 
   withKey(command.command("restore"))
     .argument("[point]", "id of a recovery point; the newest whole one of the plan where it is left out")
-    .description("restore a point, one source or one path of it, into a directory, or a Qdrant source into a server")
-    .option("--to <directory>", "where to; must be empty or absent, unless --over is given")
+    .description(
+      "restore a point, one source or one path of it, into a directory, a bucket back into one, or a Qdrant source into a server",
+    )
+    .option(
+      "--to <place>",
+      "a directory; or of a captured bucket s3://bucket/prefix. Must be empty or absent, unless --over is given",
+    )
     .option("--plan <name>", "whose newest point")
     .option("--source <name>", "this source only")
     .option("--path <path>", "this file or subtree of the source only")

@@ -17,6 +17,8 @@ export type PointReader = AsyncDisposable & {
   find: (pointId: string | undefined, plan: string | undefined) => Promise<Point>;
   /** `over`: the directory may hold a part of it already, of which only what differs is written. */
   extract: (point: Point, over: boolean) => Extract;
+  /** A backup as a tar, or one path of it. */
+  tar: (point: Point) => (backupId: string, path?: string) => AsyncIterable<Uint8Array>;
   /** What of these backups lies in cold storage classes, and must be thawed before it can be read; absent: not known here. */
   cold?: (backups: readonly string[]) => Promise<ThawPlan>;
   thaw?: (plan: ThawPlan, onProgress: (progress: ThawProgress) => void) => Promise<void>;
@@ -43,6 +45,8 @@ export async function repositoryReader(world: World, url: string, key: KeyOption
       }
       return newest ?? unknownPoint(plan ?? "any plan", LIST);
     },
+    tar: () => (backupId, path) =>
+      repository.readBackup(backupId, { signal: world.signal, ...(path === undefined ? {} : { path }) }),
     extract:
       (_, over) =>
       (backupId, directory, { path, keepOwners, progress, base }) =>
@@ -72,6 +76,12 @@ export async function repositoryReader(world: World, url: string, key: KeyOption
 export async function vaultReader(world: World): Promise<PointReader> {
   const bus = await reachBus(world);
   const patience = { timeoutMs: 10_000 };
+  const tar = (point: Point) =>
+    async function* (backupId: string, path?: string): AsyncGenerator<Uint8Array> {
+      const claims = { purpose: "restore" as const, pointId: point.pointId, backups: [backupId] };
+      const { vaultUrl, ticket } = await bus.request(vaultTicket, {}, claims, patience);
+      yield* vaultClient(vaultUrl, ticket, world.signal).getBackup(backupId, path);
+    };
   return {
     async find(pointId, plan) {
       if (pointId !== undefined) return (await bus.request(vaultPoint, {}, { pointId }, patience)).point;
@@ -86,12 +96,9 @@ export async function vaultReader(world: World): Promise<PointReader> {
           why: "a running vault gives whole backups",
           hint: "name the repository: --repository and --key-file",
         });
-      return extractTars(async function* (backupId, path) {
-        const claims = { purpose: "restore" as const, pointId: point.pointId, backups: [backupId] };
-        const { vaultUrl, ticket } = await bus.request(vaultTicket, {}, claims, patience);
-        yield* vaultClient(vaultUrl, ticket, world.signal).getBackup(backupId, path);
-      });
+      return extractTars(tar(point));
     },
+    tar,
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };
 }

@@ -25,6 +25,8 @@ export type RestoreOptions = KeyOptions & {
 };
 
 export async function restore(world: World, pointId: string | undefined, options: RestoreOptions): Promise<void> {
+  if (options.to.startsWith("s3://"))
+    return (await import("./restore-to-bucket.ts")).restoreToBucket(world, pointId, options);
   const to = resolve(options.to);
   await using reader = await openReader(world, options);
   const point = await reader.find(pointId, options.plan);
@@ -67,7 +69,7 @@ export function openReader(
   return repositoryReader(world, options.repository, options);
 }
 
-function chosen(point: Point, options: RestoreOptions): PointSource[] {
+export function chosen(point: Point, options: RestoreOptions): PointSource[] {
   if (options.source === undefined) {
     if (options.path === undefined) return point.sources;
     throw new StillpointError("INVALID_REQUEST", {

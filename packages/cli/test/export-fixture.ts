@@ -28,7 +28,7 @@ export type SourceUnderTest<Spec extends SourceSpec = SourceSpec> = {
   name: string;
   driver: Driver<Spec>;
   spec: Spec;
-  secret?: string;
+  secret?: string | ((reference: string) => string);
   tools?: Tools;
   /** The application is quiet. Default: it is. */
   fenced?: boolean;
@@ -79,7 +79,8 @@ export async function startExport() {
     const context: DriverContext = {
       directory: own,
       signal: new AbortController().signal,
-      secret: () => new Secret(source.secret ?? ""),
+      secret: (reference) =>
+        new Secret(typeof source.secret === "function" ? source.secret(reference) : (source.secret ?? "")),
       monotonicMs: () => performance.now(),
       now: Date.now,
       log: () => undefined,

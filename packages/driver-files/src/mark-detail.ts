@@ -6,6 +6,15 @@ export const filesMarkDetail = z.object({
   files: z.number().int().nonnegative().optional(),
 });
 
+/** What the mark of a bucket holds beside that. */
+export const bucketMarkDetail = z.object({
+  bucket: z.object({
+    name: z.string(),
+    /** What the captured keys begin with: empty, or ends in `/`. */
+    prefix: z.string(),
+  }),
+});
+
 /** The list of every file at the mark, an entry of the last backup: one JSON object a line. */
 export const LIST_PATH = ".stillpoint/files.ndjson";
 export const listLine = z.object({

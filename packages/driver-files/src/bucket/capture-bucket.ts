@@ -155,7 +155,10 @@ export async function openBucketCapture(
         cutId,
         position: last.complete ? `${objects} objects` : "listed after the fence",
         // One more: the list of the objects.
-        detail: fuzzy === undefined ? { files: objects + 1 } : {},
+        detail: {
+          bucket: { name: from.bucket, prefix: from.prefix },
+          ...(fuzzy === undefined ? { files: objects + 1 } : {}),
+        },
         ...(last.complete ? { counts: { objects } } : {}),
         notes: [],
         ...(fuzzy === undefined ? {} : { fuzzy }),
