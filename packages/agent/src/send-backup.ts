@@ -25,6 +25,7 @@ export type SendSettings = {
 };
 
 const PAUSES_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
+const TAKING_OVER = 2;
 const REPORT_EVERY_BYTES = 4 * 1024 * 1024;
 
 /** Sends trees as tars, one stream at a time per slot, a lost answer asked for before a new try. */
@@ -35,6 +36,8 @@ export function backupSender(settings: SendSettings): SendBackup {
     settings.streams(async () => {
       let takesOver = settings.usesEarlier === true && part === "base";
       for (let attempt = 0; ; attempt += 1) {
+        // A refusal may be lost with its connection: what fails and fails again is sent in full.
+        takesOver &&= attempt < TAKING_OVER;
         tries += 1;
         const { runId, source, fenceToken } = settings;
         const backupId = `${runId}_${source}_${fenceToken}_${part}${tries}`;

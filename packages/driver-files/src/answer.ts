@@ -1,41 +1,48 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { glob, lstat, readdir, readFile } from "node:fs/promises";
+import { glob, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
 import type { QueryRow, StoreCheckRow } from "@stillpoint/contracts/query";
+import { joined } from "./joined.ts";
+import { readLines } from "./line-file.ts";
 import { parseLocator, valueAt } from "./locator.ts";
 import { LIST_PATH, type ListLine, listLine } from "./mark-detail.ts";
+import { type NamedFew, namedFew } from "./named-few.ts";
+import { comparePaths } from "./path-order.ts";
+import { type FoundFile, scan } from "./scan.ts";
 
-const MOST_NAMED = 5;
+const BATCH = 1000;
 
 /** The tree's own checks: every file of the list is there with the hash that it had, and nothing else is. */
 export async function* checkTree(directory: string, expected: number | undefined): AsyncGenerator<StoreCheckRow> {
-  const listed = new Set<string>();
-  const wrong: string[] = [];
-  const unsteady: string[] = [];
+  const [wrong, surplus, unsteady] = [namedFew(), namedFew(), namedFew()];
+  let listed = 0;
   let bytes = 0;
-  for await (const line of readList(directory)) {
-    listed.add(line.path);
-    if (!line.steady) unsteady.push(line.path);
-    const found = await hashOf(join(directory, line.path));
-    if (found?.sha256 !== line.sha256 || found.size !== line.size) wrong.push(line.path);
-    bytes += found?.size ?? 0;
+  for await (const pairs of joined(await sortedList(directory), filesBelow(directory))) {
+    for (const { before: line, now: file } of pairs) {
+      if (line === undefined) {
+        if (file !== undefined && file.path !== LIST_PATH) surplus.add(file.path);
+        continue;
+      }
+      listed += 1;
+      if (!line.steady) unsteady.add(line.path);
+      const sha256 = file?.size === line.size ? await hashOf(join(directory, line.path)) : undefined;
+      if (sha256 !== line.sha256) wrong.add(line.path);
+      bytes += file?.size ?? 0;
+    }
   }
-  const present = await filesBelow(directory);
-  const surplus = present.filter((path) => !listed.has(path) && path !== LIST_PATH);
-  yield row("every file's hash", wrong, `${listed.size} files, ${bytes} bytes, as captured`, "differ or are missing");
+  yield row("every file's hash", wrong, `${listed} files, ${bytes} bytes, as captured`, "differ or are missing");
   yield row("no other file", surplus, "none", "were not captured");
   if (expected !== undefined) {
     yield {
       name: "count of files",
-      verdict: listed.size === expected ? "pass" : "fail",
-      detail: `${listed.size}, at the mark ${expected}`,
+      verdict: listed === expected ? "pass" : "fail",
+      detail: `${listed}, at the mark ${expected}`,
     };
   }
-  if (unsteady.length > 0) {
-    const detail = `${named(unsteady)} changed while being read: what is restored may be of two moments`;
+  if (unsteady.count > 0) {
+    const detail = `${unsteady} changed while being read: what is restored may be of two moments`;
     yield { name: "files at one moment", verdict: "inconclusive", detail };
   }
 }
@@ -66,35 +73,49 @@ async function* fieldValues(directory: string, of: string): AsyncGenerator<strin
   }
 }
 
-async function* readList(directory: string): AsyncGenerator<ListLine> {
-  const input = createReadStream(join(directory, LIST_PATH));
-  for await (const line of createInterface({ input })) yield listLine.parse(JSON.parse(line));
+const readList = (directory: string) => readLines(join(directory, LIST_PATH), (value) => listLine.parse(value));
+
+/** The list in the order of a walk. One that is in another, as a bucket's may be, is held and put in order. */
+async function sortedList(directory: string): Promise<AsyncIterable<readonly ListLine[]>> {
+  let last: string | undefined;
+  for await (const lines of readList(directory)) {
+    for (const { path } of lines) {
+      if (last !== undefined && comparePaths(last, path) >= 0) return sorted(directory);
+      last = path;
+    }
+  }
+  return readList(directory);
 }
 
-async function hashOf(path: string): Promise<{ sha256: string; size: number } | undefined> {
-  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-    throw error;
-  });
-  if (!stats?.isFile()) return undefined;
+async function* sorted(directory: string): AsyncGenerator<ListLine[]> {
+  const all = (await Array.fromAsync(readList(directory))).flat();
+  yield all.sort((a, b) => comparePaths(a.path, b.path));
+}
+
+/** Regular files of a tree, in the order of a walk. */
+async function* filesBelow(directory: string): AsyncGenerator<FoundFile[]> {
+  const roots = (await readdir(directory)).map((name) => ({ path: join(directory, name), name }));
+  let batch: FoundFile[] = [];
+  for (const found of scan(
+    roots.sort((a, b) => comparePaths(a.name, b.name)),
+    [],
+  )) {
+    if (found.type === "file") batch.push(found);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function hashOf(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
-  return { sha256: hash.digest("hex"), size: stats.size };
+  return hash.digest("hex");
 }
 
-async function filesBelow(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1));
-}
-
-function row(name: string, bad: readonly string[], good: string, why: string): StoreCheckRow {
-  return bad.length === 0
+function row(name: string, bad: NamedFew, good: string, why: string): StoreCheckRow {
+  return bad.count === 0
     ? { name, verdict: "pass", detail: good }
-    : { name, verdict: "fail", detail: `${bad.length} ${why}: ${named(bad)}` };
-}
-
-function named(paths: readonly string[]): string {
-  return paths.slice(0, MOST_NAMED).join(", ") + (paths.length > MOST_NAMED ? ", …" : "");
+    : { name, verdict: "fail", detail: `${bad.count} ${why}: ${bad}` };
 }

@@ -5,74 +5,71 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { FilesSource } from "@stillpoint/contracts/source";
 import type { Capture, DriverContext } from "@stillpoint/driver/driver";
-import type { TreeEntry, TreeWriter } from "@stillpoint/driver/tree";
+import type { TreeWriter } from "@stillpoint/driver/tree";
+import { sendBase } from "./base.ts";
+import { joined } from "./joined.ts";
+import { lineWriter, readLines } from "./line-file.ts";
+import { linkBook } from "./link-book.ts";
+import { type Limit, type Look, lookAgain } from "./look-again.ts";
 import { LIST_PATH, type ListLine } from "./mark-detail.ts";
-import { type Captured, captureFile } from "./read-file.ts";
+import { namedFew } from "./named-few.ts";
+import { otherEntry } from "./other-entry.ts";
+import { captureFile } from "./read-file.ts";
 import { findRoots } from "./roots.ts";
-import type { Found, Scan } from "./scan.ts";
 import { startScanner } from "./scanner.ts";
-import { changedSince, type Looked, otherFingerprint } from "./second-look.ts";
-import { openSpool, writeAll } from "./spool.ts";
-
-type File = Extract<Found, { type: "file" }>;
-type Limit = { bytes: number; ms: number };
-/** The source as the last look found it, and what of it could not be read within the limit. */
-type Look = { scan: Scan; unread: File[]; why?: string };
+import { isAsRead, mayBeRelied, otherFingerprint, type Seen } from "./seen.ts";
+import { openSpool } from "./spool.ts";
 
 /** What changes while the base is sent is read again before the fence, up to this much. */
-const BEFORE_THE_FENCE: Limit = { bytes: 1_000_000_000, ms: 60_000 };
+const BEFORE_THE_FENCE: Limit = { bytes: 1_000_000_000, ms: 60_000, files: 100_000 };
+
+/** Written by ourselves, in this session. */
+const asSeen = (value: unknown) => value as Seen;
 
 export async function openCapture(source: FilesSource, context: DriverContext): Promise<Capture> {
   const { signal } = context;
   await findRoots(source.paths);
   const scanner = startScanner(source.exclude);
-  const spool = openSpool(join(context.directory, "spool"));
-  /** Every file as it was read last, by the base or into the spool. */
-  const looked = new Map<string, Looked>();
-  /** What the base holds: paths, and directories and links as they were. */
-  const based = new Map<string, string>();
+  const at = (name: string) => join(context.directory, name);
+  let spool = openSpool(at("spool"));
+  let links = linkBook();
+  const look = async () => scanner.look(await findRoots(source.paths), signal);
+  const seen = (path: string) => readLines(path, asSeen);
+  const based = at("base.ndjson");
+  /** What every path was at the last look: the base's, until there was another. */
+  let newest = based;
+  let looks = 0;
   let last: Look | undefined;
 
-  function note(captured: Captured | undefined, path: string, lookedAtMs: number): void {
-    if (captured !== undefined) looked.set(path, { ...captured, lookedAtMs });
-    else looked.delete(path);
-  }
-
-  /** Reads again what changed since it was read last. */
-  async function lookAgain(limit: Limit): Promise<Look> {
-    const startedMs = context.monotonicMs();
-    const scan = await scanner.look(await findRoots(source.paths), signal);
-    for (const path of [...looked.keys()]) {
-      if (scan.found.get(path)?.type === "file") continue;
-      looked.delete(path);
-      await spool.drop(path);
-    }
-    const changed = changedSince(looked, scan);
-    let bytes = 0;
-    for (const [at, each] of changed.entries()) {
-      bytes += each.size;
-      const tookMs = context.monotonicMs() - startedMs;
-      const why =
-        bytes > limit.bytes
-          ? `more than ${limit.bytes} bytes changed since they were read`
-          : tookMs > limit.ms
-            ? `its second look took longer than ${limit.ms} ms`
-            : undefined;
-      if (why !== undefined) return { scan, unread: changed.slice(at), why };
-      const lookedAtMs = context.now();
-      note(await spool.keep(each, signal), each.path, lookedAtMs);
-    }
-    return { scan, unread: [] };
+  async function again(limit: Limit): Promise<Look> {
+    looks += 1;
+    const into = at(`look-${looks}.ndjson`);
+    const found = await lookAgain({
+      before: seen(newest),
+      now: await look(),
+      into,
+      limit,
+      spool,
+      links,
+      scanner,
+      context,
+    });
+    if (newest !== based) await rm(newest);
+    newest = into;
+    last = found;
+    return found;
   }
 
   /** Without a fence the look is one moment only if a further one finds nothing else. */
-  async function movedMeanwhile(before: Scan): Promise<string | undefined> {
-    const after = await scanner.look(await findRoots(source.paths), signal);
-    const moved = [
-      ...changedSince(looked, after).map(({ path }) => path),
-      ...[...before.found.keys()].filter((path) => !after.found.has(path)),
-    ];
-    return moved.length === 0 ? undefined : `${named(moved)} changed during its second look, which no fence kept quiet`;
+  async function movedMeanwhile(): Promise<string | undefined> {
+    const moved = namedFew();
+    for await (const pairs of joined(seen(newest), await look())) {
+      for (const { before, now } of pairs) {
+        if (before !== undefined && now === undefined) moved.add(before.path);
+        else if (now?.type === "file" && !(before?.type === "file" && isAsRead(before, now))) moved.add(now.path);
+      }
+    }
+    return moved.count === 0 ? undefined : `${moved} changed during its second look, which no fence kept quiet`;
   }
 
   return {
@@ -82,91 +79,88 @@ export async function openCapture(source: FilesSource, context: DriverContext): 
       hasLog: false,
       base: "full",
       finish: "incremental",
-      notes: [],
+      notes: scanner.seesAll
+        ? []
+        : ["extended attributes and access lists are not captured: this runtime cannot read them"],
     },
 
-    async base(tree) {
-      looked.clear();
-      based.clear();
-      const { found } = await scanner.look(await findRoots(source.paths), signal);
-      for (const each of found.values()) {
-        based.set(each.path, each.type === "file" ? each.type : otherFingerprint(each));
-        if (each.type !== "file") {
-          await tree.add(entryOf(each));
-          continue;
-        }
-        const lookedAtMs = context.now();
-        note(await captureFile(each, tree, signal), each.path, lookedAtMs);
-      }
+    async base(tree, earlier) {
+      [spool, links, newest, last] = [openSpool(at("spool")), linkBook(), based, undefined];
+      const ports = { tree, earlier, now: await look(), into: based, links: linkBook(), scanner, context };
+      const { files, taken, readBytes } = await sendBase(ports);
+      context.log("base captured", { files, taken, readBytes });
     },
 
     async settle() {
-      await lookAgain(BEFORE_THE_FENCE);
+      await again(BEFORE_THE_FENCE);
     },
 
     async mark({ cutId, budgetMs, fenced }): Promise<Mark> {
-      last = await lookAgain({ bytes: source.budget.bytes, ms: Math.min(source.budget.ms, budgetMs) });
-      const { scan, unread, why } = last;
-      const files = [...scan.found.values()].filter(({ type }) => type === "file").length;
-      const unsteady = [...looked].filter(([, { steady }]) => !steady).map(([path]) => path);
-      const unfenced = fenced || why !== undefined ? undefined : await movedMeanwhile(scan);
-      const fuzzy =
-        why ?? unfenced ?? (unsteady.length === 0 ? undefined : `${named(unsteady)} changed while being read`);
+      const { bytes, ms } = source.budget;
+      const found = await again({ bytes, ms: Math.min(ms, budgetMs) });
+      const { files, unread, unsteady, leftOut, why } = found;
+      const unfenced = fenced || why !== undefined ? undefined : await movedMeanwhile();
+      const fuzzy = why ?? unfenced ?? (unsteady.count === 0 ? undefined : `${unsteady} changed while being read`);
       return {
         cutId,
-        position: unread.length === 0 ? `${files} files` : `${files} files, ${unread.length} read after the fence`,
+        position: unread === 0 ? `${files} files` : `${files} files, ${unread} read after the fence`,
         detail: { files },
         counts: { files },
-        notes: scan.leftOut.length === 0 ? [] : [`left out, for they have no content: ${named(scan.leftOut)}`],
+        notes: leftOut.count === 0 ? [] : [`left out, for they have no content: ${leftOut}`],
         ...(fuzzy === undefined ? {} : { fuzzy }),
       };
     },
 
     async finish(tree) {
       if (last === undefined) throw new StillpointError("INTERNAL", { what: "Finished before it was marked" });
-      const { scan, unread } = last;
       // What is gone goes first: a file may stand where a directory was.
-      for (const path of based.keys()) if (!scan.found.has(path)) await tree.add({ type: "deleted", path });
-      for (const each of scan.found.values()) {
-        if (each.type !== "file" && based.get(each.path) !== otherFingerprint(each)) await tree.add(entryOf(each));
-      }
+      for await (const pairs of joined(seen(based), seen(newest)))
+        for (const { before, now } of pairs)
+          if (before !== undefined && now === undefined) await tree.add({ type: "deleted", path: before.path });
       await spool.send(tree, signal);
-      for (const each of unread) {
-        const lookedAtMs = context.now();
-        const captured = await captureFile(each, tree, signal);
-        note(captured, each.path, lookedAtMs);
-        if (captured === undefined) await tree.add({ type: "deleted", path: each.path });
+      const list = lineWriter(at("list.ndjson"));
+      for await (const pairs of joined(seen(based), seen(newest))) {
+        for (const { before, now } of pairs) {
+          if (now === undefined) continue;
+          if (now.type !== "file") {
+            const isAsBased = before !== undefined && before.type !== "file" && isSame(before, now);
+            if (!isAsBased) await tree.add(otherEntry(now, (await scanner.xattrsOf([now.from], signal))[0]));
+            continue;
+          }
+          const line = now.held === "unread" ? await readNow(now, tree) : now;
+          if (line === undefined) await tree.add({ type: "deleted", path: now.path });
+          else await list.add(listed(line));
+        }
       }
-      await addList(tree, looked, context);
+      await list.end();
+      await addList(tree, at("list.ndjson"), context);
     },
 
     [Symbol.asyncDispose]: () => scanner[Symbol.asyncDispose](),
   };
+
+  async function readNow(file: Extract<Seen, { type: "file" }>, tree: TreeWriter) {
+    const [xattrs] = await scanner.xattrsOf([file.from], signal);
+    const found = { ...file, mode: 0, uid: 0, gid: 0 }; // what counts is what its descriptor says
+    const captured = await captureFile(found, tree, { signal, xattrs, holesOf: scanner.holesOf, links });
+    return captured && { ...file, ...captured };
+  }
 }
 
-async function addList(tree: TreeWriter, looked: ReadonlyMap<string, Captured>, context: DriverContext): Promise<void> {
-  const file = join(context.directory, "files.ndjson");
-  const lines = async function* () {
-    for (const [path, { size, sha256, steady }] of looked) {
-      yield Buffer.from(`${JSON.stringify({ path, size, sha256, steady } satisfies ListLine)}\n`);
-    }
-  };
-  await writeAll(file, lines());
+function isSame(before: Exclude<Seen, { type: "file" }>, now: Exclude<Seen, { type: "file" }>): boolean {
+  return otherFingerprint(before) === otherFingerprint(now);
+}
+
+function listed(file: Extract<Seen, { type: "file" }>): ListLine {
+  const { path, size, sha256, steady, mtimeMs, identity } = file;
+  return { path, size, sha256, steady, ...(mayBeRelied(file) ? { mtimeMs, identity } : {}) };
+}
+
+async function addList(tree: TreeWriter, file: string, context: DriverContext): Promise<void> {
   const { size } = await stat(file);
   const own = { mode: 0o600, mtimeMs: context.now() };
   await tree.add({ type: "directory", path: ".stillpoint", mode: 0o700, mtimeMs: own.mtimeMs });
   const body = createReadStream(file, { signal: context.signal });
   await tree.add({ type: "file", path: LIST_PATH, size, hint: "content", ...own }, body);
   await rm(file);
-}
-
-function entryOf(each: Exclude<Found, File>): TreeEntry {
-  const { path, mode, uid, gid, mtimeMs } = each;
-  return each.type === "symlink"
-    ? { type: "symlink", path, mode, uid, gid, mtimeMs, target: each.target }
-    : { type: "directory", path, mode, uid, gid, mtimeMs };
-}
-
-function named(paths: readonly string[]): string {
-  return paths.slice(0, 3).join(", ") + (paths.length > 3 ? ", …" : "");
 }

@@ -23,5 +23,11 @@ export const listLine = z.object({
   sha256: z.string(),
   /** False: it changed while it was read, so its hash is only that of what was sent. */
   steady: z.boolean(),
+  /**
+   * The state that the base's entry of it has: where the next run finds the same, the file is taken over unread. Absent: it
+   * changed while the base was made or just before, or lies in another backup.
+   */
+  mtimeMs: z.number().optional(),
+  identity: z.string().optional(),
 });
 export type ListLine = z.infer<typeof listLine>;

@@ -1,6 +1,8 @@
 import { glob, realpath, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { isWithin } from "@stillpoint/driver/tree-path";
+import { comparePaths } from "./path-order.ts";
 
 /** A captured path, with symbolic links resolved, and the name that its tree has in the backup. */
 export type Root = { path: string; name: string };
@@ -17,21 +19,32 @@ export async function findRoots(paths: readonly string[]): Promise<Root[]> {
       found.add(resolve(path));
     }
   }
-  const named = nameRoots([...found].sort());
+  const named = nameRoots([...found]);
   // A path that is a link itself stands for what it leads to; links below it are kept as links.
   return Promise.all(named.map(async ({ path, name }) => ({ path: await realpath(path), name })));
 }
 
-/** A root is named by its last component; where two share it, by its whole path. Pure. */
+/**
+ * A root is named by its last component; where that would not tell it from another, both by their whole paths, and what then
+ * lies within another is in that. In the order of a walk. Pure.
+ */
 export function nameRoots(paths: readonly string[]): Root[] {
-  const counts = new Map<string, number>();
-  for (const path of paths) counts.set(basename(path), (counts.get(basename(path)) ?? 0) + 1);
-  return paths.map((path) => {
-    const short = basename(path);
-    const isAlone = short !== "" && counts.get(short) === 1;
-    return { path, name: isAlone ? short : path.slice(1) || "root" };
-  });
+  const whole = (path: string) => path.slice(1) || "root";
+  let roots = paths.map((path) => ({ path, name: basename(path) || "root" }));
+  for (;;) {
+    const clashes = new Set(
+      roots.filter((root) => roots.some((other) => other !== root && overlap(root.name, other.name))),
+    );
+    const named = roots.map((root) => (clashes.has(root) ? { ...root, name: whole(root.path) } : root));
+    if (named.every(({ name }, i) => name === roots[i]?.name)) break;
+    roots = named;
+  }
+  return roots
+    .filter((root) => !roots.some((other) => other !== root && isWithin(root.name, other.name)))
+    .sort((a, b) => comparePaths(a.name, b.name));
 }
+
+const overlap = (a: string, b: string) => isWithin(a, b) || isWithin(b, a);
 
 async function assertThere(path: string): Promise<void> {
   try {

@@ -3,55 +3,62 @@ import { join, matchesGlob } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Root } from "./roots.ts";
 
+export type Xattrs = Record<string, Buffer>;
 type Common = { path: string; from: string; mode: number; uid: number; gid: number; mtimeMs: number };
 /** One thing below a root. `path` is its place in the backup's tree, `from` where it is read. */
 export type Found =
-  | (Common & { type: "file"; size: number; fingerprint: string; changedMs: number })
+  | (Common & { type: "file" } & FileState)
   | (Common & { type: "directory" })
-  | (Common & { type: "symlink"; target: string });
-
-export type Scan = {
-  found: Map<string, Found>;
-  /** Sockets, pipes and devices: they have no content to keep. */
-  leftOut: string[];
+  | (Common & { type: "symlink"; target: string })
+  /** A socket, pipe or device: it has no content to keep. */
+  | { type: "other"; path: string };
+/** `isLinked`: other paths lead to the same file. */
+export type FileState = {
+  size: number;
+  fingerprint: string;
+  identity: string;
+  changedMs: number;
+  isLinked: boolean;
 };
+export type FoundFile = Extract<Found, { type: "file" }>;
 
 /**
- * Everything below the roots, directories before what is in them. What goes away while it is looked for was deleted.
- * Throws SOURCE_DENIED where something may not be read, for a backup without it would look whole. Blocks its thread, and
- * is ten times as fast for it: it runs in one of its own (scanner.ts).
+ * Everything below the roots in the order of a walk (path-order.ts), directories before what is in them. What goes away while
+ * it is looked for was deleted. Throws SOURCE_DENIED where something may not be read, for a backup without it would look
+ * whole. Blocks its thread, and is ten times as fast for it: it runs in one of its own (scanner.ts).
  */
-export function scan(roots: readonly Root[], exclude: readonly string[]): Scan {
-  const result: Scan = { found: new Map(), leftOut: [] };
-  for (const root of roots) visit(root.path, root.name, exclude, result);
-  return result;
+export function* scan(roots: readonly Root[], exclude: readonly string[]): Generator<Found> {
+  for (const root of roots) yield* visit(root.path, root.name, exclude);
 }
 
-function visit(from: string, path: string, exclude: readonly string[], result: Scan): void {
+function* visit(from: string, path: string, exclude: readonly string[]): Generator<Found> {
   if (exclude.some((pattern) => matchesGlob(path, pattern) || matchesGlob(from, pattern))) return;
   const stats = orGone(from, () => lstatSync(from, { bigint: true }));
   if (stats === undefined) {
     assertReadableName(from);
     return;
   }
-  const common = commonOf(path, from, stats);
-  if (stats.isFile()) {
-    result.found.set(path, {
-      ...common,
-      type: "file",
-      size: Number(stats.size),
-      fingerprint: fingerprintOf(stats),
-      changedMs: Number(stats.ctimeNs / 1_000_000n),
-    });
-  } else if (stats.isSymbolicLink()) {
-    const target = orGone(from, () => readlinkSync(from));
-    if (target !== undefined) result.found.set(path, { ...common, type: "symlink", target });
-  } else if (stats.isDirectory()) {
+  if (stats.isDirectory()) {
     const names = orGone(from, () => readdirSync(from));
     if (names === undefined) return;
-    result.found.set(path, { ...common, type: "directory" });
-    for (const name of names.sort()) visit(join(from, name), `${path}/${name}`, exclude, result);
-  } else result.leftOut.push(path);
+    yield { ...commonOf(path, from, stats), type: "directory" };
+    for (const name of names.sort()) yield* visit(join(from, name), `${path}/${name}`, exclude);
+  } else if (stats.isSymbolicLink()) {
+    const target = orGone(from, () => readlinkSync(from));
+    if (target !== undefined) yield { ...commonOf(path, from, stats), type: "symlink", target };
+  } else if (stats.isFile()) yield { ...commonOf(path, from, stats), ...stateOf(stats), type: "file" };
+  else yield { type: "other", path };
+}
+
+/** A file's state by what its file system says. */
+export function stateOf(stats: BigIntStats): FileState {
+  return {
+    size: Number(stats.size),
+    fingerprint: fingerprintOf(stats),
+    identity: `${stats.ctimeNs}-${stats.ino}`,
+    changedMs: Number(stats.ctimeNs / 1_000_000n),
+    isLinked: stats.nlink > 1n,
+  };
 }
 
 /** Equal as long as nobody wrote to the file, gave it other metadata or put another in its place. */
@@ -71,7 +78,7 @@ function assertReadableName(from: string): void {
   });
 }
 
-function commonOf(path: string, from: string, stats: BigIntStats): Common {
+export function commonOf(path: string, from: string, stats: BigIntStats): Common {
   return {
     path,
     from,

@@ -3,9 +3,9 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import type { TreeEntry, TreeWriter } from "@stillpoint/driver/tree";
-import { type Captured, captureFile } from "./read-file.ts";
-import type { Found } from "./scan.ts";
+import { bodyBytes, type TreeEntry, type TreeWriter } from "@stillpoint/driver/tree";
+import { type Captured, captureFile, type ReadPorts } from "./read-file.ts";
+import type { FoundFile } from "./scan.ts";
 
 type FileEntry = Extract<TreeEntry, { type: "file" }>;
 type Kept = { entry: FileEntry; held: { bytes: Buffer } | { file: string } };
@@ -42,20 +42,21 @@ export function openSpool(directory: string) {
 
   return {
     /** Reads a file into the spool, in place of what was kept of it. Undefined: it is gone. */
-    async keep(found: Extract<Found, { type: "file" }>, signal: AbortSignal): Promise<Captured | undefined> {
+    async keep(found: FoundFile, ports: ReadPorts): Promise<Captured | undefined> {
       await drop(found.path);
       const into: TreeWriter = {
         async add(entry, body) {
           if (entry.type !== "file") return { torn: false };
           await drop(entry.path);
-          const held = await hold(entry.size, body ?? (async function* () {})());
+          const size = bodyBytes(entry);
+          const held = await hold(size, body ?? (async function* () {})());
           // One that shrank is sent as long as it was: the writer fills it up, and the list says unsteady.
           kept.set(entry.path, { entry, held });
-          return { torn: held.size !== entry.size };
+          return { torn: held.size !== size };
         },
         covers: async () => undefined,
       };
-      const captured = await captureFile(found, into, signal);
+      const captured = await captureFile(found, into, ports);
       // It was read, changed, and was gone when it was to be read again: what was kept of it must not come back.
       if (captured === undefined) await drop(found.path);
       return captured;

@@ -162,13 +162,13 @@ it("keeps nothing of a file that goes away while it is read again", async () => 
   await using home = await temporaryDirectory("files");
   const path = join(home.path, "brief");
   await writeFile(path, KB);
-  const found = scan([{ path, name: "brief" }], []).found.get("brief");
+  const [found] = [...scan([{ path, name: "brief" }], [])];
   if (found?.type !== "file") throw new Error("the file was not found");
   const spool = openSpool(join(home.path, "spool"));
   const { signal } = new AbortController();
   // The signal is asked before each piece is read, so the file goes in the middle of the first reading.
   const removing = Object.assign(new AbortController().signal, { throwIfAborted: () => rmSync(path, { force: true }) });
-  expect(await spool.keep(found, removing)).toBeUndefined();
+  expect(await spool.keep(found, { signal: removing })).toBeUndefined();
   const sent: string[] = [];
   const tree = {
     add: async ({ path: each }: { path: string }) => ({ torn: sent.push(each) < 0 }),

@@ -1,56 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { vaultClient } from "@stillpoint/agent/vault-client";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { Secret } from "@stillpoint/contracts/secret";
-import type { TicketClaims } from "@stillpoint/contracts/vault";
 import { listTar } from "@stillpoint/driver/extract";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
-import { withFaults } from "@stillpoint/object-store/faults";
-import { memoryStore } from "@stillpoint/object-store/memory";
-import { initRepository } from "@stillpoint/repository/init-repository";
-import { openRepository } from "@stillpoint/repository/repository";
-import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { describe, expect, it } from "vitest";
-import { createVaultServer } from "../src/http.ts";
-import { resultStore } from "../src/results.ts";
-import { mintTicket } from "../src/tickets.ts";
+import { startTrialVault } from "./trial-vault.ts";
 
 const runId = "01900000-0000-7000-8000-000000000001";
 const capture = { purpose: "capture", runId, plan: "shop", source: "uploads", kind: "files", fenceToken: 3 } as const;
 const backupId = `${runId}_uploads_3_base1`;
-
-async function startVault() {
-  const stack = new AsyncDisposableStack();
-  const memory = memoryStore(Date.now);
-  const faulty = withFaults(memory);
-  const passphrase = new Secret("correct horse");
-  await initRepository(memory, { passphrase, random: (count) => randomBytes(count), now: Date.now });
-  const repository = stack.use(await openRepository(faulty.store, { passphrase, threads: 1 }));
-  const key = repository.deriveKey("ticket");
-  const directory = stack.use(await temporaryDirectory("vault"));
-  const server = createVaultServer({
-    repository,
-    results: resultStore(join(directory.path, "results")),
-    ticketKey: key,
-    now: Date.now,
-    stored: async () => undefined,
-    log: () => undefined,
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  stack.defer(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const { port } = server.address() as AddressInfo;
-  const client = (claims: TicketClaims) =>
-    vaultClient(`http://127.0.0.1:${port}`, mintTicket(key, claims, Date.now() + 60_000), AbortSignal.timeout(30_000));
-  return { faulty, memory, client, repository, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
 
 function treeOf(bodies: Record<string, Buffer>): AsyncIterable<Uint8Array> {
   const tar = createTarWriter();
@@ -73,7 +31,7 @@ const failure = (code: string) => expect.objectContaining({ code });
 
 describe("the vault's HTTP side", () => {
   it("takes a tar, tells its figures, and gives the same tree back", async () => {
-    await using vault = await startVault();
+    await using vault = await startTrialVault();
     const body = randomBytes(3_000_000);
     const client = vault.client(capture);
     const figures = await client.putBackup(backupId, "full", treeOf({ "a/b": body, c: Buffer.from("c") }));
@@ -95,7 +53,7 @@ describe("the vault's HTTP side", () => {
   });
 
   it("says that a backup is not there, and refuses one that the ticket does not name", async () => {
-    await using vault = await startVault();
+    await using vault = await startTrialVault();
     expect(await vault.client(capture).headBackup(backupId)).toBeUndefined();
     const other = `${runId}_uploads_4_base1`;
     await expect(vault.client(capture).putBackup(other, "full", treeOf({ a: Buffer.from("a") }))).rejects.toEqual(
@@ -105,7 +63,7 @@ describe("the vault's HTTP side", () => {
   });
 
   it("says that the disk is full, and shows nothing as stored", async () => {
-    await using vault = await startVault();
+    await using vault = await startTrialVault();
     vault.faulty.add("put", { fault: "outOfSpace" });
     await expect(
       vault.client(capture).putBackup(backupId, "full", treeOf({ a: randomBytes(200_000) })),
@@ -119,7 +77,7 @@ describe("the vault's HTTP side", () => {
   });
 
   it("ends a read at a flipped byte with the damaged object's name, never as if it were whole", async () => {
-    await using vault = await startVault();
+    await using vault = await startTrialVault();
     await vault.client(capture).putBackup(backupId, "full", treeOf({ a: randomBytes(3_000_000) }));
     const packs = await Array.fromAsync(vault.memory.list("packs/"));
     const restore = vault.client({ purpose: "restore", pointId: runId, backups: [backupId] });
@@ -135,7 +93,7 @@ describe("the vault's HTTP side", () => {
   });
 
   it("forgets a tar whose sender went away", async () => {
-    await using vault = await startVault();
+    await using vault = await startTrialVault();
     const broken = (async function* () {
       yield randomBytes(100_000);
       throw new StillpointError("SOURCE_LOST", { what: "The source went away" });
@@ -145,7 +103,7 @@ describe("the vault's HTTP side", () => {
   });
 
   it("keeps results for those who prove, and for nobody else", async () => {
-    await using vault = await startVault();
+    await using vault = await startTrialVault();
     const rehearse = vault.client({ purpose: "rehearse", proofId: runId, source: "uploads", backups: [backupId] });
     const rows = (async function* () {
       yield Buffer.from('{"max":1}\n');
