@@ -10,7 +10,6 @@ import { startSandbox } from "./sandbox.ts";
  * symbolic links are kept. Extended attributes are not: the runtime has no access to them.
  */
 export const filesDriver: Driver<FilesSource> = {
-  usesEarlier: true,
   kind: "files",
   usesEarlier: true,
   open: (source, context) =>
