@@ -1,16 +1,33 @@
 import { constants } from "node:fs";
-import { chmod, type FileHandle, lchown, lstat, lutimes, mkdir, open, rm, symlink } from "node:fs/promises";
+import {
+  chmod,
+  copyFile,
+  type FileHandle,
+  lchown,
+  link,
+  lstat,
+  lutimes,
+  mkdir,
+  open,
+  rm,
+  symlink,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { fileWriter } from "@stillpoint/direct-io/file-writer";
+import { nonZero } from "@stillpoint/direct-io/non-zero";
+import { attributeSetter } from "@stillpoint/direct-io/set-attributes";
 import { writeExactly } from "./body.ts";
 import { codeOf, diskError } from "./disk-error.ts";
+import { filled } from "./holes.ts";
 import type { TreeEntry, TreeWriter } from "./tree.ts";
 import { checkTreePath, isWithin } from "./tree-path.ts";
 
 export type DirectoryTreeOptions = {
   /** Give files the owners that they had. Possible for root only, and its default. */
   keepOwners?: boolean;
+  /** Told once, at the end, in words, of what could not be given to files here: attributes that are not permitted. */
+  refused?: ((what: string) => void) | undefined;
 };
 
 type FileEntry = Extract<TreeEntry, { type: "file" }>;
@@ -19,23 +36,33 @@ type FileEntry = Extract<TreeEntry, { type: "file" }>;
 export type OpenFile = { fd: number; finish(): Promise<void>; close(): Promise<void> };
 
 /** What a file is to be given, by who makes it. `path` is absolute; owners are absent where they are not kept. */
-export type FileDress = { path: string; mode: number; mtimeMs: number; uid?: number; gid?: number };
+export type FileDress = {
+  path: string;
+  mode: number;
+  mtimeMs: number;
+  uid?: number;
+  gid?: number;
+  sparse?: true;
+};
 
 export interface DirectoryTree extends TreeWriter {
   /** Opens a file for somebody else to write. `keep`: one that is there keeps its bytes, else it is made anew. */
   openFile(entry: FileEntry, keep?: boolean): Promise<OpenFile>;
   /** Where a file may be made: everything above it is real, and no directory is known to stand there. */
   placeFor(entry: FileEntry): Promise<FileDress>;
+  /** Makes a path a further link of the file that is restored under `entry.link`; where that cannot be, a copy of it. */
+  addLink(entry: FileEntry & { link: string }): Promise<void>;
   /** Gives directories their modes and times, which writing below them would have disturbed. Call it once, at the end. */
   finish(): Promise<void>;
+  /** However it ended. */
+  close(): Promise<void>;
 }
 
 type Metadata = Exclude<TreeEntry, { type: "deleted" }>;
 
 /**
  * Writes entries straight into a directory, over what an earlier backup put there. Nothing is ever written outside of
- * it: paths are plain, no component on the way is a symbolic link, files are made anew and never followed. Extended
- * attributes are left out: Node has no call for them.
+ * it: paths are plain, no component on the way is a symbolic link, files are made anew and never followed.
  */
 export function directoryTree(directory: string, options: DirectoryTreeOptions = {}): DirectoryTree {
   const keepOwners = options.keepOwners ?? process.getuid?.() === 0;
@@ -43,9 +70,26 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
   /** Directories that are known to be real. */
   const known = new Set<string>();
 
+  /** Files that further paths may be links of. */
+  const linkable = new Set<string>();
+  const attributes = attributeSetter();
+  const refused = { count: 0, first: "" };
+
   const forget = (path: string) => {
+    linkable.delete(path);
+    if (!known.has(path) && !directories.has(path)) return; // nothing below it is known either
     for (const each of [...known]) if (isWithin(each, path)) known.delete(each);
     for (const each of [...directories.keys()]) if (isWithin(each, path)) directories.delete(each);
+    for (const each of [...linkable]) if (isWithin(each, path)) linkable.delete(each);
+  };
+
+  /** Before the mode is set: it may take the right to. */
+  const giveAttributes = async (target: { path: string } | { fd: number }, { path, xattrs }: Metadata) => {
+    if (xattrs === undefined) return;
+    const names = await attributes.set({ target, xattrs });
+    if (names.length === 0) return;
+    refused.count += names.length;
+    refused.first ||= `${names[0]} of ${path}`;
   };
 
   /** Whether everything above `path` is a real directory; makes what is missing if asked to. */
@@ -74,7 +118,9 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
   const openFor = async (entry: FileEntry, keep: boolean): Promise<FileHandle> => {
     const path = join(directory, entry.path);
     const offset = entry.offset ?? 0;
-    const kind = await kindOf(path);
+    const found = await kindOf(path);
+    // What is written to a file with several paths would show under all of them.
+    const kind = found === "linked" && offset > 0 ? "file" : found;
     if (offset > 0) {
       const size = kind === "file" ? (await lstat(path)).size : 0;
       if (size < offset) {
@@ -94,6 +140,7 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
     await file.truncate(size);
     const owners = ownersOf(entry);
     if (owners !== undefined) await file.chown(owners.uid, owners.gid);
+    await giveAttributes({ fd: file.fd }, entry);
     await file.chmod(modeOf(entry));
     await file.utimes(entry.mtimeMs / 1000, entry.mtimeMs / 1000);
   };
@@ -101,15 +148,35 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
   const writeFile = async (entry: FileEntry, body?: AsyncIterable<Uint8Array>) => {
     const file = await openFor(entry, false);
     const offset = entry.offset ?? 0;
-    const writer = fileWriter(file, offset, entry.size);
+    const whole = body && entry.holes !== undefined ? filled(body, entry.holes) : body;
+    const writer = entry.sparse ? sparseWriter(file, offset) : fileWriter(file, offset, entry.size);
     try {
-      const result = await writeExactly(entry.size, body, writer.write);
+      const result = await writeExactly(entry.size, whole, writer.write);
       await writer.end();
       await finishFile(file, entry, offset + entry.size);
       return result;
     } finally {
       await writer.close();
       await file.close();
+    }
+  };
+
+  const makeLink = async (entry: FileEntry & { link: string }) => {
+    const [path, of] = [join(directory, entry.path), join(directory, checkTreePath(entry.link))];
+    const areReal = (await parentsOf(entry.link, "leave")) && (await lstat(of)).isFile();
+    if (!areReal) throw unsafe(entry.path, `${entry.link}, which it is a link to, is not a file`);
+    await clear(entry.path);
+    try {
+      await link(of, path);
+    } catch (error) {
+      if (!CANNOT_LINK.has(codeOf(error) ?? "")) throw error;
+      await copyFile(of, path, constants.COPYFILE_FICLONE);
+      const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+      try {
+        await finishFile(file, entry, entry.size);
+      } finally {
+        await file.close();
+      }
     }
   };
 
@@ -120,7 +187,15 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
       return { torn: false };
     }
     await parentsOf(path, "make");
-    if (entry.type === "file") return await writeFile(entry, body);
+    if (entry.type === "file") {
+      if (entry.link !== undefined && entry.link !== path && linkable.has(entry.link)) {
+        await makeLink({ ...entry, link: entry.link });
+        return { torn: false };
+      }
+      const written = await writeFile(entry, body);
+      if (entry.link === path && !written.torn) linkable.add(path);
+      return written;
+    }
     if (entry.type === "symlink") {
       await clear(path);
       await symlink(entry.target, join(directory, path));
@@ -139,6 +214,7 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
 
   const dress = async (path: string, entry: Metadata) => {
     if (keepOwners && entry.uid !== undefined && entry.gid !== undefined) await lchown(path, entry.uid, entry.gid);
+    await giveAttributes({ path }, entry);
     if (entry.type === "directory") await chmod(path, keepOwners ? entry.mode & 0o7777 : entry.mode & 0o777);
     await lutimes(path, entry.mtimeMs / 1000, entry.mtimeMs / 1000);
   };
@@ -179,22 +255,52 @@ export function directoryTree(directory: string, options: DirectoryTreeOptions =
       } catch (error) {
         throw explained(error, entry);
       }
-      const { mtimeMs } = entry;
-      return { path: join(directory, entry.path), mode: modeOf(entry), mtimeMs, ...ownersOf(entry) };
+      const { mtimeMs, sparse } = entry;
+      const dressed = { path: join(directory, entry.path), mode: modeOf(entry), mtimeMs, ...ownersOf(entry) };
+      return sparse ? { ...dressed, sparse } : dressed;
+    },
+    async addLink(entry) {
+      try {
+        await parentsOf(checkTreePath(entry.path), "make");
+        await makeLink(entry);
+      } catch (error) {
+        throw explained(error, entry);
+      }
     },
     async finish() {
       const deepestFirst = [...directories].sort(([a], [b]) => (a < b ? 1 : -1));
       for (const [path, entry] of deepestFirst) {
         if (await parentsOf(path, "leave")) await dress(join(directory, path), entry);
       }
+      if (refused.count > 0)
+        options.refused?.(`${refused.count} extended attributes could not be set here, ${refused.first} the first`);
     },
+    close: () => attributes.end(),
   };
 }
 
-async function kindOf(path: string): Promise<"none" | "directory" | "file" | "other"> {
+/** A file system that has no links, or no more of this file, or lets us make none. */
+const CANNOT_LINK: ReadonlySet<string> = new Set(["EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "EXDEV", "EACCES"]);
+
+/** Leaves out blocks of zeros: what is not written is a hole. */
+function sparseWriter(file: FileHandle, offset: number) {
+  let at = offset;
+  return {
+    async write(bytes: Uint8Array): Promise<void> {
+      for (const { from, to } of nonZero(bytes, at))
+        for (let next = from; next < to; ) next += (await file.write(bytes, next, to - next, at + next)).bytesWritten;
+      at += bytes.length;
+    },
+    end: async () => undefined,
+    close: async () => undefined,
+  };
+}
+
+async function kindOf(path: string): Promise<"none" | "directory" | "file" | "linked" | "other"> {
   try {
     const found = await lstat(path);
-    return found.isDirectory() ? "directory" : found.isFile() ? "file" : "other";
+    if (found.isFile()) return found.nlink > 1 ? "linked" : "file";
+    return found.isDirectory() ? "directory" : "other";
   } catch (error) {
     if (codeOf(error) === "ENOENT") return "none";
     throw error;

@@ -27,11 +27,15 @@ export async function extractTar(
   options: ExtractOptions = {},
 ): Promise<TreeFigures> {
   const tree = directoryTree(directory, options);
-  const figures = await visit(readTar(source), options.path, async (entry, body) => {
-    await tree.add(entry, body);
-  });
-  await tree.finish();
-  return figures;
+  try {
+    const figures = await visit(readTar(source), options.path, async (entry, body) => {
+      await tree.add(entry, body);
+    });
+    await tree.finish();
+    return figures;
+  } finally {
+    await tree.close();
+  }
 }
 
 /** Reads a tar to its end without writing anything; `each` hears of every entry that counts. */

@@ -31,7 +31,10 @@ export type TreeEntry =
        * inode. Of the same path with the same three, the bytes are the same.
        */
       identity?: string;
-      /** An earlier path of this backup that it is a hard link to. Its body is here all the same. */
+      /**
+       * Of a file with several paths: the one that this backup has first, of that one its own. They come back as links of one
+       * file; the body is with each all the same.
+       */
       link?: string;
       /** Runs of zeros are to be holes again. */
       sparse?: true;

@@ -23,7 +23,9 @@ export type Batch = {
   /** `done` is called once the piece is in its place. */
   add(
     extent: Extent,
-    place: { fd: number; at: number; path: string } | { file: Extract<RestorePiece, { file: unknown }>["file"] },
+    place:
+      | { fd: number; at: number; path: string; sparse?: true }
+      | { file: Extract<RestorePiece, { file: unknown }>["file"] },
     done: () => Promise<void>,
   ): void;
 };

@@ -18,6 +18,8 @@ export type RestoreOptions = ReadOptions & {
   compare?: boolean;
   /** What the directory holds beside the backup is taken away at the end. */
   exact?: boolean;
+  /** Told once, at the end, in words, of what could not be given to files here. */
+  refused?: ((what: string) => void) | undefined;
   /** Bytes of files that came to their place since the last call. */
   onProgress?: (bytes: number) => void;
 };
@@ -42,6 +44,8 @@ const BATCH_PIECES = 16_384;
 /** Files that a batch may hold open. */
 const BATCH_FILES = 128;
 const BATCHES_AT_ONCE = 2;
+/** Links that wait for what they lead to. */
+const MOST_LINKS = 10_000;
 /** Reads at once beside those that the workers hold: a remote store's answer takes its time. */
 const READS_MORE = 4;
 
@@ -58,7 +62,8 @@ export async function restoreFiles(
   const { compare = false, exact = false, onProgress } = options;
   const path = normalPath(options.path);
   const { document } = await openManifest(context, backupId, options.signal);
-  const tree = directoryTree(directory, options.keepOwners === undefined ? {} : { keepOwners: options.keepOwners });
+  const { keepOwners, refused } = options;
+  const tree = directoryTree(directory, { refused, ...(keepOwners === undefined ? {} : { keepOwners }) });
   const controller = new AbortController();
   const { signal } = controller;
   const ended = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
@@ -70,6 +75,10 @@ export async function restoreFiles(
   const running: Promise<void>[] = [];
   /** Files that lack bytes. */
   const unfinished = new Map<string, OpenFile | undefined>();
+  /** Paths of this backup that others may be links of; the links that are to be made; and what these lead to. */
+  const linkable = new Set<string>();
+  const links = new Map<string, FileEntry & { link: string }>();
+  const linked = new Set<string>();
   let batch: Batch = emptyBatch();
   let filesInBatch = 0;
   let current: Current | undefined;
@@ -95,13 +104,20 @@ export async function restoreFiles(
   async function settle(): Promise<void> {
     await dispatch();
     for (const done of running.splice(0)) await done;
+    for (const entry of links.values()) {
+      await tree.addLink(entry);
+      figures.bytes += entry.size;
+    }
+    links.clear();
+    linked.clear();
   }
 
   async function pieces(file: Current, extents: readonly Extent[]): Promise<void> {
     const { entry } = file;
     const [only] = extents;
     const isWhole = file.at === 0 && entry.offset === undefined && only?.length === entry.size;
-    if (only !== undefined && isWhole) {
+    // Whoever opens it here gives it its attributes.
+    if (only !== undefined && isWhole && entry.xattrs === undefined) {
       const place = await tree.placeFor(entry);
       file.at += only.length;
       unfinished.set(entry.path, undefined);
@@ -118,7 +134,8 @@ export async function restoreFiles(
     for (const extent of extents) {
       const at = (entry.offset ?? 0) + file.at;
       file.at += extent.length;
-      batch.add(extent, { fd: target.file.fd, at, path: entry.path }, async () => {
+      const { path, sparse } = entry;
+      batch.add(extent, { fd: target.file.fd, at, path, ...(sparse && { sparse }) }, async () => {
         target.left -= extent.length;
         if (target.left > 0) return;
         unfinished.delete(entry.path);
@@ -129,11 +146,19 @@ export async function restoreFiles(
 
   async function add(entry: TreeEntry): Promise<void> {
     const isPlain = entry.type !== "deleted" && (entry.type !== "file" || entry.offset === undefined);
-    if (!isPlain || unfinished.has(entry.path)) await settle();
+    if (!isPlain || unfinished.has(entry.path) || links.has(entry.path) || linked.has(entry.path)) await settle();
+    linkable.delete(entry.path);
     torn.delete(entry.path);
     if (exact && entry.type !== "deleted") paths.add(entry.path);
     if (entry.type === "deleted") figures.deleted++;
     else figures[entry.type === "directory" ? "directories" : entry.type === "file" ? "files" : "symlinks"]++;
+    if (entry.type === "file" && entry.link !== undefined && entry.link !== entry.path && linkable.has(entry.link)) {
+      links.set(entry.path, { ...entry, link: entry.link });
+      linked.add(entry.link);
+      if (links.size >= MOST_LINKS) await settle();
+      return;
+    }
+    if (entry.type === "file" && entry.link === entry.path) linkable.add(entry.path);
     if (entry.type !== "file" || entry.size === 0) await tree.add(entry);
     else current = { entry, at: 0 };
   }
@@ -169,5 +194,6 @@ export async function restoreFiles(
     controller.abort();
     await Promise.allSettled(running);
     for (const file of unfinished.values()) await file?.close();
+    await tree.close();
   }
 }

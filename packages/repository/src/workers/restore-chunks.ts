@@ -9,6 +9,7 @@ import {
   openSync,
   rmSync,
 } from "node:fs";
+import { nonZero } from "@stillpoint/direct-io/non-zero";
 import { writeDirect } from "@stillpoint/direct-io/write-direct";
 import { giveBack } from "./give-back.ts";
 import { openChunk } from "./open-chunk.ts";
@@ -16,11 +17,15 @@ import { readFully, readRange } from "./read-range.ts";
 import type { RestorePiece, RestoreResult, RestoreTask, WorkerSetup } from "./tasks.ts";
 
 /** Bytes that were written: none where the file holds them already. */
-function writePiece(fd: number, bytes: Uint8Array, at: number, compare: boolean): number {
+function writePiece(fd: number, bytes: Uint8Array, at: number, { compare, sparse }: How): number {
   if (compare && Buffer.compare(readFully(fd, Buffer.allocUnsafe(bytes.length), at), bytes) === 0) return 0;
-  writeDirect(fd, bytes, at);
+  // A file that was there may hold other bytes where zeros belong.
+  if (sparse && !compare)
+    for (const { from, to } of nonZero(bytes, at)) writeDirect(fd, bytes.subarray(from, to), at + from);
+  else writeDirect(fd, bytes, at);
   return bytes.length;
 }
+type How = { compare: boolean; sparse: boolean };
 
 const { O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
@@ -38,7 +43,9 @@ function openPlace(path: string, compare: boolean): number {
   if (compare) {
     try {
       const fd = openSync(path, O_RDWR | O_NOFOLLOW);
-      if (fstatSync(fd).isFile()) return fd;
+      const found = fstatSync(fd);
+      // What is written to a file with several paths would show under all of them.
+      if (found.isFile() && found.nlink === 1) return fd;
       closeSync(fd);
     } catch {
       // A link, a directory, or not ours to read: it is made anew.
@@ -49,13 +56,13 @@ function openPlace(path: string, compare: boolean): number {
 }
 
 function writePieceOf(bytes: Uint8Array, piece: RestorePiece, compare: boolean): number {
-  if ("fd" in piece) return writePiece(piece.fd, bytes, piece.at, compare);
-  const { path, mode, mtimeMs, uid, gid } = piece.file;
+  if ("fd" in piece) return writePiece(piece.fd, bytes, piece.at, { compare, sparse: piece.sparse ?? false });
+  const { path, mode, mtimeMs, uid, gid, sparse = false } = piece.file;
   const fd = openPlace(path, compare);
   try {
     const { size } = compare ? fstatSync(fd) : { size: 0 };
-    const written = writePiece(fd, bytes, 0, compare && size > 0);
-    if (size > bytes.length) ftruncateSync(fd, bytes.length);
+    const written = writePiece(fd, bytes, 0, { compare: compare && size > 0, sparse });
+    if (sparse || size > bytes.length) ftruncateSync(fd, bytes.length);
     if (uid !== undefined && gid !== undefined) fchownSync(fd, uid, gid);
     fchmodSync(fd, mode);
     futimesSync(fd, mtimeMs / 1000, mtimeMs / 1000);

@@ -116,7 +116,7 @@ export type RestoreTask = {
 };
 /** A piece of a chunk's plain bytes: into an open file, or all of a file that is to be made. */
 export type RestorePiece = { offset: number; length: number } & (
-  | { fd: number; at: number; path: string }
+  | { fd: number; at: number; path: string; sparse?: true }
   | { file: FileDress }
 );
 export type RestoreResult = {
