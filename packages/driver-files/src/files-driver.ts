@@ -6,8 +6,8 @@ import { openCapture } from "./capture.ts";
 import { startSandbox } from "./sandbox.ts";
 
 /**
- * The objects of an S3 bucket, or directories, files and globs. The tree's top has one name for each captured path (roots.ts); mode, owner, time and
- * symbolic links are kept. Extended attributes are not: the runtime has no access to them.
+ * The objects of an S3 bucket, or directories, files and globs. The tree's top has one name for each captured path
+ * (roots.ts); mode, owner, time, links, holes and extended attributes are kept.
  */
 export const filesDriver: Driver<FilesSource> = {
   kind: "files",
