@@ -23,6 +23,8 @@ export const agentSettings = z.object({
   STILLPOINT_SERVER_USER: z.string().optional(),
   STILLPOINT_NEO4J_LIB: z.string().optional(),
   STILLPOINT_JAVA: z.string().optional(),
+  /** Program and first arguments, as a JSON array. */
+  STILLPOINT_NEO4J_ADMIN: json.pipe(z.array(z.string()).min(1)).optional(),
   /** Further options of every Java, such as an archive of Neo4j's classes; a JSON array. */
   STILLPOINT_JAVA_OPTIONS: json.pipe(z.array(z.string())).optional(),
   /** Program and first arguments, as a JSON array. */
@@ -41,6 +43,7 @@ export function toolsOf(settings: AgentSettings) {
     STILLPOINT_NEO4J_LIB,
     STILLPOINT_JAVA,
     STILLPOINT_JAVA_OPTIONS,
+    STILLPOINT_NEO4J_ADMIN,
     STILLPOINT_QDRANT_COMMAND,
   } = settings;
   return {
@@ -49,6 +52,7 @@ export function toolsOf(settings: AgentSettings) {
     ...(STILLPOINT_NEO4J_LIB === undefined ? {} : { neo4jLib: STILLPOINT_NEO4J_LIB }),
     ...(STILLPOINT_JAVA === undefined ? {} : { java: STILLPOINT_JAVA }),
     ...(STILLPOINT_JAVA_OPTIONS === undefined ? {} : { javaOptions: STILLPOINT_JAVA_OPTIONS }),
+    ...(STILLPOINT_NEO4J_ADMIN === undefined ? {} : { neo4jAdmin: STILLPOINT_NEO4J_ADMIN }),
     ...(STILLPOINT_QDRANT_COMMAND === undefined ? {} : { qdrantCommand: STILLPOINT_QDRANT_COMMAND }),
     openSandboxes: settings.STILLPOINT_OPEN_SANDBOXES,
     qdrantIsDouble: settings.STILLPOINT_QDRANT_IS_DOUBLE,

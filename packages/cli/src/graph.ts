@@ -17,7 +17,10 @@ export function addGraphCommands(root: Command, world: World): void {
     .description("write nodes, relationships, indexes and constraints of a running server to a file")
     .action((file: string, options: GraphOptions) => exportTo(world, file, options));
   withServer(graph.command("load"))
-    .argument("<file>", "what `stillpoint graph export` wrote")
+    .argument(
+      "<file>",
+      "what `stillpoint graph export` wrote, or the directory `export` of a restored source without `data`",
+    )
     .description("load such a file into an empty database; one that holds anything is refused")
     .action((file: string, options: GraphOptions) => loadFrom(world, file, options));
 }

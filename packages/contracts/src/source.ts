@@ -41,8 +41,15 @@ export const neo4jSource = z.strictObject({
   user: z.string().default("neo4j"),
   password: secretReference.optional(),
   database: z.string().default("neo4j"),
+  /** Several, or all that are online: Enterprise. Absent: `database`. The system database comes along with either. */
+  databases: z.union([z.literal("all"), z.array(z.string().min(1)).min(1)]).optional(),
   /** The server's data directory, read by the agent. Absent: a logical export over Bolt, which is `fuzzy`. */
   data: z.string().startsWith("/").optional(),
+  /** `host:port` of an Enterprise server's backup service. Absent: port 6362 of the host of `url`. */
+  backup: z
+    .string()
+    .regex(/^[^\s:]+:\d{1,5}$/, "must be host:port")
+    .optional(),
   ship: shipField,
 });
 export const qdrantSource = z.strictObject({

@@ -57,6 +57,15 @@ export async function copyLog(tree: TreeWriter, { directory, treeDirectory, from
         throw logGone(path, `transaction ${to.txId} ended at byte ${to.offset}, and now ${txId} ends at ${at}`);
       }
     };
+    // A body that throws ends the whole tree: it ends early instead, so that who has the tree may begin anew in it.
+    let failure: unknown;
+    const toItsEnd = async function* () {
+      try {
+        yield* proved();
+      } catch (error) {
+        failure = error;
+      }
+    };
     const { torn } = await tree.add(
       fileEntry({
         path: `${treeDirectory}/${logName(version)}`,
@@ -65,8 +74,9 @@ export async function copyLog(tree: TreeWriter, { directory, treeDirectory, from
         offset: begin,
         hint: "content",
       }),
-      proved(),
+      toItsEnd(),
     );
+    if (failure !== undefined) throw failure;
     if (torn) throw logGone(path, "it became shorter while it was read");
   }
 }

@@ -1,5 +1,6 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { link, open, rm, stat } from "node:fs/promises";
+import { access, link, open, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
@@ -8,7 +9,7 @@ import type { DriverContext } from "@stillpoint/driver/driver";
 import { cancellable, connectSource, hostAndPort } from "./connect.ts";
 import { codeOf } from "./file-error.ts";
 import type { GraphCounts } from "./graph-record.ts";
-import { cutOff, graphLines, loadGraph } from "./graph-snapshot.ts";
+import { cutOff, exportLines, graphLines, loadGraph } from "./graph-snapshot.ts";
 import { jsonLines } from "./json-lines.ts";
 
 type Context = Pick<DriverContext, "secret" | "signal">;
@@ -47,7 +48,7 @@ export async function exportGraph(
   return await cancellable(context, "An export was cancelled", hostAndPort(source.url), write());
 }
 
-/** Fills a server's empty database from such a file. */
+/** Fills a server's empty database from such a file, or from the directory of a restored export. */
 export async function loadGraphFile(
   target: Neo4jSource,
   path: string,
@@ -55,13 +56,13 @@ export async function loadGraphFile(
   progress: (lines: number) => void,
 ): Promise<GraphCounts> {
   const load = async () => {
-    await requireEnd(path).catch((error: unknown) => {
+    const linesOf = await openLines(path, context.signal).catch((error: unknown) => {
       throw fileError(error, path);
     });
     await using connected = await connectSource(target, context);
     let lines = 0;
     const counted = async function* () {
-      for await (const line of jsonLines(createReadStream(path, { signal: context.signal }))) {
+      for await (const line of linesOf()) {
         lines += 1;
         if (lines % 1000 === 0) progress(lines);
         yield line;
@@ -70,6 +71,16 @@ export async function loadGraphFile(
     return await loadGraph(connected.driver, connected.database, counted());
   };
   return await cancellable(context, "A load was cancelled", hostAndPort(target.url), load());
+}
+
+/** Refuses what was cut off. An export's own last file is its summary, and a capture that has none is no backup. */
+async function openLines(path: string, signal: AbortSignal): Promise<() => AsyncIterable<string>> {
+  if ((await stat(path)).isDirectory()) {
+    await access(join(path, "summary.json"));
+    return () => exportLines(path, signal);
+  }
+  await requireEnd(path);
+  return () => jsonLines(createReadStream(path, { signal }));
 }
 
 /** Far more than the last line, with its counts, takes. */

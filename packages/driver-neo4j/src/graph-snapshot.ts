@@ -1,8 +1,12 @@
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Driver } from "neo4j-driver";
 import { z } from "zod";
 import { boltError, readRows, readSession } from "./bolt.ts";
 import { GRAPH_KINDS, GRAPH_QUERIES, type GraphCounts, graphCounts, graphRecord } from "./graph-record.ts";
+import { jsonLines } from "./json-lines.ts";
 import { type LoadedRecord, loadRecords } from "./load-graph.ts";
 import { toJson } from "./property-value.ts";
 
@@ -43,6 +47,20 @@ export async function* graphLines(driver: Driver, database: string, server: stri
     await session.close();
   }
 }
+
+/** The same lines of what a capture over Bolt exported into a directory: its files are of one kind each, and its counts apart. */
+export async function* exportLines(directory: string, signal: AbortSignal): AsyncGenerator<string> {
+  const summary = exportSummary.parse(JSON.parse(await readFile(join(directory, "summary.json"), "utf8")));
+  const { version: server, database, nodes, relationships, schema } = summary;
+  yield `${JSON.stringify({ graph: FORMAT, server, database } satisfies z.infer<typeof header>)}\n`;
+  for (const kind of GRAPH_KINDS) {
+    const bytes = createReadStream(join(directory, `${kind}.ndjson`), { signal });
+    for await (const text of jsonLines(bytes)) if (text !== "") yield `{"${kind}":${text}}\n`;
+  }
+  yield `${JSON.stringify({ end: { nodes, relationships, schema } })}\n`;
+}
+
+const exportSummary = graphCounts.extend({ format: z.literal(1), version: z.string(), database: z.string() });
 
 /** Fills an empty database from such lines. Throws before anything is written where the database is not empty. */
 export async function loadGraph(driver: Driver, database: string, lines: AsyncIterable<string>): Promise<GraphCounts> {

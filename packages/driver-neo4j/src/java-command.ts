@@ -25,8 +25,11 @@ export function pageCacheMiB({ replayBytes, storeBytes }: JavaSize): number {
 }
 
 /** What follows the options: one class path for the server and its tools, so that they share an archive of classes. */
-export function serverArguments(lib: string, home: string, conf: string): string[] {
-  const entry = ["org.neo4j.server.CommunityEntryPoint", `--home-dir=${home}`, `--config-dir=${conf}`];
+export function serverArguments(lib: string, home: string, conf: string, isEnterprise: boolean): string[] {
+  const main = isEnterprise
+    ? "com.neo4j.server.enterprise.EnterpriseEntryPoint"
+    : "org.neo4j.server.CommunityEntryPoint";
+  const entry = [main, `--home-dir=${home}`, `--config-dir=${conf}`];
   return ["-cp", `${lib}/*`, ...entry, "--console-mode"];
 }
 

@@ -13,8 +13,8 @@ import { logDirectory } from "./store-capture.ts";
  */
 export function layoutNeo4j(files: readonly TreeFile[], mark: Mark): LayoutStep[] {
   const detail = detailOf(mark);
-  // An export is read by whoever imports it: it becomes no server's directory.
-  if (detail.format === "logical") return [];
+  // What is imported, or restored by the store's own tool, becomes no server's directory here.
+  if (detail.format !== "physical") return [];
   return [
     ...layoutStore(files, detail.system),
     ...layoutStore(files, detail),

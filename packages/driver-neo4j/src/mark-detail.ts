@@ -37,7 +37,17 @@ export const logicalDetail = z.object({
   txId: count,
 });
 
-export const markDetail = z.discriminatedUnion("format", [physicalDetail, logicalDetail]);
+/** Files of `neo4j-admin database backup`, restored up to these transactions. */
+export const enterpriseDetail = z.object({
+  format: z.literal("enterprise"),
+  /** The first of them, and its id. */
+  database: z.string(),
+  databaseId: z.string(),
+  databases: z.array(z.object({ database: z.string(), txId: count })).min(1),
+});
+
+export const markDetail = z.discriminatedUnion("format", [physicalDetail, logicalDetail, enterpriseDetail]);
+export type EnterpriseDetail = z.infer<typeof enterpriseDetail>;
 export type PhysicalDetail = z.infer<typeof physicalDetail>;
 export type LogicalDetail = z.infer<typeof logicalDetail>;
 export type MarkDetail = z.infer<typeof markDetail>;

@@ -1,19 +1,25 @@
 import { arch } from "node:os";
 import type { Neo4jSource } from "@stillpoint/contracts/source";
 import type { Capture, Description, Driver, DriverContext, Tools } from "@stillpoint/driver/driver";
+import { findAdmin } from "./admin-program.ts";
 import type { BoltSource, CaptureSteps } from "./bolt-source.ts";
+import { backupAddress, type CaptureWay, chooseWay } from "./capture-way.ts";
 import { cancellable, connectSource, hostAndPort } from "./connect.ts";
-import { installedVersion } from "./installed.ts";
+import { openEnterprise } from "./enterprise-capture.ts";
+import { installedServer } from "./installed.ts";
 import { layoutNeo4j } from "./layout.ts";
 import { openLogical } from "./logical-capture.ts";
 import { openPhysical } from "./physical-capture.ts";
 import { recoverLog } from "./recover.ts";
-import { RUNTIME_ID, requirePhysical, SUPPORTED, settingNotes } from "./requirements.ts";
+import { enterpriseRuntime, RUNTIME_ID, SUPPORTED, settingNotes } from "./requirements.ts";
 import { startSandbox } from "./sandbox.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import { shipNeo4j } from "./ship.ts";
 
-/** Neo4j Community 5.26: hot copies of its files and its log, or an export over Bolt where the files cannot be read. */
+/**
+ * Neo4j Community 5.26: hot copies of its files and its log, or an export over Bolt where the files cannot be read. Enterprise by
+ * its own tool, where that is here.
+ */
 export const neo4jDriver: Driver<Neo4jSource> = {
   kind: "neo4j",
   open: openCapture,
@@ -28,9 +34,10 @@ export const neo4jDriver: Driver<Neo4jSource> = {
 async function openCapture(source: Neo4jSource, context: DriverContext): Promise<Capture> {
   await using opening = new AsyncDisposableStack();
   const connected = opening.use(await connectSource(source, context));
-  const { where, facts } = connected;
-  const description = describe(facts, source.data !== undefined);
-  const steps = await openSteps({ ...connected, description }, source.data, context);
+  const { where } = connected;
+  const way = await chooseWay(source, connected, context);
+  const description = describe(connected.facts, way);
+  const steps = await openSteps(source, { ...connected, description }, way, context);
   const owned = opening.move();
   const step = async <Result>(work: Promise<Result>): Promise<Result> =>
     await cancellable(context, "A capture was cancelled", where, work);
@@ -44,26 +51,35 @@ async function openCapture(source: Neo4jSource, context: DriverContext): Promise
   };
 }
 
-async function openSteps(source: BoltSource, data: string | undefined, context: DriverContext): Promise<CaptureSteps> {
-  if (data === undefined) return openLogical(source, context);
-  requirePhysical(source.facts, source.where);
-  return await openPhysical({ ...source, data }, context);
+async function openSteps(
+  spec: Neo4jSource,
+  source: BoltSource,
+  way: CaptureWay,
+  context: DriverContext,
+): Promise<CaptureSteps> {
+  if (way.by === "tool") return openEnterprise({ ...source, ...way, backupAddress: backupAddress(spec) }, context);
+  if (way.by === "bolt") return openLogical(source, context);
+  return await openPhysical({ ...source, data: way.data }, context);
 }
 
-function describe({ version, edition, store, settings }: ServerFacts, physical: boolean): Description {
+function describe({ version, edition, store, settings }: ServerFacts, way: CaptureWay): Description {
+  const id = way.by === "tool" ? enterpriseRuntime(version) : RUNTIME_ID;
   return {
     version: `Neo4j ${version} ${edition}`,
-    runtime: { id: RUNTIME_ID, version, arch: arch(), extensions: [], settings: { store } },
-    hasLog: physical,
-    ...(physical ? { base: "full" as const } : {}),
-    finish: physical ? "log" : "full",
-    notes: physical
-      ? settingNotes(settings)
-      : ["exported over Bolt, for `data` is not given: not at one moment, and slow to restore"],
+    runtime: { id, version, arch: arch(), extensions: [], settings: { store } },
+    hasLog: way.by !== "bolt",
+    ...(way.by === "bolt" ? {} : { base: "full" as const }),
+    finish: ({ files: "log", tool: "incremental", bolt: "full" } as const)[way.by],
+    notes: way.by === "bolt" ? [way.why] : settingNotes(settings),
   };
 }
 
-/** A rehearsal needs the jars of the version whose files are known. */
-async function runtimes(tools: Tools, _signal: AbortSignal): Promise<string[]> {
-  return (await installedVersion(tools))?.startsWith(SUPPORTED) ? [RUNTIME_ID] : [];
+/** A rehearsal needs the jars of the version whose files are known; of an Enterprise's backup, Enterprise and its tool. */
+async function runtimes(tools: Tools, signal: AbortSignal): Promise<string[]> {
+  const installed = await installedServer(tools);
+  if (installed === undefined) return [];
+  const { version, isEnterprise } = installed;
+  const own = version.startsWith(SUPPORTED) ? [RUNTIME_ID] : [];
+  if (!isEnterprise) return own;
+  return (await findAdmin(tools, signal))?.offers.has("restore") ? [...own, enterpriseRuntime(version)] : own;
 }

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { DriverContext, MarkRequest } from "@stillpoint/driver/driver";
+import type { TreeWriter } from "@stillpoint/driver/tree";
 import { boltError } from "./bolt.ts";
 import type { CaptureSteps } from "./bolt-source.ts";
 import { type CountQuery, countQuery, runCounts } from "./counts.ts";
@@ -16,11 +18,13 @@ import { logDirectory, neostorePath, openStore, type StoreCapture } from "./stor
 const LOOK_EVERY_MS = 5;
 /** A commit is in the log before it is acknowledged: what is not there by then is in another directory. */
 const SHOWS_WITHIN_MS = 1_000;
+/** Copies that are begun before a source is said to change too fast. */
+const BASE_TRIES = 3;
 
 export async function openPhysical(source: PhysicalSource, context: DriverContext): Promise<CaptureSteps> {
   const { driver, database, data, where, facts, description } = source;
   await requireOwnData(source);
-  const [user, system] = await openStores(source, context.signal);
+  let [user, system] = await openStores(source, context.signal);
   await waitForCommit(user, await lastCommitted(driver, database, where), SHOWS_WITHIN_MS, context, data);
 
   let leftOut: string[] = [];
@@ -38,22 +42,38 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
     }
   };
 
+  const logs = logDirectory(data, database);
+  const neostores = [neostorePath(data, database), neostorePath(data, "system")];
+
+  const copyBase = async (tree: TreeWriter) => {
+    const stream = await logStream(logs, user.log.position.logVersion, neostores);
+    const systemBase = await system.base(tree);
+    const userBase = await user.base(tree);
+    leftOut = [...systemBase.leftOut, ...userBase.leftOut];
+    // Behind the database's own end: what is shipped up to there says no more of users and rights than this.
+    const systemEnd = await system.extendBase(tree);
+    if ((await logStream(logs, userBase.end.logVersion, neostores)) !== stream) throw replaced(data);
+    // It brings its own log: what was written since is all that must be laid over it.
+    const at = tokenOf({ ...userBase.end, system: systemEnd });
+    await tree.covers({ stream, from: at, to: at });
+  };
+
   return {
     description,
     async base(tree) {
       marked = undefined;
-      const systemBase = await system.base(tree);
-      const userBase = await user.base(tree);
-      leftOut = [...systemBase.leftOut, ...userBase.leftOut];
-      // Behind the database's own end: what is shipped up to there says no more of users and rights than this.
-      const systemEnd = await system.extendBase(tree);
-      // It brings its own log: what was written since is all that must be laid over it.
-      const at = tokenOf({ ...userBase.end, system: systemEnd });
-      const stream = await logStream(logDirectory(data, database), userBase.end.logVersion, [
-        neostorePath(data, database),
-        neostorePath(data, "system"),
-      ]);
-      await tree.covers({ stream, from: at, to: at });
+      for (let left = BASE_TRIES - 1; ; left -= 1) {
+        try {
+          return await copyBase(tree);
+        } catch (error) {
+          const isChanged = error instanceof StillpointError && error.code === "SOURCE_CHANGED";
+          if (!isChanged || left === 0) throw dataError(error, data);
+          context.log("the copy is begun anew", { why: error.why ?? error.what });
+          await tree.add({ type: "deleted", path: "data" });
+          await requireOwnData(source);
+          [user, system] = await openStores(source, context.signal);
+        }
+      }
     },
     async settle() {
       try {
@@ -99,6 +119,15 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
       await user.finish(tree, marked);
     },
   };
+}
+
+function replaced(where: string): StillpointError {
+  return new StillpointError("SOURCE_CHANGED", {
+    what: "The database was replaced while it was copied",
+    where,
+    why: "its files are others now than when the copy began",
+    hint: "try again when the restore or the move is done",
+  });
 }
 
 async function openStores(

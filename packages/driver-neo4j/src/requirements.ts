@@ -6,6 +6,11 @@ export const RUNTIME_ID = "neo4j-5-26";
 /** What every version that is known begins with. */
 export const SUPPORTED = "5.26.";
 
+/** A backup of Enterprise is restored by the same minor version or a later one; a rehearsal has the same. */
+export function enterpriseRuntime(version: string): string {
+  return `neo4j-enterprise-${version.split(".").slice(0, 2).join("-")}`;
+}
+
 /** Refuses a server whose files this driver does not know. Its data can still be exported over Bolt. */
 export function requirePhysical({ version, edition, store, settings }: ServerFacts, where: string): void {
   const refuse = (why: string, hint = "leave `data` out of the source: then it is exported over Bolt") => {
@@ -17,7 +22,7 @@ export function requirePhysical({ version, edition, store, settings }: ServerFac
     });
   };
   if (!version.startsWith(SUPPORTED)) throw refuse(`the server is Neo4j ${version}; only 5.26 is known`);
-  if (edition !== "community") throw refuse(`the server is Neo4j ${edition}; only Community is known`);
+  if (edition !== "community") throw refuse(`the server is Neo4j ${edition}; only Community is known`, ENTERPRISE_HINT);
   if (!store.startsWith("record-"))
     throw refuse(`the database's store format is ${store}; only record formats are known`);
   const { data, logs } = settings;
@@ -28,6 +33,9 @@ export function requirePhysical({ version, edition, store, settings }: ServerFac
     );
   }
 }
+
+const ENTERPRISE_HINT =
+  "Enterprise is captured by its own tool: set STILLPOINT_NEO4J_ADMIN to its neo4j-admin; or leave `data` out of the source, and it is exported over Bolt";
 
 /** Refuses to ship a log that the server removes before it can be read. Whatever else it keeps may do: a hole is seen. */
 export function requireRetention({ settings }: Pick<ServerFacts, "settings">, where: string): void {

@@ -8,16 +8,18 @@ import type { DriverContext, Sandbox, SandboxInput } from "@stillpoint/driver/dr
 import { freePort } from "@stillpoint/driver/free-port";
 import { isolate } from "@stillpoint/driver/isolation";
 import { treeFiles } from "@stillpoint/driver/layout";
+import { findAdmin } from "./admin-program.ts";
 import { boltError } from "./bolt.ts";
 import { checkConsistency } from "./consistency-check.ts";
+import { restoreEnterprise } from "./enterprise-restore.ts";
 import { importTree } from "./import-tree.ts";
-import { installedVersion } from "./installed.ts";
-import { detailOf, type MarkDetail } from "./mark-detail.ts";
+import { installedServer } from "./installed.ts";
+import { detailOf, type EnterpriseDetail, type MarkDetail } from "./mark-detail.ts";
 import { removePageTrees } from "./rebuild-trees.ts";
 import { isTornTree } from "./recovery-report.ts";
 import { max, statement, values } from "./sandbox-queries.ts";
 import { lastCommitted } from "./server-facts.ts";
-import { debugLogOf, prepareHome, type RunningServer, type ServerHome, startServer } from "./server-process.ts";
+import { confOf, debugLogOf, prepareHome, type RunningServer, type ServerHome, startServer } from "./server-process.ts";
 import { databaseDirectory, logDirectory } from "./store-capture.ts";
 import { checkCounts, checkRecovery, checkSchema, readRecoveryReport } from "./store-checks.ts";
 
@@ -38,14 +40,15 @@ export async function startRestored(
   opening: AsyncDisposableStack,
 ): Promise<RestoredServer> {
   const { java, neo4jLib: lib } = context.tools;
-  const version = await installedVersion(context.tools);
-  if (java === undefined || lib === undefined || version === undefined) {
+  const installed = await installedServer(context.tools);
+  if (java === undefined || lib === undefined || installed === undefined) {
     throw new StillpointError("STORE_NOT_INSTALLED", {
       what: "Cannot start Neo4j",
       why: "no Java and no directory of Neo4j's jars are known here",
       hint: "set STILLPOINT_JAVA and STILLPOINT_NEO4J_LIB for this agent",
     });
   }
+  const { version, isEnterprise } = installed;
   const detail = detailOf(input.mark);
   const { directory, signal, tools } = context;
   const isolation = opening.use(
@@ -56,6 +59,7 @@ export async function startRestored(
     java,
     javaOptions: tools.javaOptions ?? [],
     lib,
+    isEnterprise,
     directory,
     dataDirectory: await dataDirectory(input, detail, directory),
     database: detail.database,
@@ -65,17 +69,36 @@ export async function startRestored(
     signal,
   };
   await prepareHome(home, randomBytes(32));
+  if (detail.format === "enterprise") await restoreByTool(input, context, home, detail);
   const { server, rebuilt } = await startOrRebuild(home, detail);
   opening.use(server);
   const first =
     detail.format === "logical"
       ? await importTree(server.driver, detail.database, input.directory)
       : checkRecovery(
-          detail.txId,
+          txIdOf(detail),
           await lastCommitted(server.driver, detail.database, "the sandbox"),
           await readRecoveryReport(debugLogOf(home), detail.database),
         );
   return { home, server, version: `Neo4j ${version}`, first, rebuilt };
+}
+
+function txIdOf(detail: Exclude<MarkDetail, { format: "logical" }>): number {
+  return detail.format === "physical" ? detail.txId : (detail.databases[0]?.txId ?? 0);
+}
+
+async function restoreByTool(input: SandboxInput, context: DriverContext, home: ServerHome, detail: EnterpriseDetail) {
+  const { signal } = context;
+  const admin = await findAdmin(context.tools, signal);
+  if (admin === undefined) {
+    throw new StillpointError("STORE_NOT_INSTALLED", {
+      what: "Cannot restore a backup of Neo4j Enterprise",
+      why: "no neo4j-admin is known here",
+      hint: "set STILLPOINT_NEO4J_ADMIN to the neo4j-admin of Neo4j Enterprise",
+    });
+  }
+  const restored = { directory: input.directory, home: home.directory, conf: confOf(home), detail, signal };
+  await restoreEnterprise(admin, restored);
 }
 
 export async function startSandbox(input: SandboxInput, context: DriverContext): Promise<Sandbox> {
@@ -131,7 +154,7 @@ export async function startSandbox(input: SandboxInput, context: DriverContext):
 
 /** Physical files are started where they lie, without their users: the sandbox has one of its own. */
 async function dataDirectory(input: SandboxInput, detail: MarkDetail, directory: string): Promise<string> {
-  if (detail.format === "logical") {
+  if (detail.format !== "physical") {
     const empty = join(directory, "data");
     await mkdir(empty, { mode: 0o700 });
     return empty;
@@ -145,7 +168,7 @@ async function dataDirectory(input: SandboxInput, detail: MarkDetail, directory:
 
 async function sizeOf(input: SandboxInput, detail: MarkDetail): Promise<ServerHome["size"]> {
   const sum = (files: readonly { size: number }[]) => files.reduce((total, { size }) => total + size, 0);
-  if (detail.format === "logical") {
+  if (detail.format !== "physical") {
     const bytes = sum(await treeFiles(input.directory));
     return { replayBytes: 0, storeBytes: bytes };
   }
@@ -176,7 +199,7 @@ async function startOrRebuild(
     return { server: await startHome(home), rebuilt: false };
   } catch (error) {
     const log = await readFile(debugLogOf(home), "utf8").catch(() => ""); // the first error says why there is none
-    if (home.signal.aborted || detail.format === "logical" || !isTornTree(log)) throw error;
+    if (home.signal.aborted || detail.format !== "physical" || !isTornTree(log)) throw error;
     // A page tree was copied across a checkpoint after all. The server makes it anew where it is missing.
     await removePageTrees(databaseDirectory(home.dataDirectory, home.database));
     return { server: await startHome(home), rebuilt: true };

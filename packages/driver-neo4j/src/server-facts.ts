@@ -10,6 +10,7 @@ const databaseRow = z.object({
   store: z.string().nullable(),
   currentStatus: z.string(),
 });
+const nameRow = z.object({ name: z.string() });
 const setting = z.object({ name: z.string(), value: z.string().nullable() });
 
 /** Settings that decide whether the files can be relied on. */
@@ -65,6 +66,21 @@ export async function readServerFacts(driver: Driver, database: string, where: s
       where,
       otherwise: "SOURCE_UNREACHABLE",
     });
+  }
+}
+
+/** The databases that serve now, without aliases. */
+export async function onlineDatabases(driver: Driver, where: string): Promise<string[]> {
+  try {
+    const { rows } = await readRows(
+      driver,
+      "system",
+      "SHOW DATABASES YIELD name, type, currentStatus WHERE type <> 'composite' AND currentStatus = 'online' " +
+        "RETURN DISTINCT name ORDER BY name",
+    );
+    return rows.map((row) => nameRow.parse(row).name);
+  } catch (error) {
+    throw boltError(error, { what: "Cannot list the databases of a Neo4j server", where });
   }
 }
 

@@ -21,6 +21,7 @@ export type ServerHome = {
   java: string;
   javaOptions: readonly string[];
   lib: string;
+  isEnterprise: boolean;
   /** For configuration, logs and reports. */
   directory: string;
   /** The server's data directory. */
@@ -69,13 +70,17 @@ export async function prepareHome(home: ServerHome, salt: Uint8Array): Promise<v
 
 /** Resolves when the database is online, which is later than the server's word "Started". */
 export async function startServer(home: ServerHome): Promise<RunningServer> {
-  const { isolation, directory, lib } = home;
+  const { isolation, directory, lib, isEnterprise } = home;
   const output = join(directory, "server.log");
   await writeFile(output, "", { mode: 0o600 });
   const options = [...javaOptions(home.size), ...home.javaOptions];
-  const child = await isolation.spawn(home.java, [...options, ...serverArguments(lib, directory, confOf(home))], {
-    output,
-  });
+  const child = await isolation.spawn(
+    home.java,
+    [...options, ...serverArguments(lib, directory, confOf(home), isEnterprise)],
+    {
+      output,
+    },
+  );
   await using started = new AsyncDisposableStack();
   started.defer(async () => await end(child, "SIGKILL"));
   await untilListening(home, child, output);

@@ -1,13 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Neo4jSource, neo4jSource } from "@stillpoint/contracts/source";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { DriverContext } from "@stillpoint/driver/driver";
+import { treeFiles } from "@stillpoint/driver/layout";
 import { type SharedNeo4j, sharedNeo4j } from "@stillpoint/testkit/neo4j";
 import { type TemporaryDirectory, temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import neo4j, { type Driver } from "neo4j-driver";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { loadGraphFile } from "../src/graph-file.ts";
+import { logName } from "../src/log-position.ts";
+import { readLogRun } from "../src/log-run.ts";
 import { neo4jDriver } from "../src/neo4j-driver.ts";
 import { contextOf, neo4jTools, specOf } from "./subject.ts";
 
@@ -94,6 +98,32 @@ describe("a source that cannot be captured is refused before anything is done", 
   });
 });
 
+test("a log file that goes while the store is copied: the copy is begun anew, and nothing of the first one stays", async () => {
+  const logs = join(server.dataDirectory, "transactions/neo4j");
+  const { first } = await readLogRun(logs);
+  const [path, away] = [join(logs, logName(first)), join(logs, "away")];
+  const told: string[] = [];
+  const given = { ...(await context("anew")), log: (message: string) => void told.push(message) };
+  await using capture = await neo4jDriver.open(specOf(server), given);
+  const restored = join(directory.path, "anew-restored");
+  await mkdir(restored);
+  const tree = directoryTree(restored);
+  let copies = 0;
+  const add: typeof tree.add = async (entry, body) => {
+    if (entry.path === "data/databases/neo4j/neostore") copies += 1;
+    if (entry.path === "data/databases/neo4j/neostore" && copies === 1) await rename(path, away);
+    if (entry.type === "deleted" && entry.path === "data") await rename(away, path);
+    return await tree.add(entry, body);
+  };
+  await capture.base({ add, covers: tree.covers });
+  expect(copies).toBe(2);
+  expect(told).toEqual(["the copy is begun anew"]);
+  await capture.settle();
+  const mark = await capture.mark({ cutId: randomUUID(), budgetMs: 60_000, fenced: false });
+  await capture.finish(tree);
+  expect(neo4jDriver.layout(await treeFiles(restored), mark).length).toBeGreaterThan(0);
+});
+
 test("without Java and jars no sandbox is promised", async () => {
   const bare = { ...(await context("bare")), tools: {} };
   const mark = { cutId: randomUUID(), position: "", detail: {}, notes: [] };
@@ -113,6 +143,17 @@ const PROPERTIES = `{
   zoned: datetime('2026-11-21T10:11:12.345678901[Europe/Zurich]'), offset: datetime('2026-11-21T10:11:12-05:00'),
   duration: duration('P1Y2M3DT4H5M6.007S'), flat: point({x: 1.5, y: -2}), deep: point({longitude: 8.5, latitude: 47.3, height: 400})
 }`;
+
+/** The server's own words for each property, type and value. */
+const TOLD =
+  "MATCH (n:Other)-[r]->() UNWIND keys(n) AS key RETURN key, valueType(n[key]), valueType(r[key]), " +
+  "CASE WHEN n[key] IS :: LIST<ANY> THEN [x IN n[key] | toString(x)] ELSE toStringOrNull(n[key]) END, " +
+  "toStringOrNull(r[key]), CASE WHEN n[key] IS :: POINT THEN n[key] END ORDER BY key";
+const shown = (value: unknown) => (value instanceof neo4j.types.Point ? String(value) : value);
+const namesOf = async (what: "CONSTRAINTS" | "INDEXES") =>
+  (await run(`SHOW ${what} YIELD name${what === "INDEXES" ? ", type WHERE type <> 'LOOKUP'" : ""} RETURN name`)).map(
+    (record) => ({ name: String(record.get("name")) }),
+  );
 
 describe("an export over Bolt", () => {
   test("holds every node, relationship, index and constraint, and comes back as it was", async () => {
@@ -152,20 +193,24 @@ describe("an export over Bolt", () => {
     expect(await lines("relationships")).toHaveLength(2_499 + 1);
     expect(await lines("schema")).toHaveLength(2);
 
+    const bolt = specOf(server, false);
+    const load = () => loadGraphFile(bolt, join(restored, "export"), contextOf(server, {}, ""), () => undefined);
+    await expect(load()).rejects.toMatchObject({ why: expect.stringContaining("empty") });
+    const original = (await run(TOLD)).map((record) => ({ values: [...record.values()].map(shown) }));
+    expect(original.length).toBe(22);
+    await run("MATCH (n) DETACH DELETE n");
+    for (const { name } of await namesOf("CONSTRAINTS")) await run(`DROP CONSTRAINT ${name}`);
+    for (const { name } of await namesOf("INDEXES")) await run(`DROP INDEX ${name}`);
+    expect(await load()).toEqual({ nodes: 2_513, relationships: 2_500, schema: 2 });
+    const again = (await run(TOLD)).map((record) => ({ values: [...record.values()].map(shown) }));
+    expect(again, "loaded into a running server").toEqual(original);
+
     const { runtime } = capture.description;
     await using sandbox = await neo4jDriver.start({ directory: restored, mark, runtime }, await context("sandbox"));
     expect(sandbox.recovered).toContain("2513 of 2513 nodes, 2500 of 2500 relationships");
     const ask = async (text: string) => await Array.fromAsync(sandbox.query({ type: "statement", id: "ask", text }));
 
-    // The server's own words for each property, type and value.
-    const told =
-      "MATCH (n:Other)-[r]->() UNWIND keys(n) AS key RETURN key, valueType(n[key]), valueType(r[key]), " +
-      "CASE WHEN n[key] IS :: LIST<ANY> THEN [x IN n[key] | toString(x)] ELSE toStringOrNull(n[key]) END, " +
-      "toStringOrNull(r[key]), CASE WHEN n[key] IS :: POINT THEN n[key] END ORDER BY key";
-    const shown = (value: unknown) => (value instanceof neo4j.types.Point ? String(value) : value);
-    const original = (await run(told)).map((record) => ({ values: [...record.values()].map(shown) }));
-    expect(original.length).toBe(22);
-    expect(await ask(told)).toEqual(original);
+    expect(await ask(TOLD)).toEqual(original);
 
     expect(await Array.fromAsync(sandbox.query({ type: "values", id: "values", of: "Sorted.v" }))).toEqual(
       ["\u{1F600}", "\uFFFD", "z", "a", "Z", "3", "\uD7FF", "a\u{1F600}", "a\uFFFD"].sort().map((value) => ({ value })),

@@ -34,6 +34,8 @@ export type Tools = {
   /** Directory of Neo4j's jars. */
   neo4jLib?: string;
   java?: string;
+  /** Program and first arguments of `neo4j-admin`; that of the PATH where it is not given. Enterprise backs up by it. */
+  neo4jAdmin?: string[];
   /** Further options of every Java that runs those, such as an archive of their classes (`-XX:SharedArchiveFile=`). */
   javaOptions?: string[];
   /** Program and first arguments that start a Qdrant server. */
