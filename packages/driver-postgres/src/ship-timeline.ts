@@ -9,6 +9,12 @@ import type { Timeline } from "./timeline.ts";
 /** A flush gives what waits in pieces of at most so much, since a tail is held in memory. */
 const TAIL_MOST_BYTES = 4_194_304n;
 
+/**
+ * A segment that fills slowly is closed as far as it is after so many flushes, an hour of them by default: what they stored may
+ * go then, and a restore reads one object instead of them. When it is full it is closed as a whole, as every other.
+ */
+export const TAILS_MOST = 720;
+
 /** Cuts one timeline's WAL into segments and tails. */
 export type TimelineShipper = {
   /** Everything before it has come. */
@@ -38,6 +44,7 @@ export async function timelineShipper(options: ShipperOptions): Promise<Timeline
   let received = start;
   // A timeline's tails begin with its first segment: the bytes that it has from its parent are the same, in another file.
   let durable = parent?.at === options.from ? start : options.from;
+  let tails = 0;
   await spool.begin(start);
 
   const rangeOf = (from: Lsn, to: Lsn): LogRange => ({
@@ -62,6 +69,7 @@ export async function timelineShipper(options: ShipperOptions): Promise<Timeline
       await tree.add(entry, await spool.whole());
     });
     if (received > durable) isDurable(received);
+    tails = 0;
   };
 
   return {
@@ -82,9 +90,11 @@ export async function timelineShipper(options: ShipperOptions): Promise<Timeline
     },
     async flush() {
       while (durable < received) {
+        if (tails >= TAILS_MOST) return await close();
         const most = durable + TAIL_MOST_BYTES;
         const to = received > most ? most : received;
         await sink.tail(rangeOf(durable, to), await spool.read(durable, to));
+        tails += 1;
         isDurable(to);
       }
     },
