@@ -5,6 +5,7 @@ import { soakLargeSet } from "./large-set.ts";
 import { soakModel } from "./model.ts";
 import { soakNeo4jMoments } from "./neo4j-moments/neo4j-moments.ts";
 import { soakPostgresVersions } from "./postgres-versions.ts";
+import { soakMoments } from "./ship/moments.ts";
 import { soakRpo } from "./ship/rpo.ts";
 import { soakShip } from "./ship/ship.ts";
 import { soakShipKill } from "./ship/ship-kill.ts";
@@ -18,6 +19,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
   index: soakIndex,
   model: soakModel,
   "postgres-versions": soakPostgresVersions,
+  moments: soakMoments,
   rpo: soakRpo,
   ship: soakShip,
   "ship-kill": soakShipKill,

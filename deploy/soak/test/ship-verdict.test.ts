@@ -49,7 +49,7 @@ describe("the verdict on a soak of shipping", () => {
 describe("what a restored store is judged by", () => {
   const acked = [1, 2, 3].map((n) => ({ n, beganMs: n * 100, ackedMs: n * 100 + 10 }));
   const probes = { acked, underWay: { n: 4, beganMs: 400 } };
-  const found = (newest: number, rows = newest, balance = 0) => ({ newest, rows, balance });
+  const found = (newest: number, rows = newest, balance = 0) => ({ newest, rows, balance, failed: [] as string[] });
 
   it("is right with everything acknowledged before its moment, with or without what was under way at it", () => {
     expect(judgeFound(probes, found(2), { heldMs: 215, nothingAfterMs: 250 })).toEqual([]);
@@ -63,6 +63,7 @@ describe("what a restored store is judged by", () => {
     ["has what was begun later", found(3)],
     ["has a row left out", found(2, 1)],
     ["has money lost", found(2, 2, -5)],
+    ["does not pass its own checks", { ...found(2), failed: ["B-tree indexes: broken"] }],
   ])("is wrong where it %s", (_, wrong) => {
     expect(judgeFound(probes, wrong, { heldMs: 215, nothingAfterMs: 250 })).toHaveLength(1);
   });

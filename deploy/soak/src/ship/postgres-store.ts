@@ -23,7 +23,18 @@ export type PostgresLoad = {
   /** Rows of 1.3 kB that each of them changes beside it. */
   changes: number;
   settings: Record<string, string>;
+  /** More writers beside the one with the probe, each as fast as it gets its answers: money moves between any two accounts. */
+  others?: number;
 };
+
+/** Always in the order of their ids, so that no two wait for each other. */
+function transfer(n: number): string {
+  const [from, to] = [1 + ((n * 7) % 50), 51 + ((n * 3) % 50)];
+  return `begin;
+    update account set balance = balance - ${1 + (n % 9)} where id = ${from};
+    update account set balance = balance + ${1 + (n % 9)} where id = ${to};
+    commit`;
+}
 
 export type WrittenPostgres = WrittenStore & {
   url: string;
@@ -35,7 +46,7 @@ export type WrittenPostgres = WrittenStore & {
 export async function startWrittenPostgres(
   directory: string,
   partsDirectory: string,
-  { everyMs, changes, settings }: PostgresLoad,
+  { everyMs, changes, settings, others = 0 }: PostgresLoad,
 ): Promise<WrittenPostgres> {
   const part = await ensurePostgres({ directory: partsDirectory });
   const own = join(directory, "postgres");
@@ -90,6 +101,22 @@ export async function startWrittenPostgres(
     await client?.end().catch(() => undefined);
   })();
 
+  const moving = Array.from({ length: others }, async (_, other) => {
+    let client: Client | undefined;
+    for (let n = other; !stop.signal.aborted && !isLost; n += others) {
+      try {
+        client ??= await open();
+        await client.query(transfer(n));
+      } catch {
+        // Killed, or waiting for one that waits for it: money moves in one step or not at all.
+        client?.end().catch(() => undefined);
+        client = undefined;
+        await wait(100);
+      }
+    }
+    await client?.end().catch(() => undefined);
+  });
+
   const user = await unprivilegedUser();
   return {
     source: "orders",
@@ -124,7 +151,7 @@ export async function startWrittenPostgres(
     },
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await Promise.allSettled([writing, server.stop()]);
+      await Promise.allSettled([writing, ...moving, server.stop()]);
     },
   };
 }

@@ -17,8 +17,8 @@ export type WrittenStore = AsyncDisposable & {
   broken: () => string | undefined;
 };
 
-/** What a restored store was found to hold. */
-export type Found = { newest: number; rows: number; balance: number };
+/** What a restored store was found to hold; `failed`: what its own checks say against it. */
+export type Found = { newest: number; rows: number; balance: number; failed: readonly string[] };
 
 /** Of a restored store, by this machine's clock. */
 export type Moments = {
@@ -44,6 +44,7 @@ export function judgeFound(
     ...(found.newest < due ? [`row ${due} was acknowledged before the moment, and ${found.newest} is the newest`] : []),
     ...(found.newest > most ? [`row ${found.newest} is there, and the newest that was begun by then is ${most}`] : []),
     ...(found.rows === found.newest ? [] : [`${found.rows} rows are there, of ${found.newest}`]),
+    ...found.failed.map((each) => `a check of the store failed: ${each}`),
     ...(found.balance === 0 ? [] : [`the balances add up to ${found.balance}`]),
   ];
 }

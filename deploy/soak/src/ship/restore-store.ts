@@ -10,6 +10,7 @@ import { type Mark, mark } from "@stillpoint/contracts/point";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import { z } from "zod";
 import type { Found, WrittenStore } from "./probes.ts";
+import { failedChecks } from "./restore-checks.ts";
 
 /** Where a store's log is, and with what it is opened. */
 export type Shelf = { plan: string; repository: string; keyFile: string };
@@ -34,6 +35,8 @@ export async function restoreStore(
   from: RestoredFrom,
   store: Pick<WrittenStore, "source" | "kind">,
   at: string,
+  /** With the store's own checks, which take their time. */
+  { checked = false } = {},
 ): Promise<Restored> {
   const { world, shelf, scratch } = from;
   await using home = await claimDirectory(scratch, "restored");
@@ -49,7 +52,7 @@ export async function restoreStore(
   const found =
     store.kind === "sqlite"
       ? askSqlite(join(restored.directory, "sessions.db"))
-      : await askPostgres(from, home.path, restored.directory, restored.mark);
+      : await askPostgres(from, home.path, restored.directory, restored.mark, checked);
   const ms = world.clock.monotonicMs() - begunMs;
   const closed = restored.reads.filter(({ type }) => type === "closed").length;
   return { found, closed, tails: restored.reads.length - closed, ms };
@@ -61,7 +64,7 @@ function askSqlite(path: string): Found {
     const problem = database.prepare("pragma integrity_check").get();
     if (problem?.integrity_check !== "ok") throw new Error(`integrity_check says: ${problem?.integrity_check}`);
     const row = database.prepare(QUESTION).get();
-    return { newest: Number(row?.newest), rows: Number(row?.rows), balance: Number(row?.balance) };
+    return { newest: Number(row?.newest), rows: Number(row?.rows), balance: Number(row?.balance), failed: [] };
   } finally {
     database.close();
   }
@@ -72,6 +75,7 @@ async function askPostgres(
   home: string,
   directory: string,
   at: Mark,
+  checked: boolean,
 ): Promise<Found> {
   const own = join(home, "own");
   await mkdir(own, { mode: 0o700 });
@@ -97,5 +101,10 @@ async function askPostgres(
   const [row] = await Array.fromAsync(sandbox.query({ type: "statement", id: "probe", text: QUESTION }));
   if (row === undefined || !("values" in row)) throw new Error(`the restored server answered ${JSON.stringify(row)}`);
   const [newest, rows, balance] = row.values.map(Number);
-  return { newest: newest ?? 0, rows: rows ?? 0, balance: balance ?? Number.NaN };
+  return {
+    newest: newest ?? 0,
+    rows: rows ?? 0,
+    balance: balance ?? Number.NaN,
+    failed: checked ? await failedChecks(sandbox) : [],
+  };
 }
