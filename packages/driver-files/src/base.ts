@@ -12,7 +12,7 @@ import { LIST_PATH, type ListLine, listLine } from "./mark-detail.ts";
 import { otherEntry } from "./other-entry.ts";
 import { captureFile } from "./read-file.ts";
 import type { Found, FoundFile, Xattrs } from "./scan.ts";
-import type { Scanner } from "./scanner.ts";
+import { type Scanner, xattrsByPath } from "./scanner.ts";
 
 export type BasePorts = {
   tree: TreeWriter;
@@ -80,11 +80,7 @@ export async function sendBase(ports: BasePorts): Promise<BaseFigures> {
       const fresh = pairs.flatMap(({ before, now }) =>
         now === undefined || now.type === "other" || (now.type === "file" && isUnchanged(before, now)) ? [] : [now],
       );
-      const xattrs = await scanner.xattrsOf(
-        fresh.map(({ from }) => from),
-        signal,
-      );
-      const xattrsOf = new Map(fresh.map(({ path }, i) => [path, xattrs[i]]));
+      const xattrsOf = await xattrsByPath(scanner, fresh, signal);
       for (const { before, now } of pairs) {
         if (now === undefined || now.type === "other") continue;
         if (now.type !== "file") {

@@ -3,8 +3,8 @@ import { joined } from "./joined.ts";
 import { lineWriter } from "./line-file.ts";
 import type { LinkBook } from "./link-book.ts";
 import { type NamedFew, namedFew } from "./named-few.ts";
-import type { Found, FoundFile } from "./scan.ts";
-import type { Scanner } from "./scanner.ts";
+import type { Found, FoundFile, Xattrs } from "./scan.ts";
+import { type Scanner, xattrsByPath } from "./scanner.ts";
 import { isAsRead, type Seen, type SeenFile } from "./seen.ts";
 import type { Spool } from "./spool.ts";
 
@@ -44,7 +44,7 @@ export async function lookAgain(ports: LookPorts): Promise<Look> {
     return tookMs > limit.ms ? `its second look took longer than ${limit.ms} ms` : undefined;
   }
 
-  async function readAgain(file: FoundFile): Promise<SeenFile | undefined> {
+  async function readAgain(file: FoundFile, xattrs: Xattrs | undefined): Promise<SeenFile | undefined> {
     const { path, from } = file;
     why ??= exceeded(file);
     if (why !== undefined) {
@@ -54,21 +54,23 @@ export async function lookAgain(ports: LookPorts): Promise<Look> {
       return { type: "file", path, from, held: "unread", ...state, sha256: "", steady: true, lookedAtMs: 0 };
     }
     const lookedAtMs = context.now();
-    const [xattrs] = await scanner.xattrsOf([from], signal);
     const captured = await spool.keep(file, { signal, xattrs, links, holesOf: scanner.holesOf });
     return captured && { type: "file", path, from, held: "spool", ...captured, lookedAtMs };
   }
 
   try {
     for await (const pairs of joined(ports.before, ports.now)) {
+      const toRead = pairs.flatMap(({ before, now }) =>
+        why === undefined && now?.type === "file" && !isSame(before, now) ? [now] : [],
+      );
+      const xattrs = await xattrsByPath(scanner, toRead, signal);
       for (const { before, now } of pairs) {
         if (now?.type !== "file" && before?.type === "file") await spool.drop(before.path);
         if (now === undefined) continue;
         if (now.type === "other") look.leftOut.add(now.path);
         else if (now.type !== "file") await out.add(now);
         else {
-          const isSame = before?.type === "file" && isAsRead(before, now);
-          const seen = isSame ? before : await readAgain(now);
+          const seen = isSame(before, now) ? before : await readAgain(now, xattrs.get(now.path));
           if (seen === undefined) continue;
           look.files += 1;
           if (seen.held === "unread") look.unread += 1;
@@ -82,4 +84,8 @@ export async function lookAgain(ports: LookPorts): Promise<Look> {
     out.destroy();
   }
   return { ...look, ...(why === undefined ? {} : { why }) };
+}
+
+function isSame(before: Seen | undefined, now: FoundFile): before is SeenFile {
+  return before?.type === "file" && isAsRead(before, now);
 }

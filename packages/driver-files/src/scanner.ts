@@ -72,3 +72,16 @@ export function startScanner(exclude: readonly string[]): Scanner {
 function asBuffers(xattrs: Record<string, Uint8Array>): Xattrs {
   return Object.fromEntries(Object.entries(xattrs).map(([name, value]) => [name, Buffer.from(value)]));
 }
+
+/** Of many at once: a question to the thread costs more than its answer. */
+export async function xattrsByPath(
+  scanner: Pick<Scanner, "xattrsOf">,
+  some: readonly { path: string; from: string }[],
+  signal: AbortSignal,
+): Promise<Map<string, Xattrs | undefined>> {
+  const xattrs = await scanner.xattrsOf(
+    some.map(({ from }) => from),
+    signal,
+  );
+  return new Map(some.map(({ path }, i) => [path, xattrs[i]]));
+}

@@ -136,7 +136,7 @@ it("follows a captured path that is a link, and says so when a name cannot be ke
 });
 
 it("without a fence is at one moment only while nothing is written", async () => {
-  await using test = await setUp();
+  await using test = await setUp({ ms: 60_000 });
   for (let at = 0; at < 200; at += 1) await writeFile(join(test.data, String(at)), KB);
   await test.capture.base(test.tree);
   let writing = true;
