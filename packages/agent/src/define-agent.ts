@@ -15,6 +15,7 @@ import { followPlans } from "./shipping/plans-in-force.ts";
 import { shipSource } from "./shipping/ship-source.ts";
 import { slots } from "./slots.ts";
 import { takeRehearsal } from "./take-rehearsal.ts";
+import { watchSources } from "./watching/watch-sources.ts";
 
 /** Captures at once: an open session costs memory only, and a run needs all its sessions open together. */
 const SESSIONS_AT_ONCE = 2_000;
@@ -81,6 +82,11 @@ export function defineAgent<Spec extends SourceSpec>(driver: Driver<Spec>) {
             shipSource({ ...shared, plans }),
           ),
         );
+      }
+      const { watch } = driver;
+      if (config.STILLPOINT_ROLES.includes("capture") && watch !== undefined) {
+        const plans = await bus.bucket(BUCKETS.plans);
+        resources.use(watchSources({ ...shared, driver: { kind, watch: watch.bind(driver) }, plans }));
       }
       if (config.STILLPOINT_ROLES.includes("capture")) {
         const queue = { parameters: { kind, site }, queue: `examine-${kind}-${site}` };

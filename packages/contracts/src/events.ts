@@ -183,6 +183,15 @@ export const logShipped = defineSignal(
   }),
 );
 
+/**
+ * A watched source changed, or may have: a point is asked for, soon. Whoever watches says it again at the next change, and
+ * what is lost altogether the plan's schedule makes up for.
+ */
+export const sourceChanged = defineSignal(
+  "changed.{plan}.{source}",
+  z.object({ plan: name, source: name, at: instant, by: z.enum(["event", "rescan", "start"]) }),
+);
+
 /** How far a step is: for progress bars, lost without harm. */
 export const progress = defineSignal(
   "progress.{runId}.{source}",

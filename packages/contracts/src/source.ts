@@ -97,6 +97,22 @@ export function notifySettings(spec: SourceSpec): { subject: string; everyMs: nu
   return notify && { subject: notify.subject, everyMs: atMostEach.parse(notify.every) };
 }
 
+const rescanEach = duration.refine((ms) => ms >= 1_000 && ms <= 86_400_000, "must be between 1s and 1d");
+
+/** Paths are watched, and a point is asked for when something changes. */
+export const watchRule = z.strictObject({
+  /** At most one point in each such time. */
+  every: written(atMostEach).default("30s"),
+  /** So often everything is looked through for what was not seen as it happened. */
+  rescan: written(rescanEach).default("5m"),
+});
+
+/** Undefined where nobody watches. */
+export function watchSettings(spec: SourceSpec): { everyMs: number; rescanMs: number } | undefined {
+  const watch = spec.kind === "files" ? spec.watch : undefined;
+  return watch && { everyMs: atMostEach.parse(watch.every), rescanMs: rescanEach.parse(watch.rescan) };
+}
+
 export const filesSource = z
   .strictObject({
     ...common,
@@ -106,6 +122,7 @@ export const filesSource = z
     /** In place of paths: the objects of an S3 bucket. */
     bucket: bucketRule.optional(),
     exclude: z.array(z.string()).default([]),
+    watch: watchRule.optional(),
     /** What the second look, inside the fence, may cost. */
     budget: z
       .strictObject({
@@ -117,6 +134,10 @@ export const filesSource = z
   .refine(({ paths, bucket }) => paths.length > 0 !== (bucket !== undefined), {
     message: "needs paths or a bucket, and not both",
     path: ["paths"],
+  })
+  .refine(({ watch, bucket }) => watch === undefined || bucket === undefined, {
+    message: "is for paths; a bucket tells of changes by notify",
+    path: ["watch"],
   });
 
 export const sourceSpec = z.discriminatedUnion("kind", [

@@ -4,6 +4,7 @@ import { openBucketCapture } from "./bucket/capture-bucket.ts";
 import { bucketAddress } from "./bucket/source-bucket.ts";
 import { openCapture } from "./capture.ts";
 import { startSandbox } from "./sandbox.ts";
+import { watchPaths } from "./watch/watch-paths.ts";
 
 /**
  * The objects of an S3 bucket, or directories, files and globs. The tree's top has one name for each captured path
@@ -16,6 +17,7 @@ export const filesDriver: Driver<FilesSource> = {
     source.bucket === undefined
       ? openCapture(source, context)
       : openBucketCapture({ ...source, bucket: source.bucket }, context),
+  watch: (source, options, context) => watchPaths(source, options, context),
   layout: () => [],
   runtimes: async () => ["files"],
   start: startSandbox,

@@ -113,6 +113,12 @@ export interface Sandbox extends AsyncDisposable {
 /** Pure: the steps from the trees of a full and its logs, extracted over one another, to a startable directory. */
 export type TreeLayout = (files: readonly TreeFile[], mark: Mark) => LayoutStep[];
 
+export type WatchOptions = {
+  /** So often everything is looked through. */
+  rescanMs: number;
+  changed: (by: "event" | "rescan" | "start") => void;
+};
+
 export interface Driver<Spec extends SourceSpec = SourceSpec> {
   readonly kind: SourceKind;
   /** Its base takes over what has not changed since the point before. */
@@ -129,6 +135,11 @@ export interface Driver<Spec extends SourceSpec = SourceSpec> {
    * sink as a gap, and shipped from where it can be had.
    */
   ship?(source: Spec, options: ShipOptions, context: DriverContext): Promise<void>;
+  /**
+   * Watches the source until the signal of the context fires, and says when it changed: by itself, by looking through it, or
+   * that it begins to watch and knows nothing of before. Absent where a store has a log, or tells of nothing.
+   */
+  watch?(source: Spec, options: WatchOptions, context: DriverContext): Promise<void>;
   /**
    * Lets go of what the source keeps for the shipper of that owner, which must have ended for good: left alone it would fill
    * the source's disk. Nothing there is nothing to do.

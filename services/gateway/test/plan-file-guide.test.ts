@@ -64,7 +64,7 @@ const sections: [string, readonly z.ZodType[], string[]][] = [
   ...sourceSpec.options.map((source): [string, readonly z.ZodType[], string[]] => [
     source.shape.kind.value,
     [source],
-    ["budget"],
+    ["watch", "budget"],
   ]),
 ];
 

@@ -3,6 +3,7 @@ import { parseSchedule } from "@stillpoint/schedule/schedule";
 import { defineService } from "@stillpoint/service/define-service";
 import { keepRunning } from "@stillpoint/service/keep-running";
 import { schedulerConfig } from "./config.ts";
+import { hearChanges } from "./hear-changes.ts";
 import { schedulerMetrics } from "./metrics.ts";
 import { noticeBook } from "./notices.ts";
 import { planBook } from "./plan-book.ts";
@@ -43,6 +44,7 @@ export const service = defineService({
     const asker: ShippingAsker = { bus, log, monotonicMs: clock.monotonicMs, askedMs: new WeakMap() };
     const notices = noticeBook();
     const hearer = resources.use(noticeHearer({ bus, log, book, notices, now: clock.now }));
+    resources.use(await hearChanges({ bus, log, book, notices, now: clock.now }));
     const publisher: Publisher = {
       bus,
       log,
