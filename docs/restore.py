@@ -475,13 +475,13 @@ class Destination:
             os.chown(target, entry["uid"], entry["gid"], **how)
 
     def dress(self, fd, entry):
-        """Extended attributes, owner, mode, time; the latter last, for the others change it."""
+        """Owner, extended attributes, mode, time: each may take away what the one before it set, but not the other way."""
+        self.own(fd, entry)
         for name, value in entry.get("xattrs", {}).items():
             try:
                 os.setxattr(fd, name, base64.b64decode(value))
             except OSError:
                 self.without_xattrs += 1  # the file system has none, or only root may: said at the end
-        self.own(fd, entry)
         os.chmod(fd, entry["mode"] & (0o7777 if self.owners else 0o777))
         os.utime(fd, ns=(round(entry["mtimeMs"] * 1e6),) * 2)
         os.close(fd)
@@ -492,6 +492,15 @@ class Destination:
             os.symlink(entry["target"], last, dir_fd=fd)
             self.own(last, entry, dir_fd=fd, follow_symlinks=False)
             os.utime(last, ns=(round(entry["mtimeMs"] * 1e6),) * 2, dir_fd=fd, follow_symlinks=False)
+
+    def hard_link(self, entry):
+        """Whether the path is one more of a file that is there already; where it cannot be, it becomes one of its own."""
+        self.clear(entry["path"])
+        with self.above(entry["link"], make=False) as (of, name), self.above(entry["path"]) as (fd, last):
+            with suppress(OSError):
+                os.link(name, last, src_dir_fd=of, dst_dir_fd=fd, follow_symlinks=False)
+                return True
+        return False
 
     def directory(self, entry):
         with self.above(entry["path"]) as (fd, last):
@@ -505,7 +514,7 @@ class Destination:
 
     def add(self, items, chunk, progress):
         """Lays a tree over what is there. Directories get their modes and times in `finish`."""
-        file, entry = None, None
+        file, entry, firsts = None, None, set()
         def close():
             if file is not None:
                 os.truncate(file, os.lseek(file, 0, os.SEEK_CUR))  # the file ends where this body does
@@ -515,14 +524,23 @@ class Destination:
                 name, offset, length = item
                 plain = memoryview(chunk(name))[offset:offset + length]
                 require(len(plain) == length, "the tree", f"an extent of {entry['path']} passes the end of its chunk")
-                while plain:
-                    plain = plain[os.write(file, plain):]
+                while plain and file is not None:
+                    if entry.get("sparse") and not any(plain[:4096]):
+                        os.lseek(file, len(plain[:4096]), os.SEEK_CUR)  # a hole: what is not written
+                        plain = plain[4096:]
+                    else:
+                        plain = plain[os.write(file, plain[:4096] if entry.get("sparse") else plain):]
                 progress(length)
                 continue
             close()
             file, entry = None, item
+            firsts.discard(item["path"])
             match item["type"]:
-                case "file": file = self.open(item["path"], item.get("offset", 0))
+                case "file":
+                    if item.get("link") not in firsts or not self.hard_link(item):
+                        file = self.open(item["path"], item.get("offset", 0))
+                    if item.get("link") == item["path"]:
+                        firsts.add(item["path"])
                 case "symlink": self.link(item)
                 case "directory": self.directory(item)
                 case "deleted": self.clear(item["path"])
