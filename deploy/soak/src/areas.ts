@@ -2,6 +2,7 @@ import type { World } from "@stillpoint/cli/world";
 import { soakFaults } from "./faults.ts";
 import { soakIndex } from "./large-index.ts";
 import { soakLargeSet } from "./large-set.ts";
+import { soakMillionFiles } from "./million-files/million-files.ts";
 import { soakModel } from "./model.ts";
 import { soakNeo4jMoments } from "./neo4j-moments/neo4j-moments.ts";
 import { soakPostgresVersions } from "./postgres-versions.ts";
@@ -17,6 +18,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
   "10gb": soakLargeSet,
   faults: soakFaults,
   index: soakIndex,
+  "million-files": soakMillionFiles,
   model: soakModel,
   "postgres-versions": soakPostgresVersions,
   moments: soakMoments,
