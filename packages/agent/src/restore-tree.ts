@@ -8,6 +8,8 @@ export type ExtractOptions = {
   /** This file or subtree only. */
   path?: string | undefined;
   keepOwners: boolean;
+  /** Told, in words, of what could not be given to files here. */
+  refused?: ((what: string) => void) | undefined;
   /** Bytes since the last call. */
   progress: (bytes: number) => void;
 };
@@ -21,9 +23,10 @@ export type Extract = (
 
 /** By the tar that a vault gives. */
 export function extractTars(read: (backupId: string, path: string | undefined) => AsyncIterable<Uint8Array>): Extract {
-  return (backupId, directory, { path, keepOwners, progress }) =>
+  return (backupId, directory, { path, keepOwners, refused, progress }) =>
     extractTar(watched(read(backupId, path), progress), directory, {
       keepOwners,
+      refused,
       ...(path === undefined ? {} : { path }),
     });
 }
@@ -38,11 +41,11 @@ export async function restoreTree(
   mark: Mark,
   ports: Omit<ExtractOptions, "path"> & { extract: Extract; layout: TreeLayout },
 ): Promise<number> {
-  const { extract, layout, keepOwners, progress } = ports;
+  const { extract, layout, keepOwners, refused, progress } = ports;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   let bytes = 0;
   for (const [i, backupId] of backups.entries()) {
-    const figures = await extract(backupId, directory, { keepOwners, progress, base: i === 0 });
+    const figures = await extract(backupId, directory, { keepOwners, refused, progress, base: i === 0 });
     bytes += figures.bytes;
   }
   const steps: LayoutStep[] = layout(await treeFiles(directory), mark);

@@ -49,10 +49,11 @@ export async function repositoryReader(world: World, url: string, key: KeyOption
       repository.readBackup(backupId, { signal: world.signal, ...(path === undefined ? {} : { path }) }),
     extract:
       (_, over) =>
-      (backupId, directory, { path, keepOwners, progress, base }) =>
+      (backupId, directory, { path, keepOwners, refused, progress, base }) =>
         repository.restoreFiles(backupId, directory, {
           path,
           keepOwners,
+          refused,
           signal: world.signal,
           onProgress: progress,
           compare: over,

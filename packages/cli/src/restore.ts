@@ -1,6 +1,6 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type Extract, restoreTree } from "@stillpoint/agent/restore-tree";
+import { type Extract, type ExtractOptions, restoreTree } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
 import { layoutOf } from "./drivers.ts";
@@ -113,6 +113,7 @@ async function restoreSource(world: World, extract: Extract, source: PointSource
     read += more;
   };
   const { path } = options;
+  const refused = (what: string) => world.errorLine(`  ${source.source}: ${what}`);
   const layout = await layoutOf(source.kind);
   const work = () =>
     path === undefined
@@ -120,9 +121,10 @@ async function restoreSource(world: World, extract: Extract, source: PointSource
           extract,
           layout,
           keepOwners: process.getuid?.() === 0,
+          refused,
           progress,
         })
-      : restorePath(extract, source, directory, path, progress);
+      : restorePath(extract, source, directory, path, { progress, refused });
   const count = await stillAlive(world, () => `${source.source}: ${bytes(read)}`, work);
   const ms = world.clock.monotonicMs() - startedMs;
   world.errorLine(`  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`);
@@ -135,7 +137,7 @@ async function restorePath(
   source: PointSource,
   directory: string,
   path: string,
-  progress: (bytes: number) => void,
+  told: Pick<ExtractOptions, "progress" | "refused">,
 ): Promise<number> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   let files = 0;
@@ -144,7 +146,7 @@ async function restorePath(
     try {
       const keepOwners = process.getuid?.() === 0;
       // What else lies there is not this path's.
-      const figures = await extract(backupId, directory, { path, keepOwners, progress, base: false });
+      const figures = await extract(backupId, directory, { path, keepOwners, ...told, base: false });
       files += figures.files + figures.directories + figures.symlinks;
       count += figures.bytes;
     } catch (error) {

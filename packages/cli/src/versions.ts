@@ -122,6 +122,6 @@ export async function listVersions(world: World, path: string, options: Versions
   const newest = versions.findLast(({ state }) => state !== "absent");
   if (newest !== undefined)
     world.errorLine(
-      `restore one: stillpoint restore <point> --source ${newest.source} --path ${path} --to <directory> --repository …`,
+      `restore one, by its point: stillpoint restore ${newest.lastPoint} --source ${newest.source} --path ${path} --to <directory> --repository ${options.repository} --key-file …`,
     );
 }

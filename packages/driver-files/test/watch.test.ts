@@ -79,11 +79,16 @@ it("hears of every kind of change as it happens, also in directories that came s
 
 it("says nothing of what the plan leaves out", async () => {
   await using test = await watched(NEVER_MS);
-  await writeFile(test.at("x.tmp"), "x");
-  expect(await test.after(() => writeFile(test.at("b"), "b"))).toBe("event");
+  // Each comes whole, and is one happening.
+  const come = async (name: string) => {
+    await writeFile(test.at(`../${name}`), "x");
+    await rename(test.at(`../${name}`), test.at(name));
+  };
+  await come("x.tmp");
+  expect(await test.after(() => come("b"))).toBe("event");
   const before = test.said.length;
-  await writeFile(test.at("y.tmp"), "y");
-  await test.after(() => writeFile(test.at("c"), "c"));
+  await come("y.tmp");
+  await test.after(() => come("c"));
   expect(test.said.length).toBe(before + 1);
 });
 
