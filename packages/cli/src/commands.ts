@@ -108,6 +108,12 @@ export function program(world: World): Command {
       false,
     )
     .option("--action <action>", "with --recover, at the target: promote, pause or shutdown", "promote")
+    .option(
+      "--tablespace <name=/directory>",
+      "place a further tablespace of a PostgreSQL cluster; without it lies inside the restored directory; may be repeated",
+      several,
+      [],
+    )
     .option("--dry-run", "say what would be restored, and write nothing", false)
     .option("--thaw", "with --repository: ask for what lies in a cold storage class, and wait for it", false)
     .option(...JSON_OPTION)

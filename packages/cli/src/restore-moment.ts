@@ -61,6 +61,13 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
       why: "--plan, --source and --repository say whose log, and where it is: one of them is missing",
       hint: "one source at a time; sources at one common moment are a recovery point: leave --at out",
     });
+  if ((options.tablespace ?? []).length > 0)
+    throw new StillpointError("INVALID_REQUEST", {
+      what: "Cannot restore to a moment",
+      where: "--tablespace",
+      why: "a point's tablespaces can be placed, and a moment's lie inside its directory",
+      hint: "move one when it is restored and no server runs on it: docs/guide/postgres.md says how",
+    });
   const target = parseMoment(options.at, !options.exclusive);
   const to = resolve(options.to);
   await using targets = await openAllTargets(world, where, options);

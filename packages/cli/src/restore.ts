@@ -8,6 +8,7 @@ import { bytes, rate, span } from "./figures.ts";
 import type { KeyOptions } from "./key/key-options.ts";
 import { type PointReader, repositoryReader, vaultReader } from "./point-reader.ts";
 import { stillAlive } from "./still-alive.ts";
+import { tablespacePlaces } from "./tablespaces.ts";
 import { coldShown, thawFirst } from "./thaw-first.ts";
 import { untilWhole } from "./until-whole.ts";
 import type { World } from "./world.ts";
@@ -21,6 +22,8 @@ export type RestoreOptions = KeyOptions & {
   over: boolean;
   dryRun: boolean;
   thaw: boolean;
+  /** Where further tablespaces of a PostgreSQL cluster go: `name=/directory`. */
+  tablespace?: string[];
   json?: boolean;
 };
 
@@ -39,6 +42,8 @@ export async function restore(world: World, pointId: string | undefined, options
   );
   for (const each of sources)
     world.errorLine(`  ${each.source} (${each.kind}, ${bytes(each.bytes)}) → ${join(to, each.source)}`);
+  const given = { given: options.tablespace ?? [], over: options.over, to };
+  const place = options.path === undefined ? await tablespacePlaces(world, sources, given) : async () => undefined;
   const cold = await reader.cold?.(sources.flatMap(({ backups }) => backups));
   if (cold !== undefined && cold.cold.length > 0) world.errorLine(`  ${coldShown(cold)}`);
   if (options.dryRun) {
@@ -52,7 +57,10 @@ export async function restore(world: World, pointId: string | undefined, options
   if (cold !== undefined && cold.cold.length > 0) await thawFirst(world, reader, cold, options.thaw);
   const restored: { source: string; kind: string; directory: string; bytes: number; ms: number }[] = [];
   await untilWhole(to, `point ${point.pointId}`, async () => {
-    for (const source of sources) restored.push(await restoreSource(world, extract, source, to, options));
+    for (const source of sources) {
+      restored.push(await restoreSource(world, extract, source, to, options));
+      await place(source, join(to, source.source));
+    }
   });
   if (options.json) {
     world.out(`${JSON.stringify({ point: point.pointId, to, sources: restored }, undefined, 2)}\n`);

@@ -9,7 +9,12 @@ export const BASE_PATH = "stillpoint/base.json";
 
 export const baseFacts = markDetail
   .pick({ timeline: true, start: true, segmentBytes: true, database: true, bootstrapUser: true })
-  .extend({ end: markDetail.shape.lsn, settings: markDetail.shape.settings, preload: markDetail.shape.preload });
+  .extend({
+    end: markDetail.shape.lsn,
+    settings: markDetail.shape.settings,
+    preload: markDetail.shape.preload,
+    tablespaces: markDetail.shape.tablespaces,
+  });
 export type BaseFacts = z.infer<typeof baseFacts>;
 
 export async function addBaseFacts(tree: TreeWriter, facts: BaseFacts, mtimeMs: number): Promise<void> {

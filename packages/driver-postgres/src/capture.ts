@@ -17,7 +17,7 @@ import { openSlot } from "./slot.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
 import { sourcePassword } from "./source-password.ts";
 import { survey } from "./survey.ts";
-import { furtherTablespaces, MARK_SETTINGS, type TakenMark, takeMark } from "./take-mark.ts";
+import { furtherTablespaces, MARK_SETTINGS, namedTablespaces, type TakenMark, takeMark } from "./take-mark.ts";
 import { addHistory, addLog } from "./wal-tree.ts";
 
 export async function openCapture(source: PostgresSource, context: DriverContext): Promise<Capture> {
@@ -44,6 +44,7 @@ export async function openCapture(source: PostgresSource, context: DriverContext
   const blockBytes = Number(facts.settings.block_size);
 
   let base: Base | undefined;
+  let tablespaces: MarkDetail["tablespaces"] = [];
   let current: { cutId: string; detail: MarkDetail } | undefined;
 
   const ended = (): Base => {
@@ -87,7 +88,8 @@ export async function openCapture(source: PostgresSource, context: DriverContext
       slot.connection.check();
       const mtimeMs = context.now();
       await addHistory(tree, copying, { ...taken, mtimeMs });
-      await addBaseFacts(tree, { ...taken, ...carried }, mtimeMs);
+      tablespaces = await namedTablespaces(await freshMarking());
+      await addBaseFacts(tree, { ...taken, ...carried, tablespaces }, mtimeMs);
       // Recovery reads the first segment from its beginning.
       await tree.covers(logRangeOf(taken.timeline, segmentStart(taken.start, segmentBytes), taken.end));
       base = taken;
@@ -116,6 +118,7 @@ export async function openCapture(source: PostgresSource, context: DriverContext
         ancestry: [],
         action: "promote",
         ...carried,
+        tablespaces,
       };
       current = { cutId, detail };
       const name = taken.target.by === "name" ? `${taken.target.name} at ` : "";

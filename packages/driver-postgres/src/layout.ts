@@ -3,7 +3,7 @@ import type { Mark } from "@stillpoint/contracts/point";
 import type { LayoutStep } from "@stillpoint/driver/driver";
 import type { TreeFile } from "@stillpoint/driver/tree";
 import { isDump } from "./dump-mark.ts";
-import { historyName, segmentName, segmentStart, segmentStarts } from "./lsn.ts";
+import { historyName, type Lsn, segmentName, segmentStart, segmentStarts } from "./lsn.ts";
 import { type MarkDetail, parseMarkDetail } from "./mark-detail.ts";
 import { LAID_OUT, serverSettings, settingsText } from "./recovery-settings.ts";
 import { historyText } from "./timeline-history.ts";
@@ -68,14 +68,14 @@ function write(path: string, content: string): LayoutStep {
   return { do: "write", path, content, mode: 0o600 };
 }
 
-type Segment = { path: string /** It must have so much. */; bytes: number };
+type Segment = { path: string; start: Lsn /** It must have so much. */; bytes: number };
 
 /** The segments that recovery asks for. Where a timeline was left inside of one, it is the next timeline's. */
-function segmentsOf({ start, until, timeline, ancestry, segmentBytes }: MarkDetail): Segment[] {
+export function segmentsOf({ start, until, timeline, ancestry, segmentBytes }: MarkDetail): Segment[] {
   return segmentStarts(start, until, segmentBytes).map((at) => {
     const on = ancestry.find((each) => at < segmentStart(each.at, segmentBytes))?.timeline ?? timeline;
     const bytes = Math.min(segmentBytes, Number(until - at));
-    return { path: `pg_wal/${segmentName(on, at, segmentBytes)}`, bytes };
+    return { path: `pg_wal/${segmentName(on, at, segmentBytes)}`, start: at, bytes };
   });
 }
 

@@ -45,6 +45,8 @@ export const markDetail = z.object({
   settings: z.record(z.string(), z.string()),
   /** Libraries that the data needs loaded at the start. */
   preload: z.array(z.string()),
+  /** Beyond the two that every cluster has, and where the source has them. */
+  tablespaces: z.array(z.object({ oid: z.string(), name: z.string(), location: z.string() })).default([]),
 });
 export type MarkDetail = z.infer<typeof markDetail>;
 

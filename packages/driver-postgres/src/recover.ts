@@ -7,8 +7,10 @@ import type { Mark } from "@stillpoint/contracts/point";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { RecoverInput } from "@stillpoint/driver/recover";
 import { BASE_PATH, parseBaseFacts } from "./base-facts.ts";
+import { checkPlaces } from "./foreign-places.ts";
 import { placeOf, walPositionOf } from "./log-position.ts";
 import { parseLsn } from "./lsn.ts";
+import { parseMarkDetail } from "./mark-detail.ts";
 import { type RecoveryTarget, recoveryMark, tailEntry } from "./recovery-target.ts";
 
 /**
@@ -26,7 +28,9 @@ export async function recoverLog({ directory, base, log, target, cutId }: Recove
   const { timeline, at: until } = walPositionOf({ stream: last.stream, at: last.to });
   const left = log.flatMap(({ range: { after } }) => (after === undefined ? [] : [walPositionOf(after)]));
   const ancestry = left.filter((each, i) => left.findIndex((other) => other.timeline === each.timeline) === i);
-  return recoveryMark(facts, { target: recoveryTarget(target), timeline, until, ancestry }, cutId);
+  const mark = recoveryMark(facts, { target: recoveryTarget(target), timeline, until, ancestry }, cutId);
+  await checkPlaces(directory, parseMarkDetail(mark));
+  return mark;
 }
 
 export function recoveryTarget(target: LogTarget): RecoveryTarget {

@@ -9,6 +9,7 @@ import { lastWords } from "@stillpoint/driver/last-words";
 import { answerQuery } from "./answer-query.ts";
 import { type Checked, type ProgramResult, pass } from "./check.ts";
 import { connect, sessionOptions } from "./connection.ts";
+import { checkPlaces } from "./foreign-places.ts";
 import { parseMarkDetail } from "./mark-detail.ts";
 import { programVersion } from "./runtime.ts";
 import { PORT, startServer } from "./sandbox-server.ts";
@@ -55,6 +56,7 @@ export async function startRestored(input: SandboxInput, context: DriverContext)
   await giveTo(isolation, context.directory, directory);
   const environment = programEnvironment(isolation.sockets, detail.bootstrapUser, major);
   const run = programRunner(bin, isolation, context, environment);
+  await checkPlaces(directory, detail);
   const manifest = await verifyBase(run, directory);
   const log = join(context.directory, "postgres.log");
   const { recovered } = started.use(await startServer({ bin, directory, log, isolation, signal }, detail));

@@ -73,6 +73,7 @@ describe("a moment", () => {
     bootstrapUser: "postgres",
     settings: {},
     preload: [],
+    tablespaces: [],
   };
   const segments = ["000000010000000000000002", "000000020000000000000003"];
   const files = [

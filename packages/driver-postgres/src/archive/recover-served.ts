@@ -8,6 +8,7 @@ import { isolate } from "@stillpoint/driver/isolation";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import { BASE_PATH, parseBaseFacts } from "../base-facts.ts";
+import { replayedBy } from "../foreign-places.ts";
 import { configuration, withoutTraces } from "../layout.ts";
 import { type MarkDetail, parseMarkDetail } from "../mark-detail.ts";
 import { recoveryTarget } from "../recover.ts";
@@ -90,7 +91,7 @@ export async function recoverServed(input: ServedRecovery, context: DriverContex
   await giveTo(isolation, context.directory, directory);
   await using archive = await serveArchive({
     directory: join(directory, ARCHIVE_PATH),
-    archive: pieceArchive(served, facts.segmentBytes),
+    archive: pieceArchive(served, facts.segmentBytes, replayedBy(detail)),
     ahead: Math.max(1, Math.min(AHEAD_MOST, Math.floor(AHEAD_BYTES / facts.segmentBytes))),
     atOnce: AT_ONCE,
     patienceMs,
