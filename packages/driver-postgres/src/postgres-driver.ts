@@ -15,7 +15,7 @@ import { probeAddress, sourceAddress } from "./source-address.ts";
 /** PostgreSQL 13 and later: a physical base over the replication protocol, and the WAL up to a restore point, or all of it, as it is written. */
 export const postgresDriver: Driver<PostgresSource> = {
   kind: "postgres",
-  open: (source, context) => (source.dump === undefined ? openCapture : openDump)(source, context),
+  open: (source, ...rest) => (source.dump === undefined ? openCapture : openDump)(source, ...rest),
   ship: shipWal,
   letGo: letGoOfSlot,
   layout,
