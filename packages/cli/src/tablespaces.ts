@@ -28,17 +28,16 @@ export async function tablespacePlaces(
       hint: over ? "leave --over out" : "name it: --source",
     });
   if (cluster === undefined) return async () => undefined;
-  const { placeTablespaces, readPlaces } = await import("@stillpoint/driver-postgres/tablespace-places");
-  const { parseMarkDetail } = await import("@stillpoint/driver-postgres/mark-detail");
-  const placed = await readPlaces(cluster.mark, given);
+  const places = await import("@stillpoint/driver-postgres/tablespace-places");
+  const placed = await places.readPlaces(places.tablespacesOf(cluster.mark), given);
   for (const { source, mark } of clusters)
-    for (const { oid, name, location } of parseMarkDetail(mark).tablespaces) {
+    for (const { oid, name, location } of places.tablespacesOf(mark)) {
       const place = placed.find((each) => source === cluster.source && each.oid === oid);
       world.errorLine(
         `    tablespace ${name}, which was at ${location} → ${place?.to ?? join(to, source, "pg_tblspc", oid)}`,
       );
     }
   return async (source, directory) => {
-    if (source.source === cluster.source) await placeTablespaces(directory, placed);
+    if (source.source === cluster.source) await places.placeTablespaces(directory, placed);
   };
 }

@@ -2,23 +2,23 @@ import { cp, mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
-import { parseMarkDetail } from "./mark-detail.ts";
+import { type MarkDetail, markDetail } from "./mark-detail.ts";
 
-export type Tablespace = {
-  oid: string;
-  name: string;
-  /** Where the source had it. */
-  location: string;
-};
+export type Tablespace = MarkDetail["tablespaces"][number];
 
 /** A tablespace that is to lie elsewhere than in the restored directory. */
 export type Placed = Tablespace & { to: string };
 
+/** Those that a point has beyond the two of every cluster; a mark on a shipped log alone is of a cluster without any. */
+export function tablespacesOf({ detail }: Pick<Mark, "detail">): readonly Tablespace[] {
+  const parsed = markDetail.pick({ tablespaces: true }).safeParse(detail);
+  return parsed.success ? parsed.data.tablespaces : [];
+}
+
 const WHAT = "Cannot place a tablespace";
 
 /** `name=/directory`, as a person gives it, for tablespaces that the point has. Each directory must be empty or absent. */
-export async function readPlaces(mark: Mark, given: readonly string[]): Promise<Placed[]> {
-  const { tablespaces } = parseMarkDetail(mark);
+export async function readPlaces(tablespaces: readonly Tablespace[], given: readonly string[]): Promise<Placed[]> {
   const placed: Placed[] = [];
   for (const text of given) {
     const at = text.lastIndexOf("=/");

@@ -12,7 +12,7 @@ import { BASE_PATH, parseBaseFacts } from "../src/base-facts.ts";
 import { logRangeOf, walPositionOf } from "../src/log-position.ts";
 import { formatLsn, parseLsn, segmentName, segmentStart } from "../src/lsn.ts";
 import { postgresDriver } from "../src/postgres-driver.ts";
-import { placeTablespaces, readPlaces } from "../src/tablespace-places.ts";
+import { placeTablespaces, readPlaces, tablespacesOf } from "../src/tablespace-places.ts";
 import { walRecords } from "../src/wal-records.ts";
 import { captured, laidOut, started } from "./captured.ts";
 import { directorySink, heldIn, piecesIn } from "./directory-sink.ts";
@@ -66,7 +66,7 @@ test("several tablespaces come back inside the directory, and where a person pla
   await laidOut(it);
 
   const elsewhere = join(root, "elsewhere", "deep");
-  const placed = await readPlaces(it.mark, [`second one=${elsewhere}`]);
+  const placed = await readPlaces(tablespacesOf(it.mark), [`second one=${elsewhere}`]);
   await placeTablespaces(it.directory, placed);
   const { uid, gid } = await stat(server.dataDirectory);
   await promisify(execFile)("chown", ["-R", `${uid}:${gid}`, join(root, "elsewhere")]);
@@ -87,13 +87,15 @@ test("several tablespaces come back inside the directory, and where a person pla
   // The source's own places are as they were.
   expect((await client.query("select count(*) from b")).rows).toEqual([{ count: "2000" }]);
 
-  await expect(readPlaces(it.mark, ["third=/x"])).rejects.toMatchObject({
+  await expect(readPlaces(tablespacesOf(it.mark), ["third=/x"])).rejects.toMatchObject({
     code: "INVALID_REQUEST",
     why: "there are first, second one",
   });
-  await expect(readPlaces(it.mark, ["first"])).rejects.toMatchObject({ code: "INVALID_REQUEST" });
-  await expect(readPlaces(it.mark, [`first=${elsewhere}`])).rejects.toMatchObject({ code: "DESTINATION_NOT_EMPTY" });
-  await expect(readPlaces(it.mark, ["first=/x/y", "second one=/x"])).rejects.toMatchObject({
+  await expect(readPlaces(tablespacesOf(it.mark), ["first"])).rejects.toMatchObject({ code: "INVALID_REQUEST" });
+  await expect(readPlaces(tablespacesOf(it.mark), [`first=${elsewhere}`])).rejects.toMatchObject({
+    code: "DESTINATION_NOT_EMPTY",
+  });
+  await expect(readPlaces(tablespacesOf(it.mark), ["first=/x/y", "second one=/x"])).rejects.toMatchObject({
     why: "it is there twice",
   });
 });
