@@ -9,6 +9,7 @@ import { addCounts, openCounting } from "./counting.ts";
 import { logRangeOf } from "./log-position.ts";
 import { formatLsn, segmentStart } from "./lsn.ts";
 import { type MarkDetail, markDetail } from "./mark-detail.ts";
+import { namedTablespaces } from "./named-tablespaces.ts";
 import { neededPreload } from "./preload.ts";
 import { MARK_RIGHT_MISSING } from "./requirements.ts";
 import { pick } from "./runtime.ts";
@@ -17,7 +18,7 @@ import { openSlot } from "./slot.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
 import { sourcePassword } from "./source-password.ts";
 import { survey } from "./survey.ts";
-import { furtherTablespaces, MARK_SETTINGS, namedTablespaces, type TakenMark, takeMark } from "./take-mark.ts";
+import { furtherTablespaces, MARK_SETTINGS, type TakenMark, takeMark } from "./take-mark.ts";
 import { addHistory, addLog } from "./wal-tree.ts";
 
 export async function openCapture(source: PostgresSource, context: DriverContext): Promise<Capture> {
@@ -40,11 +41,12 @@ export async function openCapture(source: PostgresSource, context: DriverContext
     bootstrapUser: facts.bootstrapUser,
     settings: pick(facts.settings, CARRIED_SETTINGS),
     preload: neededPreload(facts.settings.shared_preload_libraries),
+    /** Those of the base. */
+    tablespaces: await namedTablespaces(marking),
   };
   const blockBytes = Number(facts.settings.block_size);
 
   let base: Base | undefined;
-  let tablespaces: MarkDetail["tablespaces"] = [];
   let current: { cutId: string; detail: MarkDetail } | undefined;
 
   const ended = (): Base => {
@@ -87,9 +89,9 @@ export async function openCapture(source: PostgresSource, context: DriverContext
       const taken = await takeBase(copying, tree, { directory: context.directory, blockBytes, major });
       slot.connection.check();
       const mtimeMs = context.now();
+      carried.tablespaces = await namedTablespaces(await freshMarking());
       await addHistory(tree, copying, { ...taken, mtimeMs });
-      tablespaces = await namedTablespaces(await freshMarking());
-      await addBaseFacts(tree, { ...taken, ...carried, tablespaces }, mtimeMs);
+      await addBaseFacts(tree, { ...taken, ...carried }, mtimeMs);
       // Recovery reads the first segment from its beginning.
       await tree.covers(logRangeOf(taken.timeline, segmentStart(taken.start, segmentBytes), taken.end));
       base = taken;
@@ -118,7 +120,6 @@ export async function openCapture(source: PostgresSource, context: DriverContext
         ancestry: [],
         action: "promote",
         ...carried,
-        tablespaces,
       };
       current = { cutId, detail };
       const name = taken.target.by === "name" ? `${taken.target.name} at ` : "";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Connection } from "./connection.ts";
 import { type Lsn, parseLsn } from "./lsn.ts";
 import type { MarkDetail } from "./mark-detail.ts";
-import { rowOf, rowsOf } from "./rows.ts";
+import { rowOf } from "./rows.ts";
 
 export type TakenMark = {
   target: MarkDetail["target"];
@@ -59,15 +59,6 @@ export async function takeMark(connection: Connection, cutId: string, mayMark: b
 /** The name that recovery stops at: 39 characters of the 63 that PostgreSQL allows. */
 export function restorePointName(cutId: string): string {
   return `sp_${z.uuid().parse(cutId)}`;
-}
-
-/** The same with their names, and where they are. */
-export async function namedTablespaces(connection: Connection): Promise<MarkDetail["tablespaces"]> {
-  const [answer] = await connection.query(
-    `select oid::text, spcname as name, pg_tablespace_location(oid) as location from pg_tablespace
-     where spcname not in ('pg_default', 'pg_global') order by pg_tablespace.oid`,
-  );
-  return rowsOf(answer, z.object({ oid: z.string(), name: z.string(), location: z.string() }));
 }
 
 /** Object ids of the tablespaces beyond the two that every cluster has. */
