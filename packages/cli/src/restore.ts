@@ -57,10 +57,10 @@ export async function restore(world: World, pointId: string | undefined, options
   if (cold !== undefined && cold.cold.length > 0) await thawFirst(world, reader, cold, options.thaw);
   const restored: { source: string; kind: string; directory: string; bytes: number; ms: number }[] = [];
   await untilWhole(to, `point ${point.pointId}`, async () => {
-    for (const source of sources) {
-      restored.push(await restoreSource(world, extract, source, to, options));
-      await place(source, join(to, source.source));
-    }
+    for (const source of sources) restored.push(await restoreSource(world, extract, source, to, options));
+  });
+  await untilWhole(to, `point ${point.pointId}`, async () => {
+    for (const source of sources) await place(source, join(to, source.source));
   });
   if (options.json) {
     world.out(`${JSON.stringify({ point: point.pointId, to, sources: restored }, undefined, 2)}\n`);
