@@ -60,13 +60,21 @@ export const qdrantSource = z.strictObject({
   peers: z.array(plainUrl("http", "https")).optional(),
   apiKey: secretReference.optional(),
 });
-export const sqliteSource = z.strictObject({
-  ...common,
-  kind: z.literal("sqlite"),
-  /** A database file, or a glob over several. */
-  path: z.string().startsWith("/"),
-  ship: shipField,
-});
+export const sqliteSource = z
+  .strictObject({
+    ...common,
+    kind: z.literal("sqlite"),
+    /** A database file, or a glob over several. */
+    path: z.string().startsWith("/"),
+    /** Tables that no point has, neither their rows nor their making. */
+    exclude: z.array(z.string().min(1)).optional(),
+    ship: shipField,
+  })
+  .refine(({ exclude = [], ship }) => exclude.length === 0 || ship === "off", {
+    path: ["exclude"],
+    error:
+      "a log has the rows of every table, so tables cannot be left out of a source that is shipped: write ship: off beside it, or leave them out of an export (stillpoint point export --sql --without-table)",
+  });
 /** A subject that other programs publish on. */
 const foreignSubject = z
   .string()

@@ -19,6 +19,7 @@ import { BASE_PATH } from "./shipped-files.ts";
 import { sourceChanged } from "./source-error.ts";
 import { holdWalDatabase, type WalDatabase } from "./wal-database.ts";
 import { watch } from "./watch.ts";
+import { withoutCounts, withoutTables } from "./without-tables.ts";
 
 export type CaptureLimits = {
   /** A held log that has grown past this is let go in order. */
@@ -47,12 +48,14 @@ export async function openCapture(
   found: readonly FoundDatabase[],
   { holder, context, limits, clock }: CaptureInput,
 ): Promise<Capture> {
+  const { exclude = [] } = source;
   const resources = new AsyncDisposableStack();
   const databases = new Map<string, CapturedDatabase>();
   const hold = async (each: FoundDatabase) => {
     const { mode, pageSize } = await holder.ask("open", { path: each.path });
     const input = { found: each, pageSize, holder, context, index: databases.size, ...limits };
-    const database = resources.use(mode === "wal" ? await holdWalDatabase(input) : openRollbackDatabase(input));
+    const whole = resources.use(mode === "wal" ? await holdWalDatabase(input) : openRollbackDatabase(input));
+    const database = exclude.length === 0 ? whole : withoutTables(whole, { ...input, tables: exclude });
     databases.set(each.name, database);
     return database;
   };
@@ -74,7 +77,7 @@ export async function openCapture(
       for (const each of walDatabases()) await each.relieve();
     }),
   );
-  const description = describeSqlite([...databases.values()]);
+  const description = describeSqlite([...databases.values()], exclude);
   /** Names that the base holds. */
   const inBase = new Set<string>();
   let counting: Counting | undefined;
@@ -130,7 +133,11 @@ export async function openCapture(
       for (const each of await findDatabases(source.path)) {
         if (!databases.has(each.name)) await (await hold(each)).copy();
       }
-      for (const each of databases.values()) await each.settle();
+      for (const each of databases.values()) {
+        // Where there is no base, nothing was copied before.
+        if (exclude.length > 0) await each.copy();
+        await each.settle();
+      }
       await counting?.[Symbol.asyncDispose]();
       counting = resources.use(await startCounting(context.signal));
       // Opens the databases there, so that it need not be done inside the fence.
@@ -163,7 +170,7 @@ export async function openCapture(
       taken = { ...pinned, marks, fuzzy, gone };
       // Thrown where it is waited for; a mark that is replaced gives its counts up.
       taken.counts?.catch(() => undefined);
-      const counts = wal.length === present.length ? await countsInTime(taken.counts) : undefined;
+      const counts = wal.length === present.length ? await countsInTime(taken.counts, exclude) : undefined;
       return toMark(request, taken, counts);
     },
     async finish(tree) {
@@ -175,7 +182,8 @@ export async function openCapture(
         const database = databases.get(name);
         if (database === undefined) throw new TypeError(`unreachable: ${name} was marked`);
         const { frames } = await database.finish(tree, !inBase.has(name));
-        const inSource = counts?.get(name);
+        const counted = counts?.get(name);
+        const inSource = counted === undefined ? undefined : withoutCounts(counted, exclude);
         const rows = inSource ?? (mode === "rollback" ? await database.countCopy() : undefined);
         record.databases.push({
           name,
@@ -197,7 +205,7 @@ export async function openCapture(
   };
 }
 
-async function countsInTime(counts: Taken["counts"]): Promise<Mark["counts"]> {
+async function countsInTime(counts: Taken["counts"], exclude: readonly string[]): Promise<Mark["counts"]> {
   if (counts === undefined) return undefined;
   const stop = new AbortController();
   try {
@@ -205,7 +213,9 @@ async function countsInTime(counts: Taken["counts"]): Promise<Mark["counts"]> {
     if (counted === undefined) return undefined;
     const isOne = counted.size === 1;
     const named = [...counted].flatMap(([name, tables]) =>
-      Object.entries(tables).map(([table, rows]) => [isOne ? table : `${name}:${table}`, rows] as const),
+      Object.entries(withoutCounts(tables, exclude)).map(
+        ([table, rows]) => [isOne ? table : `${name}:${table}`, rows] as const,
+      ),
     );
     return Object.fromEntries(named);
   } finally {

@@ -8,17 +8,21 @@ export function sqliteRuntime(): Runtime {
   return { id: RUNTIME_ID, version: process.versions.sqlite ?? "", arch: process.arch, extensions: [], settings: {} };
 }
 
-export function describeSqlite(databases: readonly CapturedDatabase[]): Description {
+export function describeSqlite(databases: readonly CapturedDatabase[], exclude: readonly string[]): Description {
   const journals = databases.filter((each) => each.mode === "rollback").map((each) => each.found.name);
   return {
     version: `SQLite ${process.versions.sqlite}`,
     runtime: sqliteRuntime(),
     hasLog: journals.length === 0,
-    base: "full",
-    finish: "log",
-    notes: journals.map(
-      (name) =>
-        `${name} uses a rollback journal: what changed is copied inside the fence, as far as the budget goes (PRAGMA journal_mode=WAL needs no copy)`,
-    ),
+    ...(exclude.length === 0 ? { base: "full", finish: "log" } : { finish: "full" }),
+    notes: [
+      ...(exclude.length === 0
+        ? []
+        : [`left out: ${exclude.join(", ")}; each point has the databases anew, as whole files`]),
+      ...journals.map(
+        (name) =>
+          `${name} uses a rollback journal: what changed is copied inside the fence, as far as the budget goes (PRAGMA journal_mode=WAL needs no copy)`,
+      ),
+    ],
   };
 }

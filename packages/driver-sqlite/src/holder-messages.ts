@@ -30,6 +30,12 @@ export const operations = {
     ask: z.object({ path, to: path, ifBusy: z.enum(["as-it-stands", "lock"]) }),
     answer: z.object({ counter: z.number().int().optional() }),
   },
+  /** Takes tables out of a copy, with their bytes. */
+  leaveOut: {
+    ask: z.object({ path, tables: z.array(z.string()) }),
+    /** Why SQLite does not let them be taken out. */
+    answer: z.object({ problem: z.string().optional() }),
+  },
   /** What `integrity_check` finds in a copy; nothing if it is sound. */
   check: { ask: z.object({ path }), answer: z.object({ problems: z.array(z.string()) }) },
   /** The change counter, under a shared lock. */

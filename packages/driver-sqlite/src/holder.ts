@@ -8,6 +8,7 @@ import { copyBytes, copyDatabase, copyWhileWritten } from "./copy-database.ts";
 import { countRows } from "./count-rows.ts";
 import { fixCopy } from "./fix-copy.ts";
 import { type Answer, type Ask, type Operation, operations, request } from "./holder-messages.ts";
+import { leaveOutTables } from "./leave-out-tables.ts";
 
 const LOCK_TIMEOUT_MS = 2000;
 const COUNTER_AT = 24;
@@ -183,6 +184,14 @@ const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promis
       return { counter: readCounter(of.descriptor) };
     } finally {
       reader.exec("COMMIT");
+    }
+  },
+  leaveOut({ path, tables }) {
+    try {
+      leaveOutTables(path, tables);
+      return {};
+    } catch (error) {
+      return { problem: error instanceof Error ? error.message : String(error) };
     }
   },
   check({ path }) {

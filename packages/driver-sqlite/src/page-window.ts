@@ -41,8 +41,10 @@ export function pageWindow(pageSize: number): PageWindow {
       return { numbers, pages: bytes.subarray(0, places.size * pageSize) };
     },
     clear() {
+      // As long as it is used it is kept: memory of this size that is made anew each second is much work for a collector.
+      const isFarTooLong = bytes.byteLength > KEPT_BYTES && places.size * pageSize < bytes.byteLength / 8;
       places.clear();
-      if (bytes.byteLength > KEPT_BYTES) bytes = Buffer.allocUnsafeSlow(FIRST_PAGES * pageSize);
+      if (isFarTooLong) bytes = Buffer.allocUnsafeSlow(FIRST_PAGES * pageSize);
     },
   };
 }

@@ -29,25 +29,25 @@ export function* runsOf(wanted: readonly number[], mostFrames: number): Generato
   if (run !== undefined) yield run;
 }
 
+/** What `readFrames` reads into, made once: a collector that must see to a MiB of memory each time is most of the work. */
+export function scratchFor(pageSize: number): Buffer {
+  return Buffer.allocUnsafeSlow(BLOCK_BYTES + 2 * frameBytes(pageSize));
+}
+
 /** Reads frames of one generation into a window; each is checked against the checksum of the frame before it. */
 export async function readFrames(
   wal: FileHandle,
   header: WalHeader,
   wanted: readonly number[],
-  { window, where }: { window: PageWindow; where: string },
+  { window, where, scratch }: { window: PageWindow; where: string; scratch: Buffer },
 ): Promise<void> {
   const length = frameBytes(header.pageSize);
   const isWanted = new Set(wanted);
   for (const { from, to } of runsOf(wanted, Math.max(1, Math.floor(BLOCK_BYTES / length)))) {
     // With the frame before, whose checksum the first one goes on from.
     const begin = Math.max(0, from - 1);
-    const { buffer, bytesRead } = await wal.read(
-      Buffer.allocUnsafe((to - begin) * length),
-      0,
-      (to - begin) * length,
-      HEADER_BYTES + begin * length,
-    );
-    const frameAt = (frame: number) => buffer.subarray((frame - begin) * length, (frame - begin + 1) * length);
+    const { bytesRead } = await wal.read(scratch, 0, (to - begin) * length, HEADER_BYTES + begin * length);
+    const frameAt = (frame: number) => scratch.subarray((frame - begin) * length, (frame - begin + 1) * length);
     for (let frame = from; frame < to; frame += 1) {
       if (!isWanted.has(frame)) continue;
       const bytes = frameAt(frame);

@@ -21,6 +21,12 @@ const LOOK_PATIENCE_MS = 30_000;
 /** The same where writers of a log are kept out meanwhile, for the sake of another one's. */
 const LOCKED_PATIENCE_MS = 200;
 const LOOK_AGAIN_MS = 5;
+/**
+ * Writers are kept out for at most a part in so many of the time, however slow disk and processor are: a log may get so many
+ * times as long as its limit meanwhile, and no longer.
+ */
+const REST_TIMES = 50;
+const LONGEST_TIMES = 8;
 
 type Input = {
   shipped: ShippedSource;
@@ -43,6 +49,8 @@ type Seen = { startMs: number; beganAt: number; endedAt: number; indexes: Map<Sh
 export function startLooking({ shipped, holder, stretches, context, limits, clock, options }: Input) {
   /** When a log is next too long, in frames. */
   const due = new Map<ShippedDatabase, number>();
+  /** Until when writers are not kept out again, unless the log is very long. */
+  const restsUntil = new Map<ShippedDatabase, number>();
   /** What each hold was moved on at. */
   const rolledAt = new Map<ShippedDatabase, WalIndex>();
 
@@ -103,10 +111,9 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
     await read(seen);
     const { complete } = await holder.ask("turn", { path: found.path });
     if (complete) due.delete(database);
-    context.log(`let the log of ${found.name} be checkpointed`, {
-      complete,
-      lockedMs: Math.round(context.monotonicMs() - started),
-    });
+    const lockedMs = Math.round(context.monotonicMs() - started);
+    restsUntil.set(database, context.monotonicMs() + lockedMs * REST_TIMES);
+    context.log(`let the log of ${found.name} be checkpointed`, { complete, lockedMs });
   };
 
   /** What was read since the last look that was told. */
@@ -178,7 +185,8 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
       if (index === undefined) continue;
       const limit = due.get(database) ?? Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
       if (index.frames * frameBytes(database.pageSize) > options.retainMostBytes) throw tooLong(database);
-      if (index.frames >= limit) {
+      const rests = context.monotonicMs() < (restsUntil.get(database) ?? 0) && index.frames < limit * LONGEST_TIMES;
+      if (index.frames >= limit && !rests) {
         await relieve(database, index);
         continue;
       }

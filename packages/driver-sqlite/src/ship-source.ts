@@ -23,6 +23,8 @@ async function hasLog({ path }: FoundDatabase): Promise<boolean> {
 /** The databases of a source that are shipped, as they come and go. */
 export interface ShippedSource extends AsyncDisposable {
   readonly databases: readonly ShippedDatabase[];
+  /** Files that are there and have no log. */
+  readonly without: readonly FoundDatabase[];
   /** Looks for databases. `gone`: names that are not there any more; `isNew`: one is there that was not, or another. */
   find(): Promise<{ gone: string[]; isNew: boolean }>;
   state(): Promise<StateInput[]>;
@@ -35,7 +37,7 @@ export async function openShippedSource(
 ): Promise<ShippedSource> {
   const databases = new Map<string, ShippedDatabase>();
   /** Databases without a log, which points carry and a log cannot. */
-  const without = new Set<string>();
+  const without = new Map<string, FoundDatabase>();
   const drop = async (name: string) => {
     const database = databases.get(name);
     databases.delete(name);
@@ -46,6 +48,9 @@ export async function openShippedSource(
   const source: ShippedSource = {
     get databases() {
       return [...databases.values()];
+    },
+    get without() {
+      return [...without.values()];
     },
     async find() {
       const found = await findDatabases(pattern);
@@ -61,7 +66,7 @@ export async function openShippedSource(
           without.delete(each.name);
           isNew = true;
         } else if (!without.has(each.name)) {
-          without.add(each.name);
+          without.set(each.name, each);
           context.log(`${each.name} has no log that could be shipped: it comes with each point`);
         }
       }

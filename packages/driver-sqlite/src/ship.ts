@@ -30,7 +30,11 @@ export async function shipSqlite(
   resources.use(holder);
 
   await shipped.find();
-  if (shipped.databases.length === 0) throw nothingToShip(source);
+  if (shipped.databases.length === 0) {
+    // What is damaged, encrypted, or no database at all, says so itself.
+    for (const { path } of shipped.without) await holder.ask("open", { path });
+    throw nothingToShip(source);
+  }
   const begins = await beginning(shipped, options, clock);
   if (begins.gap !== undefined) await options.sink.gap(begins.gap);
   const stretches = resources.use(

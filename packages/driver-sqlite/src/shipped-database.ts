@@ -5,7 +5,7 @@ import { codeOf } from "@stillpoint/driver/disk-error";
 import type { FoundDatabase } from "./find-databases.ts";
 import type { Holder } from "./holder-client.ts";
 import { pageWindow } from "./page-window.ts";
-import { newestFrames, readFrames } from "./read-newest.ts";
+import { newestFrames, readFrames, scratchFor } from "./read-newest.ts";
 import { encodeHead } from "./ship-record.ts";
 import type { ShipSpool } from "./ship-spool.ts";
 import { sourceChanged } from "./source-error.ts";
@@ -72,6 +72,7 @@ export async function followDatabase(found: FoundDatabase, pageSize: number): Pr
   };
 
   const window = pageWindow(pageSize);
+  const scratch = scratchFor(pageSize);
   /** What the window holds. */
   let span: { from: WalAddress; ends: WalAddress[]; previous?: Checksum; pages: number } | undefined;
 
@@ -145,7 +146,7 @@ export async function followDatabase(found: FoundDatabase, pageSize: number): Pr
         if (parsed === undefined) throw new TypeError("unreachable: it was parsed before");
         span ??= { from: end, ends: [], pages: 0, ...(end.frames > 0 ? { previous: checksum } : {}) };
         if (!isSameGeneration(end, target)) span.ends.push(end);
-        await readFrames(wal, parsed, wanted, { window, where: found.path });
+        await readFrames(wal, parsed, wanted, { window, where: found.path, scratch });
         span.pages = await pagesAfter(to);
       }
       isAt(to, target);

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { sqliteSource } from "@stillpoint/contracts/source";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startHolder } from "../src/holder-client.ts";
@@ -179,6 +181,62 @@ describe("several databases", () => {
     await extracted(directory, (tree) => capture.finish(tree));
     await expect(stat(`${directory}/gone.db`)).rejects.toMatchObject({ code: "ENOENT" });
     expect(verdicts(await checks(await bench.start(directory, mark)))).toEqual(new Set(["pass"]));
+  });
+});
+
+describe("tables that are left out", () => {
+  const excluding = (pattern: string, ...exclude: string[]) =>
+    sqliteSource.parse({ kind: "sqlite", path: bench.at(pattern), exclude, ship: "off" });
+
+  test.each([WAL, JOURNAL])(
+    "are in no byte of what is captured, and the rest is that of the mark (%s)",
+    async (mode) => {
+      const app = await bench.app(
+        "a.db",
+        mode,
+        SEQUENCES,
+        "CREATE TABLE Cache (id INTEGER PRIMARY KEY, token TEXT)",
+        "CREATE INDEX cached ON cache (token)",
+      );
+      const secret = async (id: number) =>
+        await app.sql("INSERT INTO cache VALUES (?, ?)", id, `secret-${"x".repeat(40)}-${id}`);
+      for (const each of [1, 2, 3]) await Promise.all([insert(app, each), secret(each)]);
+      const capture = await bench.open(excluding("a.db", "cache", "none"));
+      expect(capture.description).toMatchObject({
+        finish: "full",
+        notes: expect.arrayContaining([expect.stringMatching(/left out: cache, none/)]),
+      });
+      expect(capture.description.base).toBeUndefined();
+      await capture.settle();
+      for (const each of [4, 5]) await Promise.all([insert(app, each), secret(each)]);
+      const mark = await capture.mark({ cutId: crypto.randomUUID(), budgetMs: 60_000, fenced: true });
+      expect(Object.keys(mark.counts ?? { written: 5 })).toEqual(["written"]);
+      await insert(app, 6);
+      const directory = await bench.fresh();
+      await extracted(directory, (tree) => capture.finish(tree));
+      expect((await readdir(directory)).sort()).toEqual([".stillpoint", "a.db"]);
+      expect((await readFile(join(directory, "a.db"))).includes("secret-")).toBe(false);
+      const sandbox = await bench.start(directory, mark);
+      expect(await max(sandbox)).toEqual({ max: 5 });
+      expect(verdicts(await checks(sandbox))).toEqual(new Set(["pass"]));
+    },
+  );
+
+  test("which SQLite does not let go are named, and nothing of the database goes out", async () => {
+    await bench.app("a.db", WAL, SEQUENCES, "CREATE VIRTUAL TABLE searched USING fts5(words)");
+    const capture = await bench.open(excluding("a.db", "searched_data"));
+    await marked(capture);
+    const tree = listing();
+    await expect(capture.finish(tree)).rejects.toMatchObject({
+      code: "SOURCE_UNSUPPORTED",
+      why: expect.stringMatching(/searched_data/),
+    });
+    expect(tree.added).toEqual([]);
+  });
+
+  test("are refused beside a log that has every table", () => {
+    const refused = sqliteSource.safeParse({ kind: "sqlite", path: "/a.db", exclude: ["cache"] });
+    expect(refused.error?.issues).toMatchObject([{ path: ["exclude"], message: expect.stringMatching(/ship: off/) }]);
   });
 });
 

@@ -36,8 +36,8 @@ export async function startBench() {
       return resources.use(await startApp(join(data, name), ...first));
     },
     source: (pattern: string): SqliteSource => sqliteSource.parse({ kind: "sqlite", path: join(data, pattern) }),
-    async open(pattern: string, driver: Driver<SqliteSource> = sqliteDriver, log?: DriverContext["log"]) {
-      const source = sqliteSource.parse({ kind: "sqlite", path: join(data, pattern) });
+    async open(of: string | SqliteSource, driver: Driver<SqliteSource> = sqliteDriver, log?: DriverContext["log"]) {
+      const source = typeof of === "string" ? sqliteSource.parse({ kind: "sqlite", path: join(data, of) }) : of;
       return resources.use(await driver.open(source, driverContext(await fresh(), never, log)));
     },
     fresh,

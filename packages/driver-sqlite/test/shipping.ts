@@ -17,6 +17,8 @@ export interface Writer extends AsyncDisposable {
   reached(more: number): Promise<void>;
   pause(): Promise<void>;
   resume(): void;
+  /** kill -9. */
+  kill(): Promise<void>;
 }
 
 /** Starts an application that writes all the time. */
@@ -54,8 +56,12 @@ export function startWriter(path: string, checkpointPages = 1000): Writer {
     resume() {
       child.send("resume");
     },
+    async kill() {
+      child.kill("SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    },
     async [Symbol.asyncDispose]() {
-      if (child.exitCode !== null) return;
+      if (child.exitCode !== null || child.signalCode !== null) return;
       child.disconnect();
       await once(child, "exit");
     },
