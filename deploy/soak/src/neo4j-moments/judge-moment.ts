@@ -1,4 +1,7 @@
-/** One write of the load; without `acknowledged` nobody knows whether it was committed. */
+/**
+ * One write of the load; without `acknowledged` nobody knows whether it was committed. `txId` is of the bookmark that came with
+ * the answer: the newest transaction by then, which is the write's own or one after it.
+ */
 export type GraphWrite = { worker: number; seq: number; askedMs: number; acknowledged?: { txId: number; ms: number } };
 
 export type MomentTarget = { at: "moment"; ms: number } | { at: "transaction"; txId: number } | { at: "latest" };
@@ -20,8 +23,9 @@ export function judgeMoment(
   { writes, sum, failed }: RestoredGraph,
   expectedSum: number,
 ): string[] {
+  const behindMs = firstBehind(written, target);
   const missing = written.filter((each) => mustBeThere(each, target) && !writes.has(nameOf(each)));
-  const early = written.filter((each) => mustBeAbsent(each, target) && writes.has(nameOf(each)));
+  const early = written.filter((each) => each.askedMs > behindMs && writes.has(nameOf(each)));
   // Each writer's are one after the other: what is before one that is there was committed before it.
   const last = new Map<number, number>();
   for (const each of written) {
@@ -49,10 +53,14 @@ function mustBeThere({ acknowledged }: GraphWrite, target: MomentTarget): boolea
   return target.at === "moment" ? acknowledged.ms < target.ms : acknowledged.txId <= target.txId;
 }
 
-function mustBeAbsent({ askedMs, acknowledged }: GraphWrite, target: MomentTarget): boolean {
-  if (target.at === "latest") return false;
-  if (target.at === "moment") return askedMs > target.ms;
-  return acknowledged !== undefined && acknowledged.txId > target.txId;
+/** What was asked for after this was committed behind the target. */
+function firstBehind(written: readonly GraphWrite[], target: MomentTarget): number {
+  if (target.at === "latest") return Number.POSITIVE_INFINITY;
+  if (target.at === "moment") return target.ms;
+  const behind = written.flatMap(({ acknowledged }) =>
+    acknowledged !== undefined && acknowledged.txId >= target.txId ? [acknowledged.ms] : [],
+  );
+  return behind.reduce((first, ms) => Math.min(first, ms), Number.POSITIVE_INFINITY);
 }
 
 /** Pure: how old the newest write is that came back, when everything was lost at `lostMs`. */

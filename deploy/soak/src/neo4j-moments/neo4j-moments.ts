@@ -69,6 +69,10 @@ export async function soakNeo4jMoments(world: World, args: readonly string[]): P
   stopKilling.abort();
   const kills = await killing;
 
+  // A shipper that failed while its server was away begins again after a while: how long is another question.
+  const calmMs = world.clock.now();
+  await untilHeld(soak, calmMs);
+  await wait(3 * soak.flushMs * fraction(soak.random));
   const lostMs = world.clock.now();
   const processes = graph.system.processes.filter(({ name }) => name === "agents");
   await Promise.all([server.kill(), ...processes.map((each) => each.kill())]);
@@ -140,6 +144,13 @@ async function killInTurn({ graph, random, say }: Soak, everyMs: number, stop: A
     kills += 1;
     say(`  ${victim} killed, and up again`);
   }
+}
+
+/** Until what is stored is younger than a moment. */
+async function untilHeld(soak: Soak, ms: number): Promise<void> {
+  await until(soak, "the log is shipped again", ({ windows }) => (windows.at(-1)?.toMs ?? 0) > ms + 2 * soak.flushMs);
+  const seconds = (soak.graph.world.clock.now() - ms) / 1_000;
+  soak.say(`the log is shipped again, ${seconds.toFixed(1)} s after the last kill`);
 }
 
 async function until({ graph }: Soak, what: string, is: (log: LogState) => boolean): Promise<void> {
