@@ -11,7 +11,10 @@ const AWAIT_INDEXES_SECONDS = 3600;
 const indexRow = z.object({ name: z.string(), state: z.string() });
 const constraintRow = z.object({ name: z.string(), type: z.string(), ownedIndex: z.string().nullable() });
 
-/** Pure: the restored server must stand at the mark, and its own word on recovery must not contradict. */
+/**
+ * Pure: the restored server must stand at the mark, and its own word on recovery must not contradict: it ended there, and every
+ * transaction between its first and its last was applied.
+ */
 export function checkRecovery(
   markTxId: number,
   restoredTxId: number,
@@ -19,9 +22,12 @@ export function checkRecovery(
 ): StoreCheckRow {
   const replayed = report === undefined ? "nothing had to be replayed" : `${report.applied} transactions replayed`;
   const reached = report === undefined || report.lastTxId === markTxId;
-  const verdict = reached && restoredTxId === markTxId ? "pass" : "fail";
+  const skipped = report === undefined ? 0 : report.lastTxId - report.firstTxId + 1 - report.applied;
+  const verdict = reached && skipped === 0 && restoredTxId === markTxId ? "pass" : "fail";
   const seen = reached ? restoredTxId : report.lastTxId;
-  return { name: "recovery", verdict, detail: `recovered to tx ${seen}, the mark is tx ${markTxId}; ${replayed}` };
+  const without = skipped === 0 ? "" : `, and ${skipped} between its first and last were not`;
+  const detail = `recovered to tx ${seen}, the mark is tx ${markTxId}; ${replayed}${without}`;
+  return { name: "recovery", verdict, detail };
 }
 
 /** Pure: every count that the mark carries, and none besides. */

@@ -7,7 +7,7 @@ const EACH = 1000;
 const WRITERS = 4;
 export const SUM = ACCOUNTS * EACH;
 
-/** One write that was acknowledged: its transaction, and the wall clock around it. */
+/** One write that was acknowledged: the newest transaction by then, its own or one after it, and the wall clock around it. */
 export type Transfer = { worker: number; seq: number; txId: number; askedMs: number; acknowledgedMs: number };
 
 /** Writers that move money between accounts, each write with a number of its own: the sum stays whatever is cut off. */

@@ -118,6 +118,10 @@ describe("a restored server", () => {
     expect(checkRecovery(2_207, 2_206, { ...report, lastTxId: 2_206 })).toMatchObject({ verdict: "fail" });
     expect(checkRecovery(2_207, 2_207, { ...report, lastTxId: 2_208 })).toMatchObject({ verdict: "fail" });
     expect(checkRecovery(2_207, 2_208, undefined)).toMatchObject({ verdict: "fail" });
+    expect(checkRecovery(2_207, 2_207, { ...report, applied: report.applied - 1 })).toMatchObject({
+      verdict: "fail",
+      detail: expect.stringContaining("1 between"),
+    });
   });
 
   test("must hold what was counted, and nothing that was not", () => {
