@@ -33,10 +33,10 @@ export function vaultClient(vaultUrl: string, ticket: string, signal: AbortSigna
     async earlier(): Promise<string[]> {
       return earlierBackups.parse(await json(await call("GET", "/earlier"))).backups;
     },
-    /** Its figures if the repository holds it. */
-    async headBackup(backupId: string): Promise<BackupFigures | undefined> {
+    /** Its figures if the repository holds it; CONFLICT where the digest of what one has (`treeDigest`) is another. */
+    async headBackup(backupId: string, digest?: string): Promise<BackupFigures | undefined> {
       try {
-        const response = await call("HEAD", `/backups/${backupId}`);
+        const response = await call("HEAD", `/backups/${backupId}${digest === undefined ? "" : `?digest=${digest}`}`);
         response.resume();
         return backupFigures.parse(JSON.parse(headerOf(response, VAULT_HEADERS.figures)));
       } catch (error) {

@@ -24,6 +24,7 @@ import { addTableCommand } from "./table.ts";
 import { bringUp } from "./up.ts";
 import { validate } from "./validate.ts";
 import { listVersions } from "./versions.ts";
+import { addWalCommands } from "./wal/wal-commands.ts";
 import type { World } from "./world.ts";
 
 const JSON_OPTION = ["--json", "print the result as one JSON document on standard output"] as const;
@@ -209,6 +210,7 @@ export function program(world: World): Command {
   addKeyCommands(command, world);
   addGraphCommands(command, world);
   addTableCommand(command, world, pointId);
+  addWalCommands(command, world);
 
   command
     .command("catalog")

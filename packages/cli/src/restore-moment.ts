@@ -11,6 +11,7 @@ import type { SourceLog } from "@stillpoint/repository/log/source-log";
 import type { Repository } from "@stillpoint/repository/repository";
 import { driverOf } from "./drivers.ts";
 import { bytes, span } from "./figures.ts";
+import { closedPiece, tailPiece } from "./log-pieces.ts";
 import { followTimeline, parseMoment, servingOf } from "./moment.ts";
 import { openAllTargets, openForReading } from "./open-targets.ts";
 import { begunRecovery, parseAction, recoverMoment } from "./recover-moment.ts";
@@ -26,20 +27,9 @@ function piecesOf(log: SourceLog, serving: Serving, repository: Repository, sign
   return serving.reads.map((read) => {
     const range = read.type === "closed" ? closed.get(read.backupId) : tails.get(read.id);
     if (range === undefined) throw new TypeError("unreachable: what serves is what is held");
-    if (read.type === "tail") return { type: "tail", range, read: () => tailBytes(repository, read.id, signal) };
-    const extract = async (directory: string, path?: string) =>
-      void (await repository.restoreFiles(read.backupId, directory, { signal, path }));
-    return { type: "closed", range, extract };
-  });
-}
-
-async function tailBytes(repository: Repository, id: string, signal: AbortSignal): Promise<Uint8Array> {
-  const found = await repository.readTail(id, signal);
-  if (found !== undefined) return found.bytes;
-  throw new StillpointError("OBJECT_MISSING", {
-    what: "A part of the log went away while it was read",
-    where: `tails/${id}`,
-    hint: "a closed stretch has it by now: restore again",
+    return read.type === "tail"
+      ? tailPiece(repository, { id: read.id, range }, signal)
+      : closedPiece(repository, { backupId: read.backupId, range }, signal);
   });
 }
 

@@ -9,7 +9,10 @@ import type { World } from "./world.ts";
  * Runs a program of ours and ends the process: the only place where its outcome becomes an exit code. The first Ctrl-C
  * fires the world's signal, the second ends at once.
  */
-export async function runAsCommand(run: (world: World) => Promise<unknown>): Promise<never> {
+export async function runAsCommand(
+  run: (world: World) => Promise<unknown>,
+  exitOf: (error: StillpointError) => number = ({ exit }) => exit,
+): Promise<never> {
   const interrupted = new AbortController();
   let signals = 0;
   for (const name of ["SIGINT", "SIGTERM"] as const) {
@@ -35,7 +38,7 @@ export async function runAsCommand(run: (world: World) => Promise<unknown>): Pro
     person: personAt(process.stdin, (text) => process.stderr.write(text)),
     signal: interrupted.signal,
   };
-  const code = await outcome(world, run);
+  const code = await outcome(world, run, exitOf);
   // What is still to be printed must not be cut off by the end; a connection left open must not prevent it.
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.write("", () => done()))),
@@ -43,7 +46,11 @@ export async function runAsCommand(run: (world: World) => Promise<unknown>): Pro
   process.exit(code);
 }
 
-async function outcome(world: World, run: (world: World) => Promise<unknown>): Promise<number> {
+async function outcome(
+  world: World,
+  run: (world: World) => Promise<unknown>,
+  exitOf: (error: StillpointError) => number,
+): Promise<number> {
   try {
     await run(world);
     return 0;
@@ -53,7 +60,7 @@ async function outcome(world: World, run: (world: World) => Promise<unknown>): P
       world.out(`${JSON.stringify({ error: known.toBody() })}\n`);
     world.errorLine(describe(known));
     if (known.code === "INTERNAL" && error instanceof Error) world.errorLine(error.stack ?? "");
-    return known.exit;
+    return exitOf(known);
   }
 }
 

@@ -3,24 +3,24 @@ import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
-import { type LogRange, shippedBackupId } from "@stillpoint/contracts/log";
+import { shippedBackupId } from "@stillpoint/contracts/log";
 import { toInstant } from "@stillpoint/contracts/names";
 import { Secret } from "@stillpoint/contracts/secret";
 import { postgresSource, type SourceSpec, sqliteSource } from "@stillpoint/contracts/source";
 import type { Driver, DriverContext, Tools } from "@stillpoint/driver/driver";
 import type { LogSink, ShipProgress } from "@stillpoint/driver/ship";
-import { createTarWriter, type TarWriter } from "@stillpoint/driver/tar-writer";
 import { postgresDriver } from "@stillpoint/driver-postgres/postgres-driver";
 import { sqliteDriver } from "@stillpoint/driver-sqlite/sqlite-driver";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
-import { openRepository, type Repository } from "@stillpoint/repository/repository";
+import { openRepository } from "@stillpoint/repository/repository";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { expect, it } from "vitest";
 import { commandIn } from "./command-in.ts";
 import { run } from "./export-fixture.ts";
+import { storeBackup } from "./store-backup.ts";
 
 /** A source that is shipped into a repository, as agent and vault do it. */
 type Shipped<Spec extends SourceSpec> = {
@@ -62,17 +62,17 @@ async function bench() {
   /** As a run of a point has it: a base, a mark, and the log from the base to the mark. */
   async function capture<Spec extends SourceSpec>(of: Shipped<Spec>, backupId: string): Promise<void> {
     await using captured = await of.driver.open(of.spec, await contextFor(of as Shipped<never>));
-    await store_(repository, of, backupId, "full", async (tree) => await captured.base(tree));
+    await storeBackup(repository, of, backupId, "full", async (tree) => await captured.base(tree));
     await captured.settle();
     await captured.mark({ cutId: randomUUID(), budgetMs: 10_000, fenced: false });
-    await store_(repository, of, `${backupId}-log`, "log", async (tree) => await captured.finish(tree));
+    await storeBackup(repository, of, `${backupId}-log`, "log", async (tree) => await captured.finish(tree));
   }
   /** Ends when the bench does. */
   async function ship<Spec extends SourceSpec>(of: Shipped<Spec>) {
     let latest: ShipProgress | undefined;
     const by = { plan: "shop", source: of.source, fenceToken: 1 };
     const sink: LogSink = {
-      closed: (range, write) => store_(repository, of, shippedBackupId(by, range), "log", write, range),
+      closed: (range, write) => storeBackup(repository, of, shippedBackupId(by, range), "log", write, range),
       tail: async (range, bytes) => void (await repository.putTail(by, range, bytes)),
       gap: async ({ why }) => {
         throw new Error(`a gap: ${why}`);
@@ -96,25 +96,6 @@ async function bench() {
     };
   }
   return { at, where, stillpoint, capture, ship, repository, [Symbol.asyncDispose]: () => opened.disposeAsync() };
-}
-
-async function store_(
-  repository: Repository,
-  { source, spec }: { source: string; spec: SourceSpec },
-  backupId: string,
-  type: "full" | "log",
-  write: (tree: TarWriter) => Promise<void>,
-  log?: LogRange,
-): Promise<void> {
-  const tar = createTarWriter();
-  const written = write(tar).then(
-    () => tar.end(),
-    (error: unknown) => tar.fail(error),
-  );
-  const head = { backupId, plan: "shop", source, kind: spec.kind, type, runId: randomUUID() };
-  const startedAt = toInstant(Date.now());
-  await repository.writeBackup({ ...head, startedAt, ...(log === undefined ? {} : { log }) }, tar.stream);
-  await written;
 }
 
 it("a PostgreSQL comes back as it was at a time between two points, up to a transaction, and to the newest flush", async () => {

@@ -57,6 +57,9 @@ export const TAIL_MOST_BYTES = 16_777_216;
 /** Who ships which source's log; the token is that of the lease under which it is done. */
 export type ShippedBy = { plan: string; source: string; fenceToken: number };
 
+/** The fence token of what a source's own server gives (`archive_command`): it holds no lease, for nobody else has its files. */
+export const PUSHED = 0;
+
 const MOST_ID = 120;
 
 /**

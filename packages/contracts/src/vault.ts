@@ -8,7 +8,8 @@ import { backupFigures, point, proof } from "./point.ts";
  * What a ticket permits. `capture`: PUT of backups whose id begins with run, source and fence token, GET of what was there
  * `earlier`; the vault reads the source's lease first. `rehearse`: GET of these backups, PUT of results of this proof. `restore`: GET of these backups.
  * `results`: GET of the results of this proof. `ship`: PUT of log and gaps of this source, and HEAD of what it wrote; the
- * vault reads the lease of its shipper first.
+ * vault reads the lease of its shipper first. `push`: PUT of closed stretches of this source's log, and HEAD of them; long-lived,
+ * without a lease, until it expires or its generation is revoked.
  */
 export const ticketClaims = z.discriminatedUnion("purpose", [
   z.object({
@@ -31,6 +32,13 @@ export const ticketClaims = z.discriminatedUnion("purpose", [
     kind: sourceKind,
     fenceToken: z.number().int().positive(),
   }),
+  z.object({
+    purpose: z.literal("push"),
+    plan: name,
+    source: name,
+    kind: sourceKind,
+    generation: z.number().int().positive(),
+  }),
 ]);
 export type TicketClaims = z.infer<typeof ticketClaims>;
 
@@ -38,6 +46,19 @@ export const vaultTicket = defineRequest(
   "vault.ticket",
   ticketClaims,
   z.object({ vaultUrl: z.url(), ticket: z.string(), expiresAt: instant }),
+);
+
+/** A long-lived token that appends to one source's log, and does nothing else. */
+export const vaultLogToken = defineRequest(
+  "vault.log-token",
+  z.object({ plan: name, source: name, kind: sourceKind, days: z.number().int().min(1).max(3_650) }),
+  z.object({ vaultUrl: z.url(), token: z.string(), generation: z.number().int().positive(), expiresAt: instant }),
+);
+/** Every such token of a source that was minted so far counts no more. */
+export const vaultRevokeLogTokens = defineRequest(
+  "vault.revoke-log-tokens",
+  z.object({ plan: name, source: name, by: z.string().min(1).max(200) }),
+  z.object({ generation: z.number().int().positive() }),
 );
 
 /** Seals the point, or answers with the one that was sealed under this id before. */

@@ -35,6 +35,7 @@ import { sealPoint } from "./leases/seal-point.ts";
 import { sealGap } from "./log/gaps.ts";
 import { logReader, type SourceLog, type SourceOfPlan } from "./log/source-log.ts";
 import { putTail, type ReadTail, readTail } from "./log/tails.ts";
+import { revokeTokens, tokenGeneration } from "./log/token-generation.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealProof } from "./points.ts";
 import { type FileFinder, fileFinder } from "./read/file-finder.ts";
 import { readBackup, type TarOptions } from "./read/read-backup.ts";
@@ -128,6 +129,9 @@ export interface Repository extends AsyncDisposable {
   sealGap(gap: LogGap): Promise<LogGap>;
   /** All that is held of a source's log and of what it is laid over; what is condemned left out. */
   sourceLog(of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog>;
+  /** Tokens for a source's log of an older generation than this count no more. */
+  tokenGeneration(of: SourceOfPlan, signal?: AbortSignal): Promise<number>;
+  revokeTokens(of: SourceOfPlan, by: string): Promise<number>;
   sealProof(proof: Proof): Promise<Proof>;
   /** In the order of points' ids, then proofs'; `after` is a `proofKey`. */
   proofs(options?: ListOptions): AsyncIterable<Proof>;
@@ -268,6 +272,8 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     readTail: (id, signal) => readTail(reading, id, signal),
     sealGap: (gap) => guarded(() => sealGap(context, gap)),
     sourceLog: (of, signal) => context.logs.read(reading, of, signal),
+    tokenGeneration: (of, signal) => tokenGeneration(context, of, signal),
+    revokeTokens: (of, by) => guarded(() => revokeTokens(context, of, by)),
     sealProof: (proof) => guarded(() => sealProof(context, proof)),
     proofs: (listOptions) => listProofs(reading, listOptions),
     proofsOf: (pointId) =>

@@ -5,8 +5,10 @@ import { backupId, backupType, name, toInstant, token, uuid } from "@stillpoint/
 import type { BackupFigures } from "@stillpoint/contracts/point";
 import { asciiJson, type TicketClaims, VAULT_HEADERS } from "@stillpoint/contracts/vault";
 import { gathered } from "@stillpoint/driver/body";
+import { treeDigest } from "@stillpoint/driver/tree-digest";
 import type { Repository } from "@stillpoint/repository/repository";
 import { claimsOf, notPermitted, refuse, senderGone, sendJson } from "./http-answers.ts";
+import { type TokenCheck, tokenCheck } from "./log-tokens.ts";
 import type { ResultName, ResultStore } from "./results.ts";
 import { type LogTaking, logTaker } from "./take-log.ts";
 import { permitsReading, permitsWriting } from "./tickets.ts";
@@ -15,6 +17,8 @@ export type VaultHttp = {
   repository: Repository;
   results: ResultStore;
   ticketKey: Uint8Array;
+  /** Whether a long-lived token still counts. */
+  tokens?: Pick<TokenCheck, "assertCounts">;
   now: () => number;
   /** Called once the backup's manifest is in the repository, before the answer. */
   stored: (figures: BackupFigures) => Promise<void>;
@@ -28,7 +32,8 @@ const GATHERED_BYTES = 64 * 1024;
  * Bytes in, bytes out: `/backups/<id>`, `/tails/<source>/<stream>/<from>-<to>-<fence token>`, `/gaps/<source>` and
  * `/results/<proof>/<source>/<check>`. The caller listens and closes.
  */
-export function createVaultServer(vault: VaultHttp): Server {
+export function createVaultServer(given: VaultHttp): Server {
+  const vault = { tokens: tokenCheck(given.repository, given.now), ...given };
   const log = logTaker(vault);
   const server = createServer((request, response) => {
     answer(vault, log, request, response).catch((error: unknown) => {
@@ -44,7 +49,7 @@ export function createVaultServer(vault: VaultHttp): Server {
 }
 
 async function answer(
-  vault: VaultHttp,
+  vault: Required<VaultHttp>,
   log: LogTaking,
   request: IncomingMessage,
   response: ServerResponse,
@@ -56,11 +61,13 @@ async function answer(
     const id = backupId.parse(rest[0]);
     if (route === "PUT backups") {
       const claims = claimsOf(vault, request);
-      if (claims.purpose === "ship") return log.putClosed({ claims, id, url, request, response });
+      await vault.tokens.assertCounts(claims);
+      if (claims.purpose === "ship" || claims.purpose === "push")
+        return log.putClosed({ claims, id, url, request, response });
       return putBackup(vault, claims, id, url, request, response);
     }
     if (route === "GET backups") return getBackup(vault, id, url, request, response);
-    if (route === "HEAD backups") return headBackup(vault, id, request, response);
+    if (route === "HEAD backups") return headBackup(vault, id, url, request, response);
   }
   if (route === "GET earlier") {
     const claims = claimsOf(vault, request);
@@ -100,12 +107,28 @@ async function putBackup(
   sendJson(response, 201, figures);
 }
 
-async function headBackup(vault: VaultHttp, id: string, request: IncomingMessage, response: ServerResponse) {
+/** With the digest of what somebody has: whether it is what is there. */
+async function headBackup(
+  vault: Required<VaultHttp>,
+  id: string,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
   const claims = claimsOf(vault, request);
+  await vault.tokens.assertCounts(claims);
   if (!permitsReading(claims, id) && !permitsWriting(claims, id)) throw notPermitted(id);
   const figures = await vault.repository.headBackup(id);
   if (figures === undefined)
     throw new StillpointError("BACKUP_UNKNOWN", { what: "There is no such backup", where: id });
+  const digest = url.searchParams.get("digest");
+  if (digest !== null && digest !== (await treeDigest(vault.repository.readBackup(id))))
+    throw new StillpointError("CONFLICT", {
+      what: "Something else has this name",
+      where: id,
+      why: "the repository holds other bytes under it, and keeps them",
+      hint: "two servers write under one source: give each a source of its own",
+    });
   response.writeHead(200, { [VAULT_HEADERS.figures]: asciiJson(figures) }).end();
 }
 

@@ -26,6 +26,7 @@ import { earlierBackups, withEarlier } from "./earlier-backups.ts";
 import { createVaultServer } from "./http.ts";
 import { keyCare } from "./key-care.ts";
 import { listPage } from "./list-page.ts";
+import { answerLogTokens, tokenCheck } from "./log-tokens.ts";
 import { takeTasks } from "./maintenance/take-tasks.ts";
 import { startReplication } from "./replication/replication.ts";
 import { vaultRoles } from "./replication/vault-roles.ts";
@@ -85,10 +86,12 @@ export const service = defineService({
     const leases = await bus.bucket(BUCKETS.leases);
     const earlier = earlierBackups(repository, await bus.bucket(BUCKETS.usual));
 
+    const tokens = tokenCheck(repository, clock.now);
     const server = createVaultServer({
       repository,
       results,
       ticketKey,
+      tokens,
       now: clock.now,
       stored: async (figures) => {
         await bus.publishEvent(backupStored, { backupId: figures.backupId }, { figures });
@@ -141,6 +144,8 @@ export const service = defineService({
     );
     resources.use(await watchCaptures({ repository, bus, clock }));
     await answerLog({ repository, bus }, QUEUE, resources);
+    const minter = { repository, bus, ticketKey, vaultUrl, now: clock.now, check: tokens };
+    await answerLogTokens(minter, QUEUE, resources);
     await answerRetention({ repository, bus, clock }, QUEUE, resources);
     await takeTasks(
       { repository, store, targets: roles, bus, config, clock, log, keys, ackWaitMs: context.ackWaitMs, owner },
@@ -160,6 +165,12 @@ export const service = defineService({
 
 /** A capture's ticket is for who owns the source now, a shipper's for who owns its log: who lost the lease gets none. */
 async function permit(claims: TicketClaims, leases: Bucket<(typeof BUCKETS)["leases"]>): Promise<void> {
+  if (claims.purpose === "push")
+    throw new StillpointError("INVALID_REQUEST", {
+      what: "A ticket is not a long-lived token",
+      where: claims.source,
+      hint: "stillpoint wal token",
+    });
   if (claims.purpose !== "capture" && claims.purpose !== "ship") return;
   const held = await leases.get(`${claims.purpose}.${claims.plan}.${claims.source}`);
   if (held !== undefined && (held.value.fenceToken ?? held.revision) === claims.fenceToken) return;

@@ -1,6 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { type LogRange, logRange, shippedBackupId, TAIL_MOST_BYTES } from "@stillpoint/contracts/log";
+import {
+  type LogRange,
+  logRange,
+  PUSHED,
+  type ShippedBy,
+  shippedBackupId,
+  TAIL_MOST_BYTES,
+} from "@stillpoint/contracts/log";
 import { toInstant, uuidv8 } from "@stillpoint/contracts/names";
 import type { BackupFigures } from "@stillpoint/contracts/point";
 import { foundGap, type TicketClaims } from "@stillpoint/contracts/vault";
@@ -14,7 +21,6 @@ export type LogTaker = {
   now: () => number;
   stored: (figures: BackupFigures) => Promise<void>;
 };
-type ShipClaims = Extract<TicketClaims, { purpose: "ship" }>;
 /** One request of a shipper: what its ticket says, and where it is aimed. */
 export type LogRequest = {
   claims: TicketClaims;
@@ -47,12 +53,18 @@ export function logTaker({ repository, now, stored }: LogTaker) {
       response.writeHead(204).end();
     },
 
-    /** A closed stretch as a tar. One that is there already is answered with its own figures. */
+    /**
+     * A closed stretch as a tar. One that is there already is answered with its own figures; to a source's own server, which
+     * has no lease, it is not: it asks whether that is what it has.
+     */
     async putClosed({ claims, id, url, request, response }: LogRequest): Promise<void> {
       const log = rangeOf(url);
-      if (claims.purpose !== "ship" || id !== shippedBackupId(claims, log)) throw notPermitted(id);
+      if (claims.purpose !== "ship" && claims.purpose !== "push") throw notPermitted(id);
       const { plan, source, kind } = claims;
-      const head = { backupId: id, plan, source, kind, type: "log", runId: shippingId(claims), log } as const;
+      const fenceToken = claims.purpose === "push" ? PUSHED : claims.fenceToken;
+      if (id !== shippedBackupId({ plan, source, fenceToken }, log)) throw notPermitted(id);
+      const runId = shippingId({ plan, source, fenceToken });
+      const head = { backupId: id, plan, source, kind, type: "log", runId, log } as const;
       const startedAt = toInstant(now());
       const signal = senderGone(request, id);
       try {
@@ -61,7 +73,7 @@ export function logTaker({ repository, now, stored }: LogTaker) {
         sendJson(response, 201, figures);
       } catch (error) {
         // Its answer was lost, or the shipper before came this far: what is there was found to be whole.
-        if (!(error instanceof StillpointError) || error.code !== "OBJECT_EXISTS") throw error;
+        if (!(error instanceof StillpointError) || error.code !== "OBJECT_EXISTS" || fenceToken === PUSHED) throw error;
         const figures = await repository.headBackup(id, signal);
         if (figures === undefined) throw error;
         for await (const _ of request); // a sender waits for its own last byte
@@ -87,7 +99,7 @@ function rangeOf(url: URL): LogRange {
 }
 
 /** What is shipped belongs to no run; all under one lease is one piece of work. */
-function shippingId({ plan, source, fenceToken }: ShipClaims): string {
+function shippingId({ plan, source, fenceToken }: ShippedBy): string {
   return uuidv8(0, "ship", plan, source, String(fenceToken));
 }
 

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { PUSHED } from "@stillpoint/contracts/log";
 import { type TicketClaims, ticketClaims } from "@stillpoint/contracts/vault";
 import { z } from "zod";
 
@@ -35,6 +36,7 @@ export function permitsReading(claims: TicketClaims, backupId: string): boolean 
       return permitsWriting(claims, backupId) || (claims.earlier ?? []).includes(backupId);
     case "results":
     case "ship": // who ships a log only ever adds to it
+    case "push":
       return false;
   }
 }
@@ -43,6 +45,8 @@ export function permitsReading(claims: TicketClaims, backupId: string): boolean 
 export function permitsWriting(claims: TicketClaims, backupId: string): boolean {
   if (claims.purpose === "ship")
     return backupId.startsWith(`${claims.plan}_${claims.source}_`) && backupId.endsWith(`_${claims.fenceToken}`);
+  if (claims.purpose === "push")
+    return backupId.startsWith(`${claims.plan}_${claims.source}_`) && backupId.endsWith(`_${PUSHED}`);
   return claims.purpose === "capture" && backupId.startsWith(`${claims.runId}_${claims.source}_${claims.fenceToken}_`);
 }
 

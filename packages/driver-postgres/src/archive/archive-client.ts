@@ -21,7 +21,10 @@ const ABSENT = 77;
  * "the log ends here: open", so that 1 is given for that one word only; also where the client itself is gone it is 126, which
  * ends recovery. A 0 without a file would be taken for the end, too.
  */
-export const ARCHIVE_COMMAND = `sh ${ARCHIVE_PATH}/${CLIENT_FILE} %f %p; case $? in 0) [ -f %p ] || exit 126;; ${ABSENT}) exit 1;; *) exit 126;; esac`;
+export function archiveCommand(directory: string): string {
+  return `sh ${directory}/${CLIENT_FILE} %f %p; case $? in 0) [ -f %p ] || exit 126;; ${ABSENT}) exit 1;; *) exit 126;; esac`;
+}
+export const ARCHIVE_COMMAND = archiveCommand(ARCHIVE_PATH);
 
 /**
  * What PostgreSQL starts for each file that it wants. A start of Node takes 50 ms and more, so it is the shell, which takes a
