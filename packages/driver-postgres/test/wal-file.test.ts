@@ -1,10 +1,14 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readTar } from "@stillpoint/driver/tar-reader";
 import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
+import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readWalFile, type WalStretch } from "../src/archive/read-wal-file.ts";
+import { servePush } from "../src/archive/serve-push.ts";
 import { parseWalName } from "../src/archive/wal-name.ts";
 
 const resources = new AsyncDisposableStack();
@@ -94,4 +98,43 @@ test("a file that is not what its name says is refused", async () => {
   await writeFile(join(wal, "00000001000000000000000A"), Buffer.alloc(SEGMENT));
   await refused(join(wal, "00000001000000000000000A"));
   await refused(join(wal, "anything"));
+});
+
+test("a file is pushed before it is asked for, is answered each time that it is asked for, and a failure is told", async () => {
+  await using temporary = await temporaryDirectory("push-client");
+  const data = temporary.path;
+  await mkdir(join(data, "pg_wal", "archive_status"), { recursive: true });
+  const [first, second, third] = ["000000010000000000000001", "000000010000000000000002", "000000010000000000000003"];
+  for (const name of [first, second, third])
+    await writeFile(join(data, "pg_wal", "archive_status", `${name}.ready`), "");
+  const pushed: string[] = [];
+  let trouble: Error | undefined;
+  const push = async (path: string) => {
+    if (trouble !== undefined) throw trouble;
+    pushed.push(path);
+  };
+  const home = join(data, "push");
+  const failed: string[] = [];
+  const asks = async (name: string) => {
+    const child = spawn("sh", [join(home, "push"), `pg_wal/${name}`, name], { cwd: data, stdio: "ignore" });
+    return (await once(child, "exit"))[0] as number; // what the event is declared to bring
+  };
+  {
+    const telling = (name: string) => void failed.push(name);
+    await using _serving = await servePush({ directory: home, push, atOnce: 2, ahead: 2, failed: telling });
+    expect(await asks(first)).toBe(0);
+    await waitFor("the next is pushed", () => pushed.length === 2);
+    expect(pushed).toEqual([first, second].map((name) => join(data, "pg_wal", name)));
+    expect(await asks(second)).toBe(0);
+    // The server died before it had noted the answer.
+    expect(await asks(second)).toBe(0);
+    expect(pushed).toHaveLength(2);
+    trouble = new Error("the vault is away");
+    expect(await asks(third)).toBe(1);
+    expect(failed).toEqual([third]);
+    trouble = undefined;
+    expect(await asks(third)).toBe(0);
+    expect(await asks("../../etc/passwd")).toBe(1);
+  }
+  expect(await asks(third)).not.toBe(0);
 });

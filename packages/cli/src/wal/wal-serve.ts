@@ -16,6 +16,8 @@ export type ServeWalOptions = LogOf & { directory: string };
 const [AHEAD, AT_ONCE] = [8, 3];
 /** A file that is asked for and cannot be fetched is tried for so long before the server is ended. */
 const PATIENCE_MS = 60_000;
+/** A server that was ended is started again later than this. */
+const FORGET_MS = 5_000;
 
 /**
  * Stays, so that a server starts no Node for each file: it pushes what is ready before it is asked for, and fetches ahead. What
@@ -58,6 +60,7 @@ export async function serveWal(world: World, options: ServeWalOptions): Promise<
         atOnce: AT_ONCE,
         patienceMs: PATIENCE_MS,
         monotonicMs,
+        forgetMs: FORGET_MS,
       }),
     );
     world.out(`restore_command = '${archiveCommand(home)}'\n`);

@@ -12,6 +12,7 @@ export const BEAT_FILE = "beat";
 /** A client that waits looks so often, and sees the beat stand still for so many looks before it gives up. */
 const LOOK_S = "0.02";
 const LOOKS_WITHOUT_BEAT = 1_000;
+const ASKED_EVERY = 100;
 
 /** The client's own word for "there is no such file": a shell that fails by itself ends with 1, 2 or 127. */
 const ABSENT = 77;
@@ -36,9 +37,13 @@ end() { echo "stillpoint: $1: $2" >&2; exit 126; }
 case $1 in ''|*[!0-9A-Za-z.]*) end "$1" "no name of a WAL file";; esac
 # An answer that was never taken.
 if [ -e "$archive/absent/$1" ]; then rm -f "$archive/absent/$1" || end "$1" "an old answer cannot be taken away"; fi
-echo "$2" 2>/dev/null > "$archive/asked/$1" || end "$1" "nobody gives the log here any more"
-last= looks=0
+last= looks=0 round=0
 while :; do
+  # Again every now and then: who was told of trouble has forgotten the question.
+  if [ $((round % ${ASKED_EVERY})) -eq 0 ]; then
+    echo "$2" 2>/dev/null > "$archive/asked/$1" || end "$1" "nobody gives the log here any more"
+  fi
+  round=$((round + 1))
   if [ -e "$archive/ready/$1" ]; then
     mv -f "$archive/ready/$1" "$2" || end "$1" "it cannot be laid in its place"
     exit 0

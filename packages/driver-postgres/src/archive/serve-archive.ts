@@ -30,6 +30,8 @@ export type ServeOptions = {
   /** Whom the server runs as, where that is another. */
   account?: Account | undefined;
   monotonicMs: () => number;
+  /** Trouble is forgotten after so long, for a server that is started again; absent: never. */
+  forgetMs?: number;
   /** A file was asked for, and is there. */
   taken?: (name: string) => void;
 };
@@ -42,6 +44,8 @@ export type ServedArchive = AsyncDisposable & {
 /** Looks are woken by the file system; this is for one that tells nothing. */
 const LOOK_MS = 100;
 const BEAT_MS = 1_000;
+/** Histories are asked for at any time, and say nothing of where recovery stands. */
+const IS_SEGMENT = /^[0-9A-F]{24}$/;
 const [SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS] = [100, 2_000];
 
 /** Gives the files of an archive to the client that PostgreSQL starts, each before it is asked for where that can be. */
@@ -81,9 +85,16 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
   await put(CLIENT_FILE, ARCHIVE_CLIENT);
   await put(BEAT_FILE, "0\n");
 
+  let forgetting: NodeJS.Timeout | undefined;
+  const forget = async () => {
+    failure = undefined;
+    asked.clear();
+    await rm(at(FAILED_FILE), { force: true });
+  };
   const fail = async (error: unknown) => {
     if (failure !== undefined || signal.aborted) return;
     failure = toStillpointError(error, "Cannot give PostgreSQL its log");
+    if (options.forgetMs !== undefined) forgetting = setTimeout(() => void forget().catch(fail), options.forgetMs);
     await put(FAILED_FILE, `${`${failure.code}: ${failure.message}`.replaceAll(/\s+/g, " ")}\n`).catch(() => {
       // No room for it: the beat that stands still says it too.
       clearInterval(beating);
@@ -96,7 +107,8 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       const path = await archive.fetch(name, into, signal);
       await own(path);
       await rename(path, at(ARCHIVE_PLACES.ready, name));
-      if (!asked.delete(name)) laid.add(name);
+      if (asked.delete(name)) options.taken?.(name);
+      else laid.add(name);
     } catch (error) {
       throw diskError(error, name);
     } finally {
@@ -104,11 +116,24 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
     }
   };
 
+  /** Whether there is such a file; one that was asked for is answered where there is none. */
+  const isHeld = async (name: string): Promise<boolean> => {
+    if (!asked.has(name)) return true;
+    if (await archive.has(name)) {
+      await goTo(name);
+      return true;
+    }
+    asked.delete(name);
+    await put(join(ARCHIVE_PLACES.absent, name), "");
+    return false;
+  };
+
   /** What is fetched ahead and fails is tried again when it is asked for; only then is it trouble. */
   const fetch = async (name: string) => {
     for (let pauseMs = SHORTEST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS))
       try {
-        return await fetchOnce(name);
+        if (await isHeld(name)) await fetchOnce(name);
+        return;
       } catch (error) {
         const sinceMs = asked.get(name);
         if (signal.aborted || sinceMs === undefined) return;
@@ -121,33 +146,41 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
   const start = (name: string) => {
     const done = fetch(name).finally(() => {
       running.delete(name);
+      // Asked for just when what was fetched ahead had failed.
+      if (asked.has(name) && failure === undefined && !signal.aborted) start(name);
       readAhead();
     });
     running.set(name, done);
   };
   const readAhead = () => {
     if (position === undefined || failure !== undefined || signal.aborted) return;
-    for (const name of asked.keys()) if (!running.has(name)) start(name);
     for (const name of archive.after(position, ahead)) {
       if (running.size >= atOnce) return;
       if (!laid.has(name) && !running.has(name)) start(name);
     }
   };
 
-  const answer = async (name: string) => {
-    // It lies there, and is taken now or was just taken.
-    const isThere = laid.delete(name);
-    if (!isThere && !(await archive.has(name))) return await put(join(ARCHIVE_PLACES.absent, name), "");
-    if (!isThere) asked.set(name, monotonicMs());
-    options.taken?.(name);
+  /** Recovery stands there now. */
+  const goTo = async (name: string) => {
+    if (!IS_SEGMENT.test(name)) return;
     position = name;
     const near = new Set(archive.after(name, ahead));
-    // Where recovery went somewhere else, what was fetched for the way that it left takes room.
+    // Where it went somewhere else, what was fetched for the way that it left takes room.
     for (const other of [...laid].filter((each) => !near.has(each))) {
       laid.delete(other);
       await rm(at(ARCHIVE_PLACES.ready, other), { force: true });
     }
     readAhead();
+  };
+
+  const answer = async (name: string) => {
+    // It lies there, and is taken now or was just taken.
+    if (laid.delete(name)) {
+      options.taken?.(name);
+      return await goTo(name);
+    }
+    asked.set(name, monotonicMs());
+    if (!running.has(name) && failure === undefined) start(name);
   };
 
   let looking: Promise<void> | undefined;
@@ -192,6 +225,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       watcher?.close();
       clearInterval(timer);
       clearInterval(beating);
+      clearTimeout(forgetting);
       await Promise.all([looking, ...running.values()]);
       await rm(directory, { recursive: true, force: true });
     },

@@ -32,7 +32,7 @@ export async function servePush(serving: PushServing): Promise<AsyncDisposable> 
     if (account !== undefined) await chown(path, account.uid, account.gid);
   };
   const asked = new Map<string, string>();
-  /** Durable, and not asked for yet. */
+  /** Durable, as long as the server has them ready still. */
   const pushed = new Set<string>();
   const running = new Map<string, Promise<void>>();
   /** The server's own `pg_wal`, once it has asked for a file of it. */
@@ -58,8 +58,8 @@ export async function servePush(serving: PushServing): Promise<AsyncDisposable> 
   const one = async (name: string, path: string) => {
     try {
       await push(path);
-      // Who asks for it next finds the answer; who has asked waits for it.
-      if (!asked.delete(name)) pushed.add(name);
+      pushed.add(name);
+      asked.delete(name);
       await put(join(PUSH_PLACES.done, name), "");
     } catch (error) {
       if (!asked.delete(name)) return;
@@ -91,8 +91,11 @@ export async function servePush(serving: PushServing): Promise<AsyncDisposable> 
       if (path === "") continue;
       await rm(at(PUSH_PLACES.asked, name), { force: true });
       wal = basename(dirname(path)) === "pg_wal" ? dirname(path) : wal;
-      // Done between its look for the answer and its question: the answer lies there.
-      if (pushed.has(name)) continue;
+      // Pushed just before it was asked for; or the answer was taken by one who died with it.
+      if (pushed.has(name)) {
+        await put(join(PUSH_PLACES.done, name), "");
+        continue;
+      }
       asked.set(name, path);
       if (!running.has(name)) start(name, path);
     }
