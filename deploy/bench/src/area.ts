@@ -10,6 +10,8 @@ export type AreaOptions = {
   rounds: number;
   /** How long what is measured by its rate is kept up, each time. */
   seconds: number;
+  /** Only these kinds of store, where an area measures several; empty: all. */
+  stores: readonly string[];
   /** Whether a local S3 server is measured too. */
   s3: boolean;
   /** Default: restic, kopia and borg as far as they are on PATH. */

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
 import type { Figure } from "@stillpoint/repository/bench/figure";
 import type { Area } from "./area.ts";
+import { capture } from "./capture/capture-area.ts";
 import { index } from "./index-area.ts";
 import { thisMachine } from "./machine.ts";
 import { pages } from "./pages-area.ts";
@@ -9,8 +10,8 @@ import { repository } from "./repository-area.ts";
 import { ship } from "./ship/ship-area.ts";
 import { machineLine, table } from "./table.ts";
 
-const AREAS: Readonly<Record<string, Area>> = { repository, pages, index, ship };
-const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--seconds N] [--small-files N] [--chunks N] [--no-s3]`;
+const AREAS: Readonly<Record<string, Area>> = { repository, pages, index, ship, capture };
+const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--seconds N] [--small-files N] [--chunks N] [--stores KIND,…] [--no-s3]`;
 
 function positive(text: string, option: string): number {
   const value = Number(text);
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
       chunks: { type: "string", default: "10000000" },
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "20" },
+      stores: { type: "string", default: "" },
       "no-s3": { type: "boolean", default: false },
     },
   });
@@ -45,6 +47,7 @@ async function main(): Promise<void> {
     chunks: positive(values.chunks, "--chunks"),
     rounds: positive(values.rounds, "--rounds"),
     seconds: positive(values.seconds, "--seconds"),
+    stores: values.stores.split(",").filter((kind) => kind !== ""),
     s3: !values["no-s3"],
     log: (line: string) => process.stderr.write(`${line}\n`),
   };

@@ -11,6 +11,7 @@ describe("the benchmark of the repository", () => {
       chunks: 1,
       rounds: 1,
       seconds: 1,
+      stores: [],
       s3: false,
       peers: [],
       log,
