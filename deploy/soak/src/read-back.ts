@@ -1,7 +1,8 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { restoreTree } from "@stillpoint/agent/restore-tree";
-import { layoutOf, startSandbox } from "@stillpoint/cli/drivers";
+import { driverOf, startSandbox } from "@stillpoint/cli/drivers";
+import { pointLogFrom, repositoryLog } from "@stillpoint/cli/log-pieces";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
 import type { Sandbox } from "@stillpoint/driver/driver";
@@ -18,19 +19,21 @@ export type Held = { ids: ReadonlySet<string>; sequences: ReadonlySet<number> };
 /** Restores every source of a point by its driver, side by side, and reads them back; nothing of it stays. */
 export async function readBack(soaked: SoakedSystem, point: Point): Promise<Map<string, Held>> {
   const held = await Promise.all(
-    point.sources.map(async (source) => [source.source, await readSource(soaked, source)] as const),
+    point.sources.map(async (source) => [source.source, await readSource(soaked, point.plan, source)] as const),
   );
   return new Map(held);
 }
 
-async function readSource(soaked: SoakedSystem, source: PointSource): Promise<Held> {
+async function readSource(soaked: SoakedSystem, plan: string, source: PointSource): Promise<Held> {
   await using home = await claimDirectory(soaked.scratch, "restored");
   await chmod(home.path, 0o711); // servers run as an account of their own, which passes through
   const tree = join(home.path, "tree");
-  await restoreTree(tree, source.backups, source.mark, {
+  const { mark } = await restoreTree(tree, source.backups, source.mark, {
     extract: (backupId, into, { keepOwners }) =>
       soaked.repository.restoreFiles(backupId, into, { keepOwners, signal: soaked.world.signal }),
-    layout: await layoutOf(source.kind),
+    driver: await driverOf(source.kind),
+    readLog: pointLogFrom(repositoryLog(soaked.repository, soaked.world.signal), { plan, source: source.source }),
+    signal: soaked.world.signal,
     keepOwners: false,
     progress: () => undefined,
   });
@@ -40,7 +43,7 @@ async function readSource(soaked: SoakedSystem, source: PointSource): Promise<He
   const own = join(home.path, "own");
   await mkdir(own, { mode: 0o700 });
   const { clock, signal } = soaked.world;
-  const { mark, runtime } = source;
+  const { runtime } = source;
   await using sandbox = await startSandbox(
     source.kind,
     { directory: tree, mark, runtime },

@@ -44,6 +44,7 @@ export function defineAgent<Spec extends SourceSpec>(driver: Driver<Spec>) {
         tools,
         buckets: {
           runs: await bus.bucket(BUCKETS.runs),
+          leases: await bus.bucket(BUCKETS.leases),
         },
       };
 

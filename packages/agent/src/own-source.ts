@@ -4,7 +4,6 @@ import type { captureSource } from "@stillpoint/contracts/commands";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
 import { captureOpened, captureRefused, progress } from "@stillpoint/contracts/events";
 import { toInstant } from "@stillpoint/contracts/names";
-import type { BackupFigures } from "@stillpoint/contracts/point";
 import { sessionAbort, sessionClose, sessionCut, sessionFinish, sessionReady } from "@stillpoint/contracts/sessions";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import type { BUCKETS } from "@stillpoint/contracts/topology";
@@ -12,11 +11,11 @@ import type { Driver, Tools } from "@stillpoint/driver/driver";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { ServiceContext } from "@stillpoint/service/define-service";
 import { driverContext } from "./driver-context.ts";
+import { findStanding } from "./find-standing.ts";
 import { backupSender } from "./send-backup.ts";
 import { captureSession } from "./session.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { Slots } from "./slots.ts";
-import type { TaskState } from "./task.ts";
 
 export type AgentShared<Spec extends SourceSpec> = {
   context: ServiceContext<AgentSettings>;
@@ -25,7 +24,7 @@ export type AgentShared<Spec extends SourceSpec> = {
   agent: string;
   workDirectory: string;
   tools: Tools;
-  buckets: { runs: Bucket<(typeof BUCKETS)["runs"]> };
+  buckets: { runs: Bucket<(typeof BUCKETS)["runs"]>; leases: Bucket<(typeof BUCKETS)["leases"]> };
 };
 
 const LEASE_RETRY_MS = 1_000;
@@ -83,7 +82,11 @@ export function ownSource<Spec extends SourceSpec>(
           where: source,
         });
       }
-      await using capture = await driver.open(spec, driverContext(shared, directory.path, alive, { runId, source }));
+      const found = await findStanding(shared, body, alive);
+      const opening = driverContext(shared, directory.path, alive, { runId, source });
+      await using capture = await driver.open(spec, opening, { shipped: found !== undefined });
+      // A driver that makes a base all the same needs no other.
+      const standing = capture.description.base === undefined ? found : undefined;
       const send = backupSender({
         runId,
         source,
@@ -93,13 +96,19 @@ export function ownSource<Spec extends SourceSpec>(
         usesEarlier: driver.usesEarlier ?? false,
         report,
       });
-      const steps = captureSession(capture, send);
+      const steps = captureSession(capture, send, standing);
       const end = (reason: string) =>
         ended.abort(new StillpointError("CANCELLED", { what: "The session has ended", where: source, why: reason }));
       const mine = { parameters: { session } };
       await using answering = new AsyncDisposableStack();
       answering.use(
-        await bus.answer(sessionReady, mine, async ({ body: asked }) => replyOf(steps.ready(asked, asked.cutId))),
+        await bus.answer(sessionReady, mine, async ({ body: asked }) => {
+          const state = steps.ready(asked, asked.cutId);
+          if (state.state !== "done") return state;
+          const { backupId, bytes } = standing ?? {};
+          const rests = backupId === undefined || bytes === undefined ? {} : { standing: { backupId, bytes } };
+          return { state: state.state, backups: state.result, ...rests };
+        }),
       );
       answering.use(
         await bus.answer(sessionCut, mine, async ({ body: asked }) => {
@@ -109,7 +118,10 @@ export function ownSource<Spec extends SourceSpec>(
         }),
       );
       answering.use(
-        await bus.answer(sessionFinish, mine, async ({ body: asked }) => replyOf(steps.finish(asked.cutId, asked))),
+        await bus.answer(sessionFinish, mine, async ({ body: asked }) => {
+          const state = steps.finish(asked.cutId, asked);
+          return state.state === "done" ? { state: state.state, ...state.result } : state;
+        }),
       );
       answering.use(
         await bus.answer(sessionAbort, mine, async ({ body: asked }) => {
@@ -144,10 +156,12 @@ export function ownSource<Spec extends SourceSpec>(
           notes,
           addresses: driver.addresses(spec),
           ...(base === undefined ? {} : { base }),
+          ...(standing === undefined ? {} : { baseServes: standing.backupId }),
         },
       );
-      await untilOver(buckets.runs, runId, alive);
+      const how = await untilOver(buckets.runs, runId, alive, () => steps.isBehind);
       end("the run is over"); // before the capture is let go: what still streams from it ends first
+      if (how === "behind") return delay(LEASE_RETRY_MS);
     } catch (thrown) {
       if (!alive.aborted) {
         const error = toStillpointError(thrown, "Cannot capture the source").toBody();
@@ -168,19 +182,27 @@ export function ownSource<Spec extends SourceSpec>(
   };
 }
 
-function replyOf(state: TaskState<BackupFigures[]>) {
-  return state.state === "done" ? { state: state.state, backups: state.result } : state;
-}
-
 async function hasEnded(runs: Bucket<(typeof BUCKETS)["runs"]>, runId: string): Promise<boolean> {
   const found = await runs.get(runId);
   return found === undefined || found.value.state === "sealed" || found.value.state === "failed";
 }
 
-/** Resolves when the session has been ended or the run's state says that it is over. */
-async function untilOver(runs: Bucket<(typeof BUCKETS)["runs"]>, runId: string, alive: AbortSignal): Promise<void> {
+/**
+ * Resolves when the session has been ended or the run's state says that it is over; `behind` when a cut is void because the
+ * log was not shipped up to its mark.
+ */
+async function untilOver(
+  runs: Bucket<(typeof BUCKETS)["runs"]>,
+  runId: string,
+  alive: AbortSignal,
+  isBehind: () => boolean,
+): Promise<"over" | "behind"> {
   for await (const change of runs.watch(runId, alive)) {
-    if (change.type === "deleted") return;
-    if (change.type === "put" && (change.value.state === "sealed" || change.value.state === "failed")) return;
+    if (change.type === "deleted") return "over";
+    if (change.type !== "put") continue;
+    const { state } = change.value;
+    if (state === "sealed" || state === "failed") return "over";
+    if (state === "opened" && isBehind()) return "behind";
   }
+  return "over";
 }

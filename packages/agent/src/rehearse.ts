@@ -7,7 +7,7 @@ import type { Query, QueryRow } from "@stillpoint/contracts/query";
 import type { Driver, DriverContext, Sandbox } from "@stillpoint/driver/driver";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { z } from "zod";
-import { extractTars, restoreTree } from "./restore-tree.ts";
+import { extractTars, readVaultLog, restoreTree } from "./restore-tree.ts";
 import { vaultClient } from "./vault-client.ts";
 
 export type Rehearsal = z.output<typeof rehearseSource.body>;
@@ -36,18 +36,22 @@ export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, oute
   const own = join(home.path, "own");
   await mkdir(own, { mode: 0o700 });
   let bytes = 0;
-  await restoreTree(tree, rehearsal.backups, rehearsal.mark, {
-    extract: extractTars((backupId) => vaultClient(rehearsal.vaultUrl, rehearsal.ticket, signal).getBackup(backupId)),
-    layout: ports.driver.layout,
+  const progress = (more: number) => {
+    bytes += more;
+    ports.report("restore", bytes);
+  };
+  const vault = vaultClient(rehearsal.vaultUrl, rehearsal.ticket, signal);
+  const { mark } = await restoreTree(tree, rehearsal.backups, rehearsal.mark, {
+    extract: extractTars((backupId) => vault.getBackup(backupId)),
+    driver: ports.driver,
+    readLog: readVaultLog(vault, rehearsal, progress),
+    signal,
     keepOwners: false,
-    progress: (more) => {
-      bytes += more;
-      ports.report("restore", bytes);
-    },
+    progress,
   });
   ports.report("start", bytes);
   await using sandbox = await ports.driver.start(
-    { directory: tree, mark: rehearsal.mark, runtime: rehearsal.runtime },
+    { directory: tree, mark, runtime: rehearsal.runtime },
     ports.context(own, signal),
   );
   const restoreMs = ports.monotonicMs() - startedMs;

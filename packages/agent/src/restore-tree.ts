@@ -1,8 +1,12 @@
 import { mkdir } from "node:fs/promises";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import type { LogPosition, LogRange } from "@stillpoint/contracts/log";
 import type { Mark } from "@stillpoint/contracts/point";
-import type { LayoutStep, TreeLayout } from "@stillpoint/driver/driver";
+import type { Driver, LayoutStep } from "@stillpoint/driver/driver";
 import { extractTar, type TreeFigures } from "@stillpoint/driver/extract";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
+import type { LogPiece } from "@stillpoint/driver/recover";
+import type { VaultClient } from "./vault-client.ts";
 
 export type ExtractOptions = {
   /** This file or subtree only. */
@@ -31,26 +35,87 @@ export function extractTars(read: (backupId: string, path: string | undefined) =
     });
 }
 
+/** Reads the log that a source of a point rests on; where it came from is the reader's business. */
+export type ReadLog = (rest: { base: string; place: LogPosition }) => Promise<{ baseRange: LogRange; log: LogPiece[] }>;
+
+export type RestorePorts = Omit<ExtractOptions, "path"> & {
+  extract: Extract;
+  driver: Pick<Driver, "kind" | "layout" | "recover">;
+  readLog: ReadLog;
+  signal: AbortSignal;
+};
+
 /**
- * Backups of one source, in order, laid over one another in `directory` and put where the store's own recovery accepts
- * them. Needs no store installed. Gives the bytes of the files.
+ * Backups of one source, in order, laid over one another in `directory`, with the log that its mark rests on, and put where the
+ * store's own recovery accepts them. Needs no store installed. `bytes`: of the files; `mark`: what a server is started with.
  */
 export async function restoreTree(
   directory: string,
   backups: readonly string[],
   mark: Mark,
-  ports: Omit<ExtractOptions, "path"> & { extract: Extract; layout: TreeLayout },
-): Promise<number> {
-  const { extract, layout, keepOwners, refused, progress } = ports;
+  ports: RestorePorts,
+): Promise<{ bytes: number; mark: Mark }> {
+  const { extract, driver, keepOwners, refused, progress } = ports;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   let bytes = 0;
   for (const [i, backupId] of backups.entries()) {
     const figures = await extract(backupId, directory, { keepOwners, refused, progress, base: i === 0 });
     bytes += figures.bytes;
   }
-  const steps: LayoutStep[] = layout(await treeFiles(directory), mark);
+  const own = await recovered(directory, backups, mark, ports);
+  const steps: LayoutStep[] = driver.layout(await treeFiles(directory), own);
   await applyLayout(directory, steps);
-  return bytes;
+  return { bytes, mark: own };
+}
+
+/** The log where the store's recovery finds it; what the point says of itself stays as it was sealed. */
+async function recovered(
+  directory: string,
+  [base]: readonly string[],
+  mark: Mark,
+  { driver, readLog, signal }: RestorePorts,
+): Promise<Mark> {
+  if (mark.log === undefined || base === undefined) return mark;
+  if (driver.recover === undefined)
+    throw new StillpointError("FORMAT_UNKNOWN", {
+      what: "Cannot follow the log of this source",
+      where: mark.position,
+      why: `this program knows no log of a ${driver.kind} source`,
+    });
+  const { place, target, at } = mark.log;
+  const { baseRange, log } = await readLog({ base, place });
+  const marked = { place, atMs: Date.parse(at) };
+  const input = { directory, base: baseRange, log, target, marked, cutId: mark.cutId };
+  const { detail } = await driver.recover(input, { signal });
+  return { ...mark, detail };
+}
+
+/** By what a vault gives; `progress`: bytes since the last call. */
+export function readVaultLog(
+  client: Pick<VaultClient, "getLog" | "getBackup" | "getTail">,
+  of: { plan: string; source: string },
+  progress: (bytes: number) => void,
+): ReadLog {
+  return async (rest) => {
+    const { baseRange, pieces } = await client.getLog(of, rest);
+    const log = pieces.map((piece): LogPiece => {
+      const { range } = piece;
+      if (piece.type === "closed") {
+        const extract = async (directory: string, path?: string) => {
+          const tar = watched(client.getBackup(piece.backupId, path), progress);
+          await extractTar(tar, directory, { keepOwners: false, ...(path === undefined ? {} : { path }) });
+        };
+        return { type: "closed", range, extract };
+      }
+      const read = async () => {
+        const bytes = await client.getTail(piece.id);
+        progress(bytes.length);
+        return bytes;
+      };
+      return { type: "tail", range, read };
+    });
+    return { baseRange, log };
+  };
 }
 
 /** The bytes as they come, each piece told of. */

@@ -1,4 +1,5 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import type { LogPosition } from "@stillpoint/contracts/log";
 import type { BackupType } from "@stillpoint/contracts/names";
 import type { BackupFigures, Mark } from "@stillpoint/contracts/point";
 import type { Capture } from "@stillpoint/driver/driver";
@@ -16,14 +17,25 @@ export type SendBackup = (
   progress: TaskProgress,
 ) => Promise<BackupFigures>;
 
+/** A base that is there already, whose log another ships. */
+export type StandingBase = {
+  backupId: string;
+  bytes: number;
+  /** Resolves when the repository holds the log from the base up to the place; rejects where it does not get there. */
+  reached(place: LogPosition, progress: TaskProgress): Promise<{ logBytes: number }>;
+};
+
+type Finished = { backups: BackupFigures[]; logBytes: number };
+
 /**
  * The steps of one capture, each idempotent by its cut: asked twice, a step runs once. A newer cut replaces what an
  * older one fixed; an older one is refused. Knows no bus and no HTTP.
  */
-export function captureSession(capture: Capture, send: SendBackup) {
+export function captureSession(capture: Capture, send: SendBackup, standing?: StandingBase) {
   let base: Task<BackupFigures[]> | undefined;
   let settling: { cutId: string; task: Task<void> } | undefined;
-  let finishing: { cutId: string; task: Task<BackupFigures[]> } | undefined;
+  let finishing: { cutId: string; task: Task<Finished> } | undefined;
+  let isBehind = false;
   let newestRevision = 0;
   let marked: { cutId: string; mark: Promise<Mark> } | undefined;
 
@@ -73,12 +85,30 @@ export function captureSession(capture: Capture, send: SendBackup) {
       if (finishing?.cutId !== cutId) {
         const mark = marked.mark;
         const task = startTask("finish", async (progress) => {
-          await mark;
-          return [await send("finish", capture.description.finish, vault, (tree) => capture.finish(tree), progress)];
+          const { log } = await mark;
+          const sent = await send(
+            "finish",
+            capture.description.finish,
+            vault,
+            (tree) => capture.finish(tree),
+            progress,
+          );
+          if (standing === undefined || log === undefined) return { backups: [sent], logBytes: 0 };
+          progress.doing = "log";
+          const { logBytes } = await standing.reached(log.place, progress).catch((error: unknown) => {
+            isBehind = true;
+            throw error;
+          });
+          return { backups: [sent], logBytes };
         });
         finishing = { cutId, task };
       }
       return finishing.task.state();
+    },
+
+    /** The log was not shipped up to a mark: only a session that carries it itself can go on. */
+    get isBehind() {
+      return isBehind;
     },
   };
 }

@@ -1,13 +1,31 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { json } from "node:stream/consumers";
+import { arrayBuffer, json } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { errorBody, StillpointError } from "@stillpoint/contracts/errors";
-import { type LogGap, type LogRange, logGap, type ShippedBy, shippedBackupId } from "@stillpoint/contracts/log";
+import {
+  type LogGap,
+  type LogPosition,
+  type LogRange,
+  logGap,
+  type ShippedBy,
+  shippedBackupId,
+} from "@stillpoint/contracts/log";
 import { type BackupType, backupId } from "@stillpoint/contracts/names";
 import { type BackupFigures, backupFigures } from "@stillpoint/contracts/point";
-import { type FoundGap, VAULT_HEADERS } from "@stillpoint/contracts/vault";
+import {
+  type FoundGap,
+  logPieces,
+  type SourceLogHeld,
+  sourceLogHeld,
+  VAULT_HEADERS,
+} from "@stillpoint/contracts/vault";
 import { z } from "zod";
+
+type SourceOfPlan = { plan: string; source: string };
+/** A place that a point rests on, from its own base. */
+type RestOnLog = { base: string; place: LogPosition };
+type LogToRead = z.infer<typeof logPieces>;
 
 const earlierBackups = z.object({ backups: z.array(backupId) });
 
@@ -53,6 +71,19 @@ export function vaultClient(vaultUrl: string, ticket: string, signal: AbortSigna
     async putLog(by: ShippedBy, range: LogRange, tar: AsyncIterable<Uint8Array>): Promise<BackupFigures> {
       const path = `/backups/${shippedBackupId(by, range)}?type=log&${logQuery(range)}`;
       return backupFigures.parse(await json(await call("PUT", path, tar)));
+    },
+    /** What a place of a source's log is restored from. */
+    async getLog({ plan, source }: SourceOfPlan, rest: RestOnLog): Promise<LogToRead> {
+      const query = `rest=${encodeURIComponent(JSON.stringify(rest))}`;
+      return logPieces.parse(await json(await call("GET", `/logs/${plan}/${source}?${query}`)));
+    },
+    /** All that is held of a source's log. */
+    async getSourceLog({ plan, source }: SourceOfPlan): Promise<SourceLogHeld> {
+      return sourceLogHeld.parse(await json(await call("GET", `/logs/${plan}/${source}`)));
+    },
+    /** The bytes of one flush. */
+    async getTail(id: string): Promise<Uint8Array> {
+      return new Uint8Array(await arrayBuffer(await call("GET", `/tails/${id}`)));
     },
     /** What a log grew by: TAIL_MOST_BYTES at most. Durable when it resolves; given twice it is one. */
     async putTail(by: ShippedBy, range: LogRange, bytes: Uint8Array): Promise<void> {

@@ -1,6 +1,6 @@
 import type { SourceKind } from "@stillpoint/contracts/names";
 import type { SourceSpec } from "@stillpoint/contracts/source";
-import type { Driver, DriverContext, Sandbox, SandboxInput, TreeLayout } from "@stillpoint/driver/driver";
+import type { Driver, DriverContext, Sandbox, SandboxInput } from "@stillpoint/driver/driver";
 import type { PortableExport } from "@stillpoint/driver/portable";
 
 /** Loaded when they are needed: a restore of files needs no database's client. */
@@ -12,11 +12,7 @@ const LOADERS = {
   files: async () => (await import("@stillpoint/driver-files/files-driver")).filesDriver,
 } satisfies { [Kind in SourceKind]: () => Promise<Driver<Extract<SourceSpec, { kind: Kind }>>> };
 
-export async function layoutOf(kind: SourceKind): Promise<TreeLayout> {
-  return (await LOADERS[kind]()).layout;
-}
-
-export async function driverOf(kind: SourceKind): Promise<Pick<Driver, "layout" | "recover">> {
+export async function driverOf(kind: SourceKind): Promise<Pick<Driver, "kind" | "layout" | "recover">> {
   return await LOADERS[kind]();
 }
 

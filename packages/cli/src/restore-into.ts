@@ -6,9 +6,10 @@ import type { Point, PointSource } from "@stillpoint/contracts/point";
 import { qdrantSource } from "@stillpoint/contracts/source";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { IntoPlan, IntoWishes } from "@stillpoint/driver-qdrant/into-plan";
-import { layoutOf } from "./drivers.ts";
+import { driverOf } from "./drivers.ts";
 import { openWorkDirectory } from "./export/export-source.ts";
 import { bytes, span } from "./figures.ts";
+import { pointLogFrom } from "./log-pieces.ts";
 import { openReader, type RestoreOptions } from "./restore.ts";
 import { secretReader } from "./secret-reader.ts";
 import { stillAlive } from "./still-alive.ts";
@@ -67,11 +68,11 @@ export async function restoreIntoServer(
     world,
     () => step,
     async () => {
-      const extract = reader.extract(point, false);
-      const layout = await layoutOf("qdrant");
       await restoreTree(directory, source.backups, source.mark, {
-        extract,
-        layout,
+        extract: reader.extract(false),
+        driver: await driverOf("qdrant"),
+        readLog: pointLogFrom(reader, { plan: point.plan, source: source.source }),
+        signal: world.signal,
         keepOwners: false,
         progress: () => undefined,
       });

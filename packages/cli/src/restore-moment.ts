@@ -5,33 +5,17 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { SourceKind } from "@stillpoint/contracts/names";
 import type { Mark } from "@stillpoint/contracts/point";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
-import type { LogPiece } from "@stillpoint/driver/recover";
-import type { Serving } from "@stillpoint/repository/log/serve";
 import type { SourceLog } from "@stillpoint/repository/log/source-log";
-import type { Repository } from "@stillpoint/repository/repository";
 import { driverOf } from "./drivers.ts";
 import { bytes, span } from "./figures.ts";
-import { closedPiece, tailPiece } from "./log-pieces.ts";
+import { piecesFrom } from "./log-pieces.ts";
 import { followTimeline, parseMoment, servingOf } from "./moment.ts";
-import { openAllTargets, openForReading } from "./open-targets.ts";
+import type { PointReader } from "./point-reader.ts";
 import { begunRecovery, parseAction, recoverMoment } from "./recover-moment.ts";
-import { assertEmpty, type RestoreOptions } from "./restore.ts";
+import { assertEmpty, openReader, type RestoreOptions } from "./restore.ts";
 import { stillAlive } from "./still-alive.ts";
 import { untilWhole } from "./until-whole.ts";
 import type { World } from "./world.ts";
-
-/** What the repository holds of the log, as a driver takes it. */
-function piecesOf(log: SourceLog, serving: Serving, repository: Repository, signal: AbortSignal): LogPiece[] {
-  const closed = new Map(log.closed.map(({ backupId, range }) => [backupId, range]));
-  const tails = new Map(log.tails.map(({ id, range }) => [id, range]));
-  return serving.reads.map((read) => {
-    const range = read.type === "closed" ? closed.get(read.backupId) : tails.get(read.id);
-    if (range === undefined) throw new TypeError("unreachable: what serves is what is held");
-    return read.type === "tail"
-      ? tailPiece(repository, { id: read.id, range }, signal)
-      : closedPiece(repository, { backupId: read.backupId, range }, signal);
-  });
-}
 
 export type MomentOptions = RestoreOptions & {
   at: string;
@@ -43,12 +27,12 @@ export type MomentOptions = RestoreOptions & {
 
 /** Restores one source to a moment of its log, into a directory that its store's own recovery accepts. */
 export async function restoreMoment(world: World, options: MomentOptions): Promise<void> {
-  const { plan, source, repository: where } = options;
-  if (plan === undefined || source === undefined || where === undefined)
+  const { plan, source } = options;
+  if (plan === undefined || source === undefined)
     throw new StillpointError("INVALID_REQUEST", {
       what: "Cannot restore to a moment",
       where: "--at",
-      why: "--plan, --source and --repository say whose log, and where it is: one of them is missing",
+      why: "--plan and --source say whose log: one of them is missing",
       hint: "one source at a time; sources at one common moment are a recovery point: leave --at out",
     });
   if ((options.tablespace ?? []).length > 0)
@@ -60,14 +44,13 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
     });
   const target = parseMoment(options.at, !options.exclusive);
   const to = resolve(options.to);
-  await using targets = await openAllTargets(world, where, options);
-  await using repository = await openForReading(world, targets);
-  const log = await repository.sourceLog({ plan, source }, world.signal);
+  await using reader = await openReader(world, options);
+  const log = await reader.sourceLog({ plan, source });
   for (const name of log.damaged) world.errorLine(`  ${name} cannot be read, and may be a part of this log`);
   const directory = join(to, source);
   const begun = options.recover ? await begunRecovery(directory) : undefined;
   const isOurs = begun === undefined || (begun.plan === plan && begun.source === source);
-  const kind = await kindOf(repository, log, world.signal);
+  const kind = await kindOf(reader, log);
   const followed = await followTimeline(log, kind, options.timeline ?? "latest");
   const serving = await servingOf(
     begun === undefined || !isOurs ? followed : onBase(followed, begun.base),
@@ -75,13 +58,13 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
     target,
   );
   const base = log.fulls.find(({ backupId }) => backupId === serving.base);
-  const figures = await repository.headBackup(serving.base, world.signal);
-  if (base === undefined || figures === undefined) throw new TypeError("unreachable: what serves is what is held");
+  const figures = await reader.headBackup(serving.base);
+  if (base === undefined) throw new TypeError("unreachable: what serves is what is held");
   const driver = await driverOf(figures.kind);
   const { recover, layout } = driver;
   if (recover === undefined) throw noRecovery(source, figures.kind);
   if (options.recover && figures.kind !== "postgres") throw recoversItself(source, figures.kind);
-  const pieces = piecesOf(log, serving, repository, world.signal);
+  const { log: pieces } = piecesFrom(reader, { plan, source }, log, serving);
   const tails = pieces.filter(({ type }) => type === "tail").length;
   world.errorLine(
     `${plan}/${source} (${figures.kind}): base ${serving.base} of ${figures.startedAt}, ${bytes(figures.bytes)}; then ${pieces.length - tails} closed stretches and ${tails} flushes of its log`,
@@ -99,13 +82,14 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
   let read = 0;
   let step = "";
   const extract = async (into: string, path?: string) => {
-    await repository.restoreFiles(serving.base, into, {
-      signal: world.signal,
+    const progress = (more: number) => {
+      read += more;
+    };
+    await reader.extract(false)(serving.base, into, {
       keepOwners: process.getuid?.() === 0,
       path,
-      onProgress: (more) => {
-        read += more;
-      },
+      progress,
+      base: false,
     });
   };
   const cutId = randomUUID();
@@ -157,9 +141,9 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
 }
 
 /** Of a source without any base nothing is served, whatever it is. */
-async function kindOf(repository: Repository, log: SourceLog, signal: AbortSignal): Promise<SourceKind> {
+async function kindOf(reader: PointReader, log: SourceLog): Promise<SourceKind> {
   const [first] = log.fulls;
-  return (first && (await repository.headBackup(first.backupId, signal))?.kind) ?? "postgres";
+  return first === undefined ? "postgres" : (await reader.headBackup(first.backupId)).kind;
 }
 
 function onBase(log: SourceLog, base: string): SourceLog {

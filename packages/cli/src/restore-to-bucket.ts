@@ -59,7 +59,7 @@ export async function restoreToBucket(
   if (!options.over) await assertEmptyBucket(target, world.signal);
   const work = await openWorkDirectory(join(tmpdir(), `stillpoint-restore-${process.getuid?.() ?? 0}`));
   const home = opened.use(await claimDirectory(work, "restore"));
-  const read = reader.tar(point);
+  const read = reader.tar;
   using plan = await planBucket(source.backups, read, home.path);
   const { objects, older } = plan;
   world.errorLine(

@@ -3,9 +3,10 @@ import { join, resolve } from "node:path";
 import { type Extract, type ExtractOptions, restoreTree } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
-import { layoutOf } from "./drivers.ts";
+import { driverOf } from "./drivers.ts";
 import { bytes, rate, span } from "./figures.ts";
 import type { KeyOptions } from "./key/key-options.ts";
+import { pointLogFrom } from "./log-pieces.ts";
 import { type PointReader, repositoryReader, vaultReader } from "./point-reader.ts";
 import { stillAlive } from "./still-alive.ts";
 import { tablespacePlaces } from "./tablespaces.ts";
@@ -34,7 +35,7 @@ export async function restore(world: World, pointId: string | undefined, options
   await using reader = await openReader(world, options);
   const point = await reader.find(pointId, options.plan);
   const sources = chosen(point, options);
-  const extract = reader.extract(point, options.over);
+  const extract = reader.extract(options.over);
   if (!options.over) await assertEmpty(to);
   const total = sources.reduce((sum, each) => sum + each.bytes, 0);
   world.errorLine(
@@ -57,7 +58,8 @@ export async function restore(world: World, pointId: string | undefined, options
   if (cold !== undefined && cold.cold.length > 0) await thawFirst(world, reader, cold, options.thaw);
   const restored: { source: string; kind: string; directory: string; bytes: number; ms: number }[] = [];
   await untilWhole(to, `point ${point.pointId}`, async () => {
-    for (const source of sources) restored.push(await restoreSource(world, extract, source, to, options));
+    for (const source of sources)
+      restored.push(await restoreSource(world, { reader, extract, plan: point.plan }, source, to, options));
   });
   await untilWhole(to, `point ${point.pointId}`, async () => {
     for (const source of sources) await place(source, join(to, source.source));
@@ -113,7 +115,10 @@ export async function assertEmpty(directory: string): Promise<void> {
   });
 }
 
-async function restoreSource(world: World, extract: Extract, source: PointSource, to: string, options: RestoreOptions) {
+type From = { reader: PointReader; extract: Extract; plan: string };
+
+async function restoreSource(world: World, from: From, source: PointSource, to: string, options: RestoreOptions) {
+  const { reader, extract, plan } = from;
   const directory = join(to, source.source);
   const startedMs = world.clock.monotonicMs();
   let read = 0;
@@ -122,16 +127,20 @@ async function restoreSource(world: World, extract: Extract, source: PointSource
   };
   const { path } = options;
   const refused = (what: string) => world.errorLine(`  ${source.source}: ${what}`);
-  const layout = await layoutOf(source.kind);
-  const work = () =>
+  const driver = await driverOf(source.kind);
+  const work = async () =>
     path === undefined
-      ? restoreTree(directory, source.backups, source.mark, {
-          extract,
-          layout,
-          keepOwners: process.getuid?.() === 0,
-          refused,
-          progress,
-        })
+      ? (
+          await restoreTree(directory, source.backups, source.mark, {
+            extract,
+            driver,
+            readLog: pointLogFrom(reader, { plan, source: source.source }),
+            signal: world.signal,
+            keepOwners: process.getuid?.() === 0,
+            refused,
+            progress,
+          })
+        ).bytes
       : restorePath(extract, source, directory, path, { progress, refused });
   const count = await stillAlive(world, () => `${source.source}: ${bytes(read)}`, work);
   const ms = world.clock.monotonicMs() - startedMs;

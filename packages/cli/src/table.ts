@@ -87,7 +87,7 @@ async function takeTable(world: World, text: string, options: TableOptions): Pro
   const progress = (more: number) => {
     read += more;
   };
-  const extract = reader.extract(point, false);
+  const extract = reader.extract(false);
   const { tableFromDump } = await import("@stillpoint/driver-postgres/table-from-dump");
   await stillAlive(
     world,

@@ -16,8 +16,9 @@ import { type Sample, startSample } from "@stillpoint/sample/sample";
 import { seedSample } from "@stillpoint/sample/seed";
 import { PARTS_DIRECTORY } from "@stillpoint/testkit/parts-directory";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
-import { layoutOf } from "../src/drivers.ts";
+import { driverOf } from "../src/drivers.ts";
 import { followRun } from "../src/follow.ts";
+import { pointLogFrom, repositoryLog } from "../src/log-pieces.ts";
 import type { RunningProcess } from "../src/processes.ts";
 import { progressBoard } from "../src/progress-board.ts";
 import { type GuestBus, reachBus } from "../src/reach.ts";
@@ -166,11 +167,14 @@ export async function restoredSequences(
   to: string,
 ): Promise<Map<string, Set<number>>> {
   const found = new Map<string, Set<number>>();
+  const { signal } = new AbortController();
   for (const source of point.sources) {
     const directory = join(to, point.pointId, source.source);
     await restoreTree(directory, source.backups, source.mark, {
       extract: (backupId, into, { keepOwners }) => repository.restoreFiles(backupId, into, { keepOwners }),
-      layout: await layoutOf(source.kind),
+      driver: await driverOf(source.kind),
+      readLog: pointLogFrom(repositoryLog(repository, signal), { plan: point.plan, source: source.source }),
+      signal,
       keepOwners: false,
       progress: () => undefined,
     });

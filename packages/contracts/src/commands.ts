@@ -34,6 +34,8 @@ export const captureSource = defineCommand(
     source: name,
     spec: sourceSpec,
     mode: z.enum(["fence", "align"]),
+    /** A base that stands already is rested on only if it was stored since; absent: however old it is. */
+    baseSince: instant.optional(),
     publication: z.number().int().positive().default(1),
   }),
 );

@@ -42,7 +42,10 @@ export const captureOpened = defineEvent(
     version: z.string(),
     runtime,
     hasLog: z.boolean(),
+    /** What is made before the cut; absent where everything comes with the finish, or a base that stands already serves. */
     base: backupType.optional(),
+    /** The base that stands already. */
+    baseServes: backupId.optional(),
     finish: backupType,
     /** Where the source answers; a rehearsal must not reach it. */
     addresses: z.array(z.string()),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { logRange } from "./log.ts";
+import { logPosition, logRange, logTarget } from "./log.ts";
 import {
   backupId,
   backupType,
@@ -34,6 +34,13 @@ export const mark = z.object({
   position: z.string(),
   /** The driver's own figures; only the driver of the kind reads them, with a schema of its own. */
   detail: z.record(z.string(), z.unknown()),
+  /**
+   * Of a source whose log is shipped: the backups lack the log, and what the repository holds of it up to `place` is laid over the
+   * first of them. The store's own recovery then goes to `target`.
+   */
+  log: z
+    .object({ place: logPosition, target: logTarget, /** By the clock of who marked it. */ at: instant })
+    .optional(),
   /** Why this source is not at one moment. Absent: it is. */
   fuzzy: z.string().optional(),
   /** What a restore must show to be equal: exact counts by table, label, collection. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { errorBody } from "./errors.ts";
 import { defineRequest } from "./messages.ts";
-import { name, uuid } from "./names.ts";
+import { backupId, name, uuid } from "./names.ts";
 import { backupFigures, mark } from "./point.ts";
 import { sourceSpec } from "./source.ts";
 
@@ -23,7 +23,11 @@ const asked = { runId: uuid };
 export const sessionReady = defineRequest(
   "session.{session}.ready",
   z.object({ ...asked, vaultUrl: z.url(), ticket: z.string(), cutId: uuid.optional() }),
-  step({ backups: z.array(backupFigures) }),
+  step({
+    backups: z.array(backupFigures),
+    /** The base that the source's shipped log is laid over, where none was made. */
+    standing: z.object({ backupId, bytes: z.number().int().nonnegative() }).optional(),
+  }),
 );
 
 /** Fix the position. `revision` is what KV gave to the change to `cutting`: a lower one than seen is refused. */
@@ -43,7 +47,11 @@ export const sessionCut = defineRequest(
 export const sessionFinish = defineRequest(
   "session.{session}.finish",
   z.object({ ...asked, cutId: uuid, vaultUrl: z.url(), ticket: z.string() }),
-  step({ backups: z.array(backupFigures) }),
+  step({
+    backups: z.array(backupFigures),
+    /** What was shipped between the standing base and the mark. */
+    logBytes: z.number().int().nonnegative().default(0),
+  }),
 );
 
 /** End the session without its result. */

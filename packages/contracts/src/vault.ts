@@ -1,12 +1,15 @@
 import { z } from "zod";
-import { logGap, logPosition } from "./log.ts";
+import { logGap, logPosition, logRange } from "./log.ts";
 import { defineRequest } from "./messages.ts";
 import { backupId, instant, name, sha256, sourceKind, uuid } from "./names.ts";
 import { backupFigures, point, proof } from "./point.ts";
 
+const sourceOfPlan = z.object({ plan: name, source: name });
+
 /**
  * What a ticket permits. `capture`: PUT of backups whose id begins with run, source and fence token, GET of what was there
- * `earlier`; the vault reads the source's lease first. `rehearse`: GET of these backups, PUT of results of this proof. `restore`: GET of these backups.
+ * `earlier`; the vault reads the source's lease first. `rehearse`: GET of these backups, PUT of results of this proof. `restore`: GET of these backups. Both with a `log`: GET of
+ * what is held of that source's log.
  * `results`: GET of the results of this proof. `ship`: PUT of log and gaps of this source, and HEAD of what it wrote; the
  * vault reads the lease of its shipper first. `push`: PUT of closed stretches of this source's log, and HEAD of them; long-lived,
  * without a lease, until it expires or its generation is revoked.
@@ -22,8 +25,19 @@ export const ticketClaims = z.discriminatedUnion("purpose", [
     /** The source's backups in the point before, by the vault: what is unchanged since the first of them is taken over. */
     earlier: z.array(backupId).optional(),
   }),
-  z.object({ purpose: z.literal("rehearse"), proofId: uuid, source: name, backups: z.array(backupId).min(1) }),
-  z.object({ purpose: z.literal("restore"), pointId: uuid, backups: z.array(backupId).min(1) }),
+  z.object({
+    purpose: z.literal("rehearse"),
+    proofId: uuid,
+    source: name,
+    backups: z.array(backupId).min(1),
+    log: sourceOfPlan.optional(),
+  }),
+  z.object({
+    purpose: z.literal("restore"),
+    pointId: uuid.optional(),
+    backups: z.array(backupId),
+    log: sourceOfPlan.optional(),
+  }),
   z.object({ purpose: z.literal("results"), proofId: uuid }),
   z.object({
     purpose: z.literal("ship"),
@@ -111,7 +125,12 @@ const logWindow = z.object({
 /** What the repository holds of a source's log, and what can be restored of it. Of many windows and holes the last ones. */
 export const vaultLog = defineRequest(
   "vault.log",
-  z.object({ plan: name, source: name }),
+  z.object({
+    plan: name,
+    source: name,
+    /** Can this place be restored from this base? Answered as `reaches`. */
+    reach: z.object({ base: backupId, place: logPosition }).optional(),
+  }),
   z.object({
     plan: name,
     source: name,
@@ -131,7 +150,19 @@ export const vaultLog = defineRequest(
     /** Whether that place can be restored: else a new base is due. */
     baseServes: z.boolean(),
     /** What would be laid over which base to restore it; of tails their bytes as they are stored. */
-    replay: z.object({ base: backupId, storedAt: instant, logBytes: z.number().int().nonnegative() }).optional(),
+    replay: z
+      .object({
+        base: backupId,
+        /** Of the base. */
+        bytes: z.number().int().nonnegative(),
+        storedAt: instant,
+        logBytes: z.number().int().nonnegative(),
+        /** A point may rest on that base: the collector will not have taken it before the point is sealed. */
+        mayBeSealed: z.boolean(),
+      })
+      .optional(),
+    /** What would be laid over the base that was asked about; absent where the place cannot be had from it. */
+    reaches: z.object({ logBytes: z.number().int().nonnegative() }).optional(),
     /** Names of objects that cannot be read, and may be some of it. */
     damaged: z.array(z.string()),
   }),
@@ -180,6 +211,30 @@ export const vaultApplyRetention = defineRequest(
   }),
   z.object({ deleted: z.array(uuid) }),
 );
+
+/** How the vault answers what one place of a source's log is restored from: where the base's replay begins and ends, and what is read. */
+export const logPieces = z.object({
+  base: backupId,
+  baseRange: logRange,
+  pieces: z.array(
+    z.discriminatedUnion("type", [
+      z.object({ type: z.literal("closed"), backupId, range: logRange }),
+      z.object({ type: z.literal("tail"), id: z.string(), range: logRange }),
+    ]),
+  ),
+});
+
+const stored = { range: logRange, storedMs: z.number() };
+/** How the vault answers what it holds of a source's log. */
+export const sourceLogHeld = z.object({
+  fulls: z.array(z.object({ ...stored, backupId, startedAt: z.string() })),
+  closed: z.array(z.object({ ...stored, backupId, bytes: z.number() })),
+  tails: z.array(z.object({ ...stored, id: z.string(), fenceToken: z.number(), bytes: z.number() })),
+  gaps: z.array(logGap),
+  /** Names of objects that cannot be read, and may be some of it. */
+  damaged: z.array(z.string()),
+});
+export type SourceLogHeld = z.infer<typeof sourceLogHeld>;
 
 /** Headers of the vault's HTTP side, in lower case; each holds JSON in ASCII (`asciiJson`). */
 export const VAULT_HEADERS = {

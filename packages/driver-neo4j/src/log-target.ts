@@ -12,6 +12,15 @@ import { readDatabaseId } from "./store-id.ts";
 import { storeMarkOf } from "./store-mark.ts";
 import { systemAt } from "./system-mark.ts";
 
+export type MarkAtOptions = {
+  cutId: string;
+  signal: AbortSignal;
+  /** How far the log goes that was laid over the base. */
+  shippedTo?: string | undefined;
+  /** Of a point: when it was marked. Users and rights are as of then, not as of the last transaction. */
+  untilMs?: number | undefined;
+};
+
 /**
  * The mark that a restore from a base and its shipped log goes to. `directory` holds the base's tree, with the closed
  * stretches and tails laid over it; `base` is what the base said that it covers. INVALID_REQUEST: the target is outside
@@ -21,13 +30,14 @@ export async function markAt(
   directory: string,
   base: Pick<LogRange, "to">,
   target: LogTarget,
-  { cutId, signal, shippedTo }: { cutId: string; signal: AbortSignal; shippedTo?: string | undefined },
+  { cutId, signal, shippedTo, untilMs: markedMs }: MarkAtOptions,
 ): Promise<Mark> {
   const data = join(directory, "data");
   const database = await databaseIn(data);
   const end = placeOf(base.to);
   const { store, committedMs } = await storeAt(data, database, end, target, signal);
-  const untilMs = target.to === "moment" ? target.ms : target.to === "newest" ? undefined : (committedMs ?? 0);
+  const reachedMs = target.to === "moment" ? target.ms : target.to === "newest" ? undefined : (committedMs ?? 0);
+  const untilMs = markedMs ?? reachedMs;
   const upTo = shippedTo === undefined ? end.system : placeOf(shippedTo).system;
   const system = await systemAt(data, { floor: end.system, upTo, untilMs }, signal);
   const databaseId = (await readDatabaseId(neostorePath(data, database))) ?? "";

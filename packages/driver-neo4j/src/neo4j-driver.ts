@@ -1,6 +1,6 @@
 import { arch } from "node:os";
 import type { Neo4jSource } from "@stillpoint/contracts/source";
-import type { Capture, Description, Driver, DriverContext, Tools } from "@stillpoint/driver/driver";
+import type { Capture, Description, Driver, DriverContext, OpenOptions, Tools } from "@stillpoint/driver/driver";
 import { findAdmin } from "./admin-program.ts";
 import type { BoltSource, CaptureSteps } from "./bolt-source.ts";
 import { backupAddress, type CaptureWay, chooseWay } from "./capture-way.ts";
@@ -31,13 +31,15 @@ export const neo4jDriver: Driver<Neo4jSource> = {
   addresses: (source) => [hostAndPort(source.url)],
 };
 
-async function openCapture(source: Neo4jSource, context: DriverContext): Promise<Capture> {
+async function openCapture(source: Neo4jSource, context: DriverContext, options: OpenOptions = {}): Promise<Capture> {
   await using opening = new AsyncDisposableStack();
   const connected = opening.use(await connectSource(source, context));
   const { where } = connected;
   const way = await chooseWay(source, connected, context);
-  const description = describe(connected.facts, way);
-  const steps = await openSteps(source, { ...connected, description }, way, context);
+  // What Enterprise's tool backs up needs nothing that is shipped.
+  const shipped = options.shipped === true && way.by === "files";
+  const description = describe(connected.facts, way, shipped);
+  const steps = await openSteps(source, { ...connected, description }, way, context, { shipped });
   const owned = opening.move();
   const step = async <Result>(work: Promise<Result>): Promise<Result> =>
     await cancellable(context, "A capture was cancelled", where, work);
@@ -56,19 +58,20 @@ async function openSteps(
   source: BoltSource,
   way: CaptureWay,
   context: DriverContext,
+  options: OpenOptions,
 ): Promise<CaptureSteps> {
   if (way.by === "tool") return openEnterprise({ ...source, ...way, backupAddress: backupAddress(spec) }, context);
   if (way.by === "bolt") return openLogical(source, context);
-  return await openPhysical({ ...source, data: way.data }, context);
+  return await openPhysical({ ...source, data: way.data }, context, options);
 }
 
-function describe({ version, edition, store, settings }: ServerFacts, way: CaptureWay): Description {
+function describe({ version, edition, store, settings }: ServerFacts, way: CaptureWay, shipped: boolean): Description {
   const id = way.by === "tool" ? enterpriseRuntime(version) : RUNTIME_ID;
   return {
     version: `Neo4j ${version} ${edition}`,
     runtime: { id, version, arch: arch(), extensions: [], settings: { store } },
     hasLog: way.by !== "bolt",
-    ...(way.by === "bolt" ? {} : { base: "full" as const }),
+    ...(way.by === "bolt" || shipped ? {} : { base: "full" as const }),
     finish: ({ files: "log", tool: "incremental", bolt: "full" } as const)[way.by],
     notes: way.by === "bolt" ? [way.why] : settingNotes(settings),
   };

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { toInstant } from "@stillpoint/contracts/names";
 import type { Mark } from "@stillpoint/contracts/point";
-import type { DriverContext, MarkRequest } from "@stillpoint/driver/driver";
+import type { DriverContext, MarkRequest, OpenOptions } from "@stillpoint/driver/driver";
 import type { TreeWriter } from "@stillpoint/driver/tree";
 import { boltError } from "./bolt.ts";
 import type { CaptureSteps } from "./bolt-source.ts";
@@ -21,7 +22,11 @@ const SHOWS_WITHIN_MS = 1_000;
 /** Copies that are begun before a source is said to change too fast. */
 const BASE_TRIES = 3;
 
-export async function openPhysical(source: PhysicalSource, context: DriverContext): Promise<CaptureSteps> {
+export async function openPhysical(
+  source: PhysicalSource,
+  context: DriverContext,
+  { shipped = false }: OpenOptions,
+): Promise<CaptureSteps> {
   const { driver, database, data, where, facts, description } = source;
   await requireOwnData(source);
   let [user, system] = await openStores(source, context.signal);
@@ -29,7 +34,7 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
 
   let leftOut: string[] = [];
   let prepared: CountQuery | undefined;
-  let marked: PhysicalDetail | undefined;
+  let marked: PhysicalDetail | "shipped" | undefined;
 
   /** Counts taken while nothing was committed, told by the same last transaction before and after. */
   const quietCounts = async (txId: number) => {
@@ -99,22 +104,36 @@ export async function openPhysical(source: PhysicalSource, context: DriverContex
       // Counts are welcome, but nobody waits for them past half of the budget.
       const patience = Math.max(0, deadline - context.monotonicMs() - budgetMs / 2);
       const counts = await Promise.race([counting, delay(patience, undefined, { ref: false })]);
-      marked = {
-        format: "physical",
-        databaseId: facts.databaseId,
-        ...user.markAt(user.log.position),
-        system: system.markAt(system.log.position),
+      const { position } = user.log;
+      const standing = shipped && {
+        place: {
+          stream: await logStream(logs, position.logVersion, neostores),
+          at: tokenOf({ ...position, system: system.log.position }),
+        },
+        target: { by: "transaction" as const, id: String(position.txId), inclusive: true },
+        at: toInstant(context.now()),
       };
+      const physical = standing
+        ? undefined
+        : {
+            format: "physical" as const,
+            databaseId: facts.databaseId,
+            ...user.markAt(position),
+            system: system.markAt(system.log.position),
+          };
+      marked = physical ?? "shipped";
       return {
         cutId,
         position: `tx ${txId}`,
-        detail: marked,
+        detail: physical ?? {},
+        ...(standing ? { log: standing } : {}),
         ...(counts === undefined ? {} : { counts }),
         notes: leftOut.map((path) => `${path} did not hold still and is made anew by the restored server`),
       };
     },
     async finish(tree) {
       if (marked === undefined) throw new TypeError("the mark comes before the finish");
+      if (marked === "shipped") return;
       await system.finish(tree, marked.system);
       await user.finish(tree, marked);
     },

@@ -10,7 +10,7 @@ import { databaseIn, markAt } from "./log-target.ts";
 
 /** Tails into the files that they continue, closed files over them, and the target looked for commit by commit. */
 export async function recoverLog(
-  { directory, base, log, target, cutId }: RecoverInput,
+  { directory, base, log, target, marked, cutId }: RecoverInput,
   { signal }: Pick<DriverContext, "signal">,
 ): Promise<Mark> {
   const wanted = logTarget(target);
@@ -21,7 +21,8 @@ export async function recoverLog(
       await joinShippedSystemLog(directory);
     } else await layTail(directory, database, piece.range, await piece.read());
   }
-  return await markAt(directory, base, wanted, { cutId, signal, shippedTo: log.at(-1)?.range.to });
+  const shippedTo = marked?.place.at ?? log.at(-1)?.range.to;
+  return await markAt(directory, base, wanted, { cutId, signal, shippedTo, untilMs: marked?.atMs });
 }
 
 function logTarget(target: Wanted): LogTarget {

@@ -1,12 +1,13 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { toInstant } from "@stillpoint/contracts/names";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { PostgresSource } from "@stillpoint/contracts/source";
-import type { Capture, DriverContext } from "@stillpoint/driver/driver";
+import type { Capture, DriverContext, OpenOptions } from "@stillpoint/driver/driver";
 import { type Base, takeBase } from "./base-backup.ts";
 import { addBaseFacts } from "./base-facts.ts";
 import { connect } from "./connection.ts";
 import { addCounts, openCounting } from "./counting.ts";
-import { logRangeOf } from "./log-position.ts";
+import { logPositionOf, logRangeOf } from "./log-position.ts";
 import { formatLsn, segmentStart } from "./lsn.ts";
 import { type MarkDetail, markDetail } from "./mark-detail.ts";
 import { namedTablespaces } from "./named-tablespaces.ts";
@@ -18,10 +19,14 @@ import { openSlot } from "./slot.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
 import { sourcePassword } from "./source-password.ts";
 import { survey } from "./survey.ts";
-import { furtherTablespaces, MARK_SETTINGS, type TakenMark, takeMark } from "./take-mark.ts";
+import { furtherTablespaces, logTargetOf, MARK_SETTINGS, type TakenMark, takeMark } from "./take-mark.ts";
 import { addHistory, addLog } from "./wal-tree.ts";
 
-export async function openCapture(source: PostgresSource, context: DriverContext): Promise<Capture> {
+export async function openCapture(
+  source: PostgresSource,
+  context: DriverContext,
+  { shipped = false }: OpenOptions = {},
+): Promise<Capture> {
   const { signal } = context;
   const address = sourceAddress(source);
   const where = probeAddress(address);
@@ -32,7 +37,9 @@ export async function openCapture(source: PostgresSource, context: DriverContext
 
   let marking = opened.use(await openMarking());
   const { facts, major, description, unlogged } = await survey(marking, options, where);
-  const slot = opened.use(await openSlot(options));
+  // Which tablespaces a base of another session knew of, nobody here can say: one that has further ones makes its own.
+  const standing = shipped && (await furtherTablespaces(marking)).length === 0;
+  const slot = standing ? undefined : opened.use(await openSlot(options));
   const counting = opened.use(openCounting(options, facts.databases, context));
   const segmentBytes = Number(facts.settings.wal_segment_size);
   const carried = {
@@ -47,14 +54,15 @@ export async function openCapture(source: PostgresSource, context: DriverContext
   const blockBytes = Number(facts.settings.block_size);
 
   let base: Base | undefined;
-  let current: { cutId: string; detail: MarkDetail } | undefined;
+  let current: { cutId: string; detail: MarkDetail | undefined } | undefined;
 
-  const ended = (): Base => {
+  const ended = (): Pick<Base, "tablespaces" | "start" | "timeline"> => {
     if (base !== undefined) return base;
     throw new StillpointError("INTERNAL", { what: "Cannot mark PostgreSQL", where, why: "no base has ended yet" });
   };
   const checkUnchanged = (taken: Pick<TakenMark, "tablespaces"> & { timeline?: number }) => {
-    const { tablespaces, timeline } = ended();
+    // A shipped log goes over from one timeline to the next.
+    const { tablespaces, timeline } = standing ? { tablespaces: [], timeline: taken.timeline } : ended();
     const why =
       taken.timeline !== undefined && taken.timeline !== timeline
         ? `the server is on timeline ${taken.timeline}, and its base on ${timeline}`
@@ -76,8 +84,14 @@ export async function openCapture(source: PostgresSource, context: DriverContext
     if (marking.isLost()) marking = resources.use(await openMarking());
     return marking;
   };
+  const placeOf = (taken: TakenMark) => ({
+    place: logPositionOf({ timeline: taken.timeline, at: taken.until }),
+    target: logTargetOf(taken),
+    at: toInstant(context.now()),
+  });
+  const { base: made, ...others } = description;
   return {
-    description,
+    description: standing || made === undefined ? others : { ...others, base: made },
 
     async base(tree) {
       base = undefined;
@@ -87,7 +101,7 @@ export async function openCapture(source: PostgresSource, context: DriverContext
         replication: true,
       });
       const taken = await takeBase(copying, tree, { directory: context.directory, blockBytes, major });
-      slot.connection.check();
+      slot?.connection.check();
       const mtimeMs = context.now();
       carried.tablespaces = await namedTablespaces(await freshMarking());
       await addHistory(tree, copying, { ...taken, mtimeMs });
@@ -99,34 +113,35 @@ export async function openCapture(source: PostgresSource, context: DriverContext
     },
 
     async settle() {
-      slot.connection.check();
+      slot?.connection.check();
       checkUnchanged({ tablespaces: await furtherTablespaces(await freshMarking()) });
       await counting.settle();
     },
 
     async mark({ cutId }): Promise<Mark> {
-      const { start } = ended();
-      slot.connection.check();
+      slot?.connection.check();
       await counting.openSnapshots();
       const taken = await takeMark(marking, cutId, facts.mayMark);
       checkUnchanged(taken);
       const uncounted = await counting.keep(cutId, taken.xid);
-      const detail: MarkDetail = {
-        target: taken.target,
-        lsn: taken.lsn,
-        timeline: taken.timeline,
-        start,
-        until: taken.until,
-        ancestry: [],
-        action: "promote",
-        ...carried,
-      };
+      const detail: MarkDetail | undefined = standing
+        ? undefined
+        : {
+            target: taken.target,
+            lsn: taken.lsn,
+            timeline: taken.timeline,
+            start: ended().start,
+            until: taken.until,
+            ancestry: [],
+            action: "promote",
+            ...carried,
+          };
       current = { cutId, detail };
       const name = taken.target.by === "name" ? `${taken.target.name} at ` : "";
       return {
         cutId,
         position: `${name}${formatLsn(taken.lsn)}, timeline ${taken.timeline}`,
-        detail: markDetail.encode(detail),
+        ...(detail === undefined ? { detail: {}, log: placeOf(taken) } : { detail: markDetail.encode(detail) }),
         ...(facts.mayMark ? {} : { fuzzy: MARK_RIGHT_MISSING }),
         notes: [
           ...(unlogged.length === 0 ? [] : [`unlogged tables come back empty: ${unlogged.join(", ")}`]),
@@ -142,6 +157,7 @@ export async function openCapture(source: PostgresSource, context: DriverContext
       const { cutId, detail } = current;
       checkUnchanged({ tablespaces: await furtherTablespaces(await freshMarking()) });
       const mtimeMs = context.now();
+      if (detail === undefined || slot === undefined) return addCounts(tree, await counting.count(cutId), mtimeMs);
       const [counts] = await Promise.all([counting.count(cutId), addLog(tree, slot, { ...detail, mtimeMs })]);
       await addCounts(tree, counts, mtimeMs);
       await tree.covers(logRangeOf(detail.timeline, segmentStart(detail.start, segmentBytes), detail.until));

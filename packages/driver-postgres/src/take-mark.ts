@@ -1,11 +1,11 @@
+import type { LogTarget } from "@stillpoint/contracts/log";
 import { z } from "zod";
 import type { Connection } from "./connection.ts";
-import { type Lsn, parseLsn } from "./lsn.ts";
-import type { MarkDetail } from "./mark-detail.ts";
+import { formatLsn, type Lsn, parseLsn } from "./lsn.ts";
 import { rowOf } from "./rows.ts";
 
 export type TakenMark = {
-  target: MarkDetail["target"];
+  target: { by: "name"; name: string } | { by: "lsn" };
   lsn: Lsn;
   timeline: number;
   /** Flushed when the mark was answered; the marking record is before it. */
@@ -54,6 +54,11 @@ export async function takeMark(connection: Connection, cutId: string, mayMark: b
     ...rowOf(transaction, followed),
     ...rowOf(state, flushed),
   };
+}
+
+/** The mark, in the words of a restore from the log. */
+export function logTargetOf({ target, lsn }: Pick<TakenMark, "target" | "lsn">): LogTarget {
+  return target.by === "name" ? target : { by: "position", at: formatLsn(lsn), inclusive: false };
 }
 
 /** The name that recovery stops at: 39 characters of the 63 that PostgreSQL allows. */

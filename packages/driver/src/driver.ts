@@ -65,6 +65,15 @@ export type MarkRequest = {
   fenced: boolean;
 };
 
+/** What a capture can rely on that others do. */
+export type OpenOptions = {
+  /**
+   * The source's log is shipped, and a base that it can be laid over is there: no base is made, the finish leaves the log out,
+   * and the mark says where in the log it is. A driver that makes its own base all the same describes itself with one.
+   */
+  shipped?: boolean;
+};
+
 /**
  * One process's ownership of a source for one run. The order of calls is: base (if it has one), then settle, mark and
  * finish; after a void cut settle, mark and finish come again, with another cutId, on the same base. base and finish
@@ -127,7 +136,7 @@ export interface Driver<Spec extends SourceSpec = SourceSpec> {
    * Connects, checks rights, space and settings, and takes hold of what the capture needs (a slot, a read transaction).
    * Throws SOURCE_UNREACHABLE, SOURCE_DENIED, SOURCE_UNSUPPORTED or SECRET_MISSING before anything was changed.
    */
-  open(source: Spec, context: DriverContext): Promise<Capture>;
+  open(source: Spec, context: DriverContext, options?: OpenOptions): Promise<Capture>;
   /**
    * The source's log, from `options.from` on until `options.stop`, as it is written; absent where the store has none. What
    * the source keeps for it (a slot) stays when it ends. Rejects with what `open` throws, and with SOURCE_LOST: it is then

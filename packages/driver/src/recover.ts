@@ -1,4 +1,4 @@
-import type { LogRange, LogTarget } from "@stillpoint/contracts/log";
+import type { LogPosition, LogRange, LogTarget } from "@stillpoint/contracts/log";
 
 /** A stretch of a log that a restore is given; parts of it may be in the one before, too. */
 export type LogPiece = { range: LogRange } & (
@@ -17,6 +17,8 @@ export type RecoverInput = {
   /** From where the base's replay begins, in order and without a hole. */
   log: readonly LogPiece[];
   target: LogTarget;
+  /** Of a point: the place that its mark names, and when it was taken, in ms since the epoch. */
+  marked?: { place: LogPosition; atMs: number };
   /** Of the mark that comes of it. */
   cutId: string;
 };

@@ -31,7 +31,7 @@ import type { Opener } from "./keys/opener.ts";
 import { confirmBackup } from "./leases/confirm-backup.ts";
 import { beginReading, underLease } from "./leases/reading.ts";
 import { LEASE_MS } from "./leases/renewed-lease.ts";
-import { sealPoint } from "./leases/seal-point.ts";
+import { leftAlone, sealPoint } from "./leases/seal-point.ts";
 import { sealGap } from "./log/gaps.ts";
 import { logReader, type SourceLog, type SourceOfPlan } from "./log/source-log.ts";
 import { putTail, type ReadTail, readTail } from "./log/tails.ts";
@@ -132,6 +132,8 @@ export interface Repository extends AsyncDisposable {
   /** Tokens for a source's log of an older generation than this count no more. */
   tokenGeneration(of: SourceOfPlan, signal?: AbortSignal): Promise<number>;
   revokeTokens(of: SourceOfPlan, by: string): Promise<number>;
+  /** Whether a point that is sealed soon may stand on a backup: it is in one that is there, or was stored recently enough. */
+  mayBeSealed(backupId: string): Promise<boolean>;
   sealProof(proof: Proof): Promise<Proof>;
   /** In the order of points' ids, then proofs'; `after` is a `proofKey`. */
   proofs(options?: ListOptions): AsyncIterable<Proof>;
@@ -274,6 +276,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     sourceLog: (of, signal) => context.logs.read(reading, of, signal),
     tokenGeneration: (of, signal) => tokenGeneration(context, of, signal),
     revokeTokens: (of, by) => guarded(() => revokeTokens(context, of, by)),
+    mayBeSealed: async (backupId) => (await leftAlone(context, undefined, [backupId])) === undefined,
     sealProof: (proof) => guarded(() => sealProof(context, proof)),
     proofs: (listOptions) => listProofs(reading, listOptions),
     proofsOf: (pointId) =>

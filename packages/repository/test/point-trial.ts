@@ -10,6 +10,13 @@ export function pointOf(n: number, backups: string[], more: Partial<Point> = {})
   };
 }
 
+/** On a base, and the log that is held up to a place of stream 00000001. */
+export function restingPoint(n: number, base: string, place: string): Point {
+  const { sources, ...rest } = pointOf(n, [base]);
+  const log = { place: { stream: "00000001", at: place }, target: { by: "name" as const, name: `sp${n}` }, at };
+  return { ...rest, sources: sources.map((source) => ({ ...source, mark: { ...source.mark, detail: {}, log } })) };
+}
+
 function madeOf(n: number, backups: string[]): Point {
   return {
     pointId: trialId(n),

@@ -1,9 +1,13 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { captureSource } from "@stillpoint/contracts/commands";
 import { type ErrorBody, StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
+import { toInstant } from "@stillpoint/contracts/names";
+import type { Plan } from "@stillpoint/contracts/plan";
 import { sessionFinish, sessionReady } from "@stillpoint/contracts/sessions";
 import type { RunSource } from "@stillpoint/contracts/state";
 import { vaultTicket } from "@stillpoint/contracts/vault";
+import { FRESH_MS, longEntries } from "@stillpoint/schedule/fresh-base";
+import { parseSchedule } from "@stillpoint/schedule/schedule";
 import type { OpenSession } from "./open-sessions.ts";
 import type { RunContext } from "./run-context.ts";
 import { untilDone } from "./step.ts";
@@ -19,7 +23,9 @@ export async function commandCapture(context: RunContext, source: string): Promi
   const { runId, plan, revision } = context.held.state;
   const spec = specOf(context, source);
   const parameters = { kind: spec.kind, site: spec.at, plan, source };
-  const body = { runId, plan, revision, source, spec, mode: context.plan.cut.mode };
+  const baseSince = baseSinceOf(context.plan, context.held.state.entries, context.now());
+  const command = { runId, plan, revision, source, spec, mode: context.plan.cut.mode };
+  const body = baseSince === undefined ? command : { ...command, baseSince };
   const giveUpMs = context.monotonicMs() + context.config.STILLPOINT_OPEN_TIMEOUT_MS;
   for (;;) {
     const outcome = await context.bus.publishCommand(captureSource, parameters, body, {
@@ -36,6 +42,12 @@ export async function commandCapture(context: RunContext, source: string): Promi
     }
     await wait(OCCUPIED_RETRY_MS, undefined, { signal: context.signal });
   }
+}
+
+/** A point of a long entry rests on no base that is older than this; undefined: any will do. */
+function baseSinceOf(plan: Plan, entries: readonly string[], nowMs: number): string | undefined {
+  const long = longEntries(parseSchedule(plan)).some(({ name }) => entries.includes(name));
+  return long ? toInstant(nowMs - FRESH_MS) : undefined;
 }
 
 /** Waits for a session newer than `after`, and until it has made its base. A session that dies is waited for again. */
@@ -58,9 +70,9 @@ export async function prepareSource(context: RunContext, source: string, after: 
       fenceToken,
       runtime,
       addresses,
-      base: done.backups.map((backup) => backup.backupId),
+      base: done.standing === undefined ? done.backups.map((backup) => backup.backupId) : [done.standing.backupId],
       finished: [],
-      bytes: sum(done.backups, "bytes"),
+      bytes: sum(done.backups, "bytes") + (done.standing?.bytes ?? 0),
       storedBytes: sum(done.backups, "storedBytes"),
       ms: context.monotonicMs() - startedMs,
     };
@@ -117,7 +129,7 @@ export async function finishSource(
   const finished: RunSource = {
     ...brought,
     finished: done.backups.map((backup) => backup.backupId),
-    bytes: brought.bytes + sum(done.backups, "bytes"),
+    bytes: brought.bytes + sum(done.backups, "bytes") + done.logBytes,
     storedBytes: brought.storedBytes + sum(done.backups, "storedBytes"),
     ms: brought.ms + (context.monotonicMs() - startedMs),
   };

@@ -98,7 +98,7 @@ async function askRehearsal(
   const { vaultUrl, ticket } = await ports.bus.request(
     vaultTicket,
     {},
-    { purpose: "rehearse", proofId, source: source.source, backups },
+    { purpose: "rehearse", proofId, source: source.source, backups, log: { plan: point.plan, source: source.source } },
     VAULT_PATIENCE,
   );
   await ports.bus.publishCommand(

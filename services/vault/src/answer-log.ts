@@ -1,6 +1,8 @@
 import type { Bus } from "@stillpoint/bus/bus";
+import type { LogPosition } from "@stillpoint/contracts/log";
 import { toInstant } from "@stillpoint/contracts/names";
 import { vaultLog } from "@stillpoint/contracts/vault";
+import { bytesToReplay, findPointServing } from "@stillpoint/repository/log/point-log";
 import { findServing } from "@stillpoint/repository/log/serve";
 import type { SourceLog, SourceOfPlan } from "@stillpoint/repository/log/source-log";
 import { deriveLog } from "@stillpoint/repository/log/windows";
@@ -12,15 +14,24 @@ type LogReply = z.input<typeof vaultLog.reply>;
 /** So many of each kind a message holds: the newest. */
 const MOST_TOLD = 100;
 
-/** Pure: what is told of a source's log. */
-export function describeLog({ plan, source }: SourceOfPlan, log: SourceLog): LogReply {
+type Reach = { base: string; place: LogPosition };
+
+/** Pure: what the newest place is restored from. */
+function newestBase(log: SourceLog): string | undefined {
+  const { held, baseServes } = deriveLog(log);
+  return held === undefined || !baseServes ? undefined : findServing(log, held)?.base;
+}
+
+/** Pure: what is told of a source's log. `replay`: of the base that serves the newest place. */
+export function describeLog(
+  { plan, source, reach }: SourceOfPlan & { reach?: Reach | undefined },
+  log: SourceLog,
+  replayOf: Pick<NonNullable<LogReply["replay"]>, "bytes" | "mayBeSealed"> | undefined,
+): LogReply {
   const { windows, holes, held, baseServes } = deriveLog(log);
   const serving = held === undefined || !baseServes ? undefined : findServing(log, held);
   const base = log.fulls.find(({ backupId }) => backupId === serving?.base);
-  const closed = new Map(log.closed.map((each) => [each.backupId, each.bytes]));
-  const tails = new Map(log.tails.map((each) => [each.id, each.bytes]));
-  const bytesOf = (read: { type: "closed"; backupId: string } | { type: "tail"; id: string }) =>
-    (read.type === "closed" ? closed.get(read.backupId) : tails.get(read.id)) ?? 0;
+  const reached = reach && findPointServing(log, reach);
   return {
     plan,
     source,
@@ -36,15 +47,17 @@ export function describeLog({ plan, source }: SourceOfPlan, log: SourceLog): Log
     })),
     ...(held === undefined ? {} : { held }),
     baseServes,
-    ...(serving === undefined || base === undefined
+    ...(serving === undefined || base === undefined || replayOf === undefined
       ? {}
       : {
           replay: {
+            ...replayOf,
             base: base.backupId,
             storedAt: toInstant(base.storedMs),
-            logBytes: serving.reads.reduce((sum, read) => sum + bytesOf(read), 0),
+            logBytes: bytesToReplay(log, serving),
           },
         }),
+    ...(reached === undefined ? {} : { reaches: { logBytes: bytesToReplay(log, reached) } }),
     damaged: log.damaged.slice(0, MOST_TOLD),
   };
 }
@@ -56,6 +69,13 @@ export async function answerLog(
   resources: AsyncDisposableStack,
 ): Promise<void> {
   resources.use(
-    await bus.answer(vaultLog, queue, async ({ body }) => describeLog(body, await repository.sourceLog(body))),
+    await bus.answer(vaultLog, queue, async ({ body }) => {
+      const log = await repository.sourceLog(body);
+      const base = newestBase(log);
+      const figures = base === undefined ? undefined : await repository.headBackup(base);
+      const isThere = base !== undefined && figures !== undefined;
+      const replayOf = isThere ? { bytes: figures.bytes, mayBeSealed: await repository.mayBeSealed(base) } : undefined;
+      return describeLog(body, log, replayOf);
+    }),
   );
 }

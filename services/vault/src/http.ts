@@ -7,11 +7,12 @@ import { asciiJson, type TicketClaims, VAULT_HEADERS } from "@stillpoint/contrac
 import { gathered } from "@stillpoint/driver/body";
 import { treeDigest } from "@stillpoint/driver/tree-digest";
 import type { Repository } from "@stillpoint/repository/repository";
+import { getLog, getTail } from "./give-log.ts";
 import { claimsOf, notPermitted, refuse, senderGone, sendJson } from "./http-answers.ts";
 import { type TokenCheck, tokenCheck } from "./log-tokens.ts";
 import type { ResultName, ResultStore } from "./results.ts";
 import { type LogTaking, logTaker } from "./take-log.ts";
-import { permitsReading, permitsWriting } from "./tickets.ts";
+import { permitsLog, permitsReading, permitsWriting } from "./tickets.ts";
 
 export type VaultHttp = {
   repository: Repository;
@@ -29,7 +30,7 @@ export type VaultHttp = {
 const GATHERED_BYTES = 64 * 1024;
 
 /**
- * Bytes in, bytes out: `/backups/<id>`, `/tails/<source>/<stream>/<from>-<to>-<fence token>`, `/gaps/<source>` and
+ * Bytes in, bytes out: `/backups/<id>`, `/logs/<plan>/<source>` (what a place is restored from), `/tails/<source>/<stream>/<from>-<to>-<fence token>`, `/gaps/<source>` and
  * `/results/<proof>/<source>/<check>`. The caller listens and closes.
  */
 export function createVaultServer(given: VaultHttp): Server {
@@ -73,6 +74,9 @@ async function answer(
     const claims = claimsOf(vault, request);
     return sendJson(response, 200, { backups: claims.purpose === "capture" ? (claims.earlier ?? []) : [] });
   }
+  if (route === "GET logs")
+    return getLog(vault, { plan: name.parse(rest[0]), source: name.parse(rest[1]) }, url, request, response);
+  if (route === "GET tails") return getTail(vault, rest.join("/"), request, response);
   if (route === "PUT tails")
     return log.putTail({ claims: claimsOf(vault, request), id: rest.join("/"), url, request, response });
   if (route === "PUT gaps")
@@ -132,8 +136,16 @@ async function headBackup(
   response.writeHead(200, { [VAULT_HEADERS.figures]: asciiJson(figures) }).end();
 }
 
+/** A stretch of a log that the ticket permits, whoever wrote it: a shipper, or the finish of a capture. */
+async function isPermittedLog({ repository }: VaultHttp, claims: TicketClaims, id: string): Promise<boolean> {
+  const mayBe = (claims.purpose === "rehearse" || claims.purpose === "restore") && claims.log !== undefined;
+  const figures = mayBe ? await repository.headBackup(id) : undefined;
+  return figures !== undefined && figures.type === "log" && permitsLog(claims, figures);
+}
+
 async function getBackup(vault: VaultHttp, id: string, url: URL, request: IncomingMessage, response: ServerResponse) {
-  if (!permitsReading(claimsOf(vault, request), id)) throw notPermitted(id);
+  const claims = claimsOf(vault, request);
+  if (!permitsReading(claims, id) && !(await isPermittedLog(vault, claims, id))) throw notPermitted(id);
   const path = url.searchParams.get("path");
   const gone = new AbortController();
   response.once("close", () =>

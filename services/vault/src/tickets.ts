@@ -41,12 +41,21 @@ export function permitsReading(claims: TicketClaims, backupId: string): boolean 
   }
 }
 
+/** Does this ticket permit reading the log of this source? Whose a stretch of it is, only its manifest says. */
+export function permitsLog(claims: TicketClaims, { plan, source }: { plan: string; source: string }): boolean {
+  if (claims.purpose !== "rehearse" && claims.purpose !== "restore") return false;
+  return claims.log?.plan === plan && claims.log.source === source;
+}
+
+/** Names of plans and sources have no `_`: no other source's stretch begins so. */
+function isShippedOf({ plan, source }: { plan: string; source: string }, backupId: string): boolean {
+  return backupId.startsWith(`${plan}_${source}_`);
+}
+
 /** Does this ticket permit writing this backup? Its id names run, source and fence token: no other attempt's can be written. */
 export function permitsWriting(claims: TicketClaims, backupId: string): boolean {
-  if (claims.purpose === "ship")
-    return backupId.startsWith(`${claims.plan}_${claims.source}_`) && backupId.endsWith(`_${claims.fenceToken}`);
-  if (claims.purpose === "push")
-    return backupId.startsWith(`${claims.plan}_${claims.source}_`) && backupId.endsWith(`_${PUSHED}`);
+  if (claims.purpose === "ship") return isShippedOf(claims, backupId) && backupId.endsWith(`_${claims.fenceToken}`);
+  if (claims.purpose === "push") return isShippedOf(claims, backupId) && backupId.endsWith(`_${PUSHED}`);
   return claims.purpose === "capture" && backupId.startsWith(`${claims.runId}_${claims.source}_${claims.fenceToken}_`);
 }
 

@@ -48,7 +48,7 @@ export async function exportPoint(world: World, pointId: string | undefined, opt
   const ledger = await openLedger(place, point);
   const workDirectory = await openWorkDirectory(options.work);
   const wishes = { sql: options.sql, withoutTables: options.withoutTable };
-  const extract = reader.extract(point, false);
+  const extract = reader.extract(false);
   const outcomes: Outcome[] = [];
   for (const source of sources) {
     const { source: name, kind } = source;
@@ -64,7 +64,17 @@ export async function exportPoint(world: World, pointId: string | undefined, opt
     try {
       if (missing !== undefined) throw missing;
       const figures = await shown(world, name, (progress) =>
-        exportSource(world, source, { point, place, ledger, extract, tools, workDirectory, wishes, progress }),
+        exportSource(world, source, {
+          point,
+          place,
+          ledger,
+          extract,
+          log: reader,
+          tools,
+          workDirectory,
+          wishes,
+          progress,
+        }),
       );
       outcomes.push({ source: name, kind, ...figures });
     } catch (error) {

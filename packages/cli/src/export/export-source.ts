@@ -7,7 +7,8 @@ import type { Point, PointSource } from "@stillpoint/contracts/point";
 import type { DriverContext, Tools } from "@stillpoint/driver/driver";
 import type { PortableWishes } from "@stillpoint/driver/portable";
 import { claimDirectory, reapSandboxes } from "@stillpoint/driver/sandbox-record";
-import { layoutOf, portableOf } from "../drivers.ts";
+import { driverOf, portableOf } from "../drivers.ts";
+import { type LogSource, pointLogFrom } from "../log-pieces.ts";
 import { secretReader } from "../secret-reader.ts";
 import type { World } from "../world.ts";
 import type { ExportLedger } from "./export-ledger.ts";
@@ -22,6 +23,7 @@ export type ExportPorts = {
   place: ExportPlace;
   ledger: ExportLedger;
   extract: Extract;
+  log: LogSource;
   tools: Tools;
   workDirectory: string;
   wishes: PortableWishes;
@@ -52,7 +54,7 @@ function contextOf(world: World, tools: Tools, directory: string): DriverContext
 
 /** Restores one source, has its own tools make their files of it, and writes those that are not there yet. */
 export async function exportSource(world: World, source: PointSource, ports: ExportPorts): Promise<SourceFigures> {
-  const { point, place, ledger, extract, tools, progress } = ports;
+  const { point, place, ledger, extract, log, tools, progress } = ports;
   const figures: SourceFigures = { written: 0, kept: 0, bytes: 0 };
   const stem = exportStem(point, source);
   await place.clear(stem);
@@ -60,16 +62,19 @@ export async function exportSource(world: World, source: PointSource, ports: Exp
   await chmod(home.path, 0o711);
   const [tree, own] = [join(home.path, "tree"), join(home.path, "own")];
   await mkdir(own, { mode: 0o700 });
-  await restoreTree(tree, source.backups, source.mark, {
+  const progressed = (bytes: number) => progress("restoring", bytes);
+  const { mark } = await restoreTree(tree, source.backups, source.mark, {
     extract,
-    layout: await layoutOf(source.kind),
+    driver: await driverOf(source.kind),
+    readLog: pointLogFrom(log, { plan: point.plan, source: source.source }),
+    signal: world.signal,
     // A tree is what it was with its owners; a server's data belongs to whoever runs it.
     keepOwners: source.kind === "files" && process.getuid?.() === 0,
-    progress: (bytes) => progress("restoring", bytes),
+    progress: progressed,
   });
   const names = new Set<string>();
   const portable = await portableOf(source.kind);
-  const input = { directory: tree, mark: source.mark, runtime: source.runtime };
+  const input = { directory: tree, mark, runtime: source.runtime };
   // A server that starts and recovers says nothing until its first file is asked for.
   progress("bringing it up", 0);
   for await (const file of portable(input, contextOf(world, tools, own), ports.wishes)) {

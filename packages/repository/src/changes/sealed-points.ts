@@ -1,16 +1,20 @@
 import { getDocument, listIds } from "../documents-store.ts";
 import { sealedPoint } from "../format/documents.ts";
+import { type RestOnLog, restsOf } from "../log/point-log.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 
 const READS_AT_ONCE = 16;
 
-/** Which backups each point stands on. A point is read once: it never changes. */
+/** `backups`: their ids; `rests`: where the log that the repository holds is laid over them. */
+export type StandsOn = { backups: readonly string[]; rests: readonly RestOnLog[] };
+
+/** What each point stands on. A point is read once: it never changes. */
 export function sealedPoints(context: Pick<RepositoryContext, "store" | "ring" | "random">) {
-  const known = new Map<string, readonly string[]>();
+  const known = new Map<string, StandsOn>();
 
   return {
-    /** All points there are, deleted or not, each with the ids of its backups. */
-    async read(signal?: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
+    /** All points there are, deleted or not. */
+    async read(signal?: AbortSignal): Promise<ReadonlyMap<string, StandsOn>> {
       const listed = new Set(await Array.fromAsync(listIds(context, "points", { signal })));
       for (const pointId of known.keys()) if (!listed.has(pointId)) known.delete(pointId);
       const fresh = [...listed].filter((pointId) => !known.has(pointId));
@@ -18,11 +22,9 @@ export function sealedPoints(context: Pick<RepositoryContext, "store" | "ring" |
         await Promise.all(
           fresh.slice(at, at + READS_AT_ONCE).map(async (pointId) => {
             const found = await getDocument(context, "points", pointId, sealedPoint, signal);
-            if (found !== undefined)
-              known.set(
-                pointId,
-                found.document.manifests.map(({ backupId }) => backupId),
-              );
+            if (found === undefined) return;
+            const { manifests, point } = found.document;
+            known.set(pointId, { backups: manifests.map(({ backupId }) => backupId), rests: restsOf(point) });
           }),
         );
       return known;

@@ -1,6 +1,9 @@
 import { getDocument, listIds } from "../documents-store.ts";
 import { manifest, sealedPoint } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
+import { findPointServing, type RestOnLog, restsOf } from "../log/point-log.ts";
+import type { Serving } from "../log/serve.ts";
+import type { SourceLog } from "../log/source-log.ts";
 import { listProofs } from "../points.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import type { Manifests } from "./check-backups.ts";
@@ -9,6 +12,19 @@ import type { CheckProgress, Findings } from "./report.ts";
 
 type Options = { signal?: AbortSignal | undefined; tell: (progress: CheckProgress) => void };
 
+type Suspect = { object: string; why: string; backupId?: string; pointId: string };
+
+/** What was found of the objects that a point's log is read from. */
+function problemsOf(found: Findings, { reads }: Serving) {
+  return reads.flatMap((read) => {
+    const object = read.type === "tail" ? objectName("tails", read.id) : objectName("backups", read.backupId);
+    const byBackup = read.type === "closed" ? read.backupId : undefined;
+    return [...found.problems.values()].filter(
+      (problem) => problem.object === object || (byBackup !== undefined && problem.backups.includes(byBackup)),
+    );
+  });
+}
+
 /** Every point stands on the manifests that were sealed with it; what hurts one of them hurts the point. */
 export async function checkPoints(
   context: RepositoryContext,
@@ -16,7 +32,14 @@ export async function checkPoints(
   manifests: Manifests,
   { signal, tell }: Options,
 ): Promise<number> {
-  const suspects: { object: string; why: string; backupId: string; pointId: string }[] = [];
+  const suspects: Suspect[] = [];
+  const logs = new Map<string, Promise<SourceLog>>();
+  const logOf = ({ plan, source }: RestOnLog) => {
+    const key = `${plan}/${source}`;
+    const log = logs.get(key) ?? context.logs.read(context, { plan, source }, signal);
+    logs.set(key, log);
+    return log;
+  };
   let points = 0;
   for await (const pointId of listIds(context, "points", { signal })) {
     const object = objectName("points", pointId);
@@ -26,6 +49,14 @@ export async function checkPoints(
     const proofs = await readTwice(found, object, () => Array.fromAsync(listProofs(context, { pointId, signal })));
     if ("damaged" in proofs) found.blame(proofs.damaged);
     if (!("result" in opened) || opened.result === undefined) continue;
+    for (const rest of restsOf(opened.result.document.point)) {
+      const log = await logOf(rest);
+      const serving = findPointServing(log, rest);
+      if (serving === undefined)
+        suspects.push({ object, why: `the log of ${rest.source} that it rests on has a hole`, pointId });
+      for (const problem of serving === undefined ? [] : problemsOf(found, serving))
+        if (!problem.points.includes(pointId)) problem.points.push(pointId);
+    }
     for (const { backupId, sha256 } of opened.result.document.manifests) {
       for (const problem of found.problems.values())
         if (problem.backups.includes(backupId) && !problem.points.includes(pointId)) problem.points.push(pointId);
@@ -46,7 +77,7 @@ export async function checkPoints(
 async function judgePoints(
   context: RepositoryContext,
   found: Findings,
-  suspects: readonly { object: string; why: string; backupId: string; pointId: string }[],
+  suspects: readonly Suspect[],
   signal?: AbortSignal,
 ): Promise<void> {
   if (suspects.length === 0) return;

@@ -4,8 +4,20 @@ import { isInForce, readHolds } from "../changes/holds.ts";
 import type { NewestChanges } from "../changes/newest.ts";
 import { objectName } from "../format/kinds.ts";
 import { liveLeases, readLeases, type StoredLease } from "../leases/lease-log.ts";
+import { overlapsJoined } from "../log/source-log.ts";
+import { inParallel } from "../replicas/in-parallel.ts";
 import type { RepositoryContext } from "../repository-context.ts";
-import { decideRoots, type LogBackup, logWindow, type Root, type RootBackup, type RootPoint } from "./roots.ts";
+import { logOfPoints, type StoredTail } from "./log-of-points.ts";
+import {
+  decideRoots,
+  type LogBackup,
+  logWindow,
+  pinOfPoint,
+  type Root,
+  type RootBackup,
+  type RootPoint,
+  standingBases,
+} from "./roots.ts";
 import type { GarbageSettings } from "./settings.ts";
 
 const READS_AT_ONCE = 16;
@@ -18,8 +30,15 @@ export type Roots = {
   leases: readonly StoredLease[];
   /** Dead or outdated lease objects. */
   deadLeases: readonly string[];
-  /** For each source with a kept full: what its log is kept for. And the closed stretches that are kept. */
-  log: { bases: ReadonlyMap<string, LogBackup>; closed: readonly LogBackup[] };
+  /**
+   * For each source with a kept full: what its log is kept for. The closed stretches that are kept. And what points rest on,
+   * of whatever age.
+   */
+  log: {
+    bases: ReadonlyMap<string, LogBackup>;
+    closed: readonly LogBackup[];
+    points: ReturnType<typeof logOfPoints>;
+  };
 };
 
 async function storedBackups(context: RepositoryContext, signal?: AbortSignal): Promise<RootBackup[]> {
@@ -57,16 +76,36 @@ async function describe(
 async function readPoints(context: RepositoryContext, newest: NewestChanges, nowMs: number, signal?: AbortSignal) {
   const holds = await readHolds(context, { signal });
   const points: RootPoint[] = [];
-  for (const [pointId, backups] of await context.sealed.read(signal))
+  for (const [pointId, { backups, rests }] of await context.sealed.read(signal))
     points.push({
       pointId,
       backups,
+      rests,
       deletion: deletionOf(newest, pointId),
       holds: (holds.get(pointId) ?? [])
         .filter((each) => isInForce(each, newest, nowMs))
         .map(({ holdId, until }) => ({ holdId, untilMs: until === undefined ? undefined : Date.parse(until) })),
     });
   return points;
+}
+
+/** Heads of all tails; of one that cannot be read nobody can say whose it is, and it stays by itself. */
+async function storedTails(context: RepositoryContext, signal?: AbortSignal): Promise<StoredTail[]> {
+  const folder = objectName("tails", "");
+  const listed = await Array.fromAsync(context.store.list(folder, { signal }));
+  const tails: StoredTail[] = [];
+  await inParallel(listed, READS_AT_ONCE, async ({ name, modifiedMs, size }) => {
+    const id = name.slice(folder.length);
+    const head = await context.logs.headOf(context, id, signal).catch((error: unknown) => {
+      if (error instanceof StillpointError && error.code === "OBJECT_DAMAGED") return undefined;
+      throw error;
+    });
+    if (head === undefined) return;
+    const { plan, source, stream, from, to, after, fenceToken } = head;
+    const range = { stream, from, to, ...(after === undefined ? {} : { after }) };
+    tails.push({ id, range, fenceToken, storedMs: modifiedMs, bytes: size, source: `${plan}/${source}` });
+  });
+  return tails;
 }
 
 /** The leases first: what somebody puts while his lease is not seen yet is young. Then points, before backups. */
@@ -89,7 +128,8 @@ export async function readRoots(
   const others = backups.filter(({ backupId }) => !firm.has(backupId));
   const inPoint = new Set(points.flatMap((point) => point.backups));
   const isInPoint = ({ backupId }: RootBackup) => inPoint.has(backupId);
-  const logs = (await describe(context, others, isInPoint, signal)).filter(({ type }) => type === "log");
+  const described = await describe(context, others, isInPoint, signal);
+  const logs = described.filter(({ type }) => type === "log");
   const hasTails = !(await context.store.list("tails/", { signal })[Symbol.asyncIterator]().next()).done;
   const isLog = logs.length > 0 || hasTails;
   const firmly = isLog
@@ -100,23 +140,42 @@ export async function readRoots(
         signal,
       )
     : [];
-  const window = logWindow(
-    firmly.filter(({ type }) => type === "full"),
-    logs,
-    nowMs,
-    settings,
+  const fullsOf = (of: readonly LogBackup[]) => of.filter(({ type }) => type === "full");
+  const shipped = new Set(logs.map(({ source }) => source));
+  const standing = isLog
+    ? standingBases(fullsOf([...described, ...firmly]), inPoint, (source) => hasTails || shipped.has(source))
+    : [];
+  const isStanding = new Set(standing);
+  const bases = fullsOf([...firmly, ...described.filter(({ backupId }) => isStanding.has(backupId))]);
+  const window = logWindow(bases, logs, nowMs, settings);
+  const rests = points
+    .filter((point) => pinOfPoint(point, nowMs, settings) !== undefined)
+    .flatMap((point) => point.rests);
+  const ofPoints = logOfPoints(
+    rests,
+    [...firmly, ...described],
+    rests.length === 0 ? [] : await storedTails(context, signal),
   );
-  const needed = new Set(window.backups);
+  const isRestedOn = ({ source, range }: LogBackup) => {
+    const ranges = ofPoints.get(source);
+    return ranges === "all" || (ranges !== undefined && range !== undefined && overlapsJoined(ranges, range));
+  };
+  const inWindow = new Set(window.backups);
+  const restedOn = logs
+    .filter((each) => !inWindow.has(each.backupId) && isRestedOn(each))
+    .map(({ backupId }) => backupId);
+  const log = [...window.backups, ...restedOn, ...standing];
+  const needed = new Set(log);
   const closed = [
     ...firmly.filter(({ type }) => type === "log"),
     ...logs.filter(({ backupId }) => needed.has(backupId)),
   ];
   return {
-    roots: decideRoots({ ...kept, log: window.backups }, nowMs, settings),
+    roots: decideRoots({ ...kept, log }, nowMs, settings),
     points,
     newest,
     leases,
     deadLeases: all.filter((each) => !alive.includes(each)).map(({ id }) => objectName("leases", id)),
-    log: { bases: window.bases, closed },
+    log: { bases: window.bases, closed, points: ofPoints },
   };
 }

@@ -1,5 +1,6 @@
 import type { LogRange } from "@stillpoint/contracts/log";
 import type { Deletion } from "../changes/deletion.ts";
+import type { RestOnLog } from "../log/point-log.ts";
 import type { GarbageSettings } from "./settings.ts";
 
 /** Why something is kept. A root of an earlier word here takes the bytes that a later one needs too. */
@@ -12,6 +13,8 @@ export type Root = { backupId: string; pin: Pin; what: string; untilMs?: number 
 export type RootPoint = {
   pointId: string;
   backups: readonly string[];
+  /** Where it rests on the log, whose objects it does not name. */
+  rests: readonly RestOnLog[];
   deletion: Deletion | undefined;
   /** Holds in force. */
   holds: readonly { holdId: string; untilMs: number | undefined }[];
@@ -115,4 +118,20 @@ export function logWindow(
     return base === undefined || mayBeLaidOver(base, log);
   };
   return { backups: logs.filter(isNeeded).map(({ backupId }) => backupId), bases };
+}
+
+/**
+ * Pure: of each source the newest full, where no point rests on it: made beside the points, it serves as long as no newer one does.
+ * `isShipped`: a log is laid over it; else it is what a run left that failed.
+ */
+export function standingBases(
+  fulls: readonly LogBackup[],
+  inPoint: ReadonlySet<string>,
+  isShipped: (source: string) => boolean,
+): string[] {
+  return [...Map.groupBy(fulls, ({ source }) => source)].flatMap(([source, ofSource]) => {
+    const newest = ofSource.reduce((best, each) => (each.storedMs > best.storedMs ? each : best));
+    const isStanding = newest.range !== undefined && !inPoint.has(newest.backupId) && isShipped(source);
+    return isStanding ? [newest.backupId] : [];
+  });
 }

@@ -7,6 +7,7 @@ import { objectName, packName } from "../format/kinds.ts";
 import { stoppable } from "../leases/confirm-backup.ts";
 import { leanOnBackup } from "../leases/lean-on-backups.ts";
 import { beginWriting } from "../leases/writing.ts";
+import { findPointServing, restsOf } from "../log/point-log.ts";
 import { openManifest } from "../read/read-tree.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import type { CondemnedState } from "./condemned-state.ts";
@@ -52,6 +53,21 @@ export async function undeletePoint(context: RepositoryContext, pointId: string,
     objects.push(objectName("backups", backupId));
     const { document } = await openManifest(context, backupId, signal);
     await leanOnBackup(context, writing, { backupId, document }, signal);
+  }
+  for (const rest of restsOf(found.document.point)) {
+    // What is condemned of it is spared below.
+    const log = await context.logs.read(
+      { ...context, condemned: { load: async () => ({ objects: new Map() }) } },
+      rest,
+    );
+    const serving = findPointServing(log, rest);
+    if (serving === undefined) throw tooLate(pointId, `the log of ${rest.source} that it rests on is gone`);
+    for (const read of serving.reads) {
+      objects.push(read.type === "tail" ? objectName("tails", read.id) : objectName("backups", read.backupId));
+      if (read.type === "tail") continue;
+      const { document } = await openManifest(context, read.backupId, signal);
+      await leanOnBackup(context, writing, { backupId: read.backupId, document }, signal);
+    }
   }
   for await (const id of listIds(context, "proofs", { within: `${pointId}/` })) objects.push(objectName("proofs", id));
   objects.push(...writing.packs().map(packName));

@@ -1,7 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { ObjectInfo } from "@stillpoint/object-store/object-store";
 import { objectName } from "../format/kinds.ts";
-import { isWithinJoined, joinedRanges } from "../log/source-log.ts";
+import { isWithinJoined, joinedRanges, overlapsJoined } from "../log/source-log.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import type { Roots } from "./read-roots.ts";
 import { mayBeLaidOver } from "./roots.ts";
@@ -16,7 +16,7 @@ const FOLDER = objectName("tails", "");
  */
 export async function* unneededTails(
   context: RepositoryContext,
-  { bases, closed }: Roots["log"],
+  { bases, closed, points }: Roots["log"],
   broken: readonly string[],
   signal?: AbortSignal,
 ): AsyncGenerator<ObjectInfo> {
@@ -38,9 +38,11 @@ export async function* unneededTails(
       if (head === undefined) return false;
       const source = `${head.plan}/${head.source}`;
       const base = bases.get(source);
-      if (base !== undefined && !mayBeLaidOver(base, { range: head, storedMs: modifiedMs })) return true;
       const joined = held.get(source);
-      return joined !== undefined && isWithinJoined(joined, head);
+      if (joined !== undefined && isWithinJoined(joined, head)) return true;
+      const restedOn = points.get(source);
+      if (restedOn === "all" || (restedOn !== undefined && overlapsJoined(restedOn, head))) return false;
+      return base !== undefined && !mayBeLaidOver(base, { range: head, storedMs: modifiedMs });
     } catch (error) {
       if (error instanceof StillpointError && error.code === "OBJECT_DAMAGED") return false;
       throw error;

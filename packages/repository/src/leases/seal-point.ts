@@ -4,6 +4,7 @@ import { deletionOf } from "../changes/deletion.ts";
 import { putDocument } from "../documents-store.ts";
 import { objectName } from "../format/kinds.ts";
 import { undeletePoint } from "../garbage/undelete-point.ts";
+import { restsOf, servePoint } from "../log/point-log.ts";
 import { findPoint } from "../points.ts";
 import { openManifest } from "../read/read-tree.ts";
 import type { RepositoryContext } from "../repository-context.ts";
@@ -22,10 +23,14 @@ const WHAT = "Cannot seal a point";
 const SEAL = "seal";
 
 /** Backups in a point that is there, or was deleted so recently that nothing of it can be condemned soon. */
-async function inOtherPoints(context: RepositoryContext, pointId: string, nowMs: number): Promise<Set<string>> {
+async function inOtherPoints(
+  context: RepositoryContext,
+  pointId: string | undefined,
+  nowMs: number,
+): Promise<Set<string>> {
   const newest = await context.changes.newest();
   const sealed = new Set<string>();
-  for (const [other, backups] of await context.sealed.read()) {
+  for (const [other, { backups }] of await context.sealed.read()) {
     const deletion = deletionOf(newest, other);
     if (other === pointId || (deletion !== undefined && nowMs - deletion.atMs > SEAL_WITHIN_MS)) continue;
     for (const backupId of backups) sealed.add(backupId);
@@ -33,7 +38,12 @@ async function inOtherPoints(context: RepositoryContext, pointId: string, nowMs:
   return sealed;
 }
 
-async function assertYoungOrSealed(context: RepositoryContext, point: Point, backupIds: readonly string[]) {
+/** The first of these backups that has been complete for too long, and is in no other point: the collector may be about to take it. */
+export async function leftAlone(
+  context: RepositoryContext,
+  pointId: string | undefined,
+  backupIds: readonly string[],
+): Promise<string | undefined> {
   const nowMs = await context.store.now();
   const heads = await Promise.all(
     backupIds.map(async (backupId) => ({
@@ -42,13 +52,17 @@ async function assertYoungOrSealed(context: RepositoryContext, point: Point, bac
     })),
   );
   const old = heads.filter(({ storedMs }) => nowMs - storedMs > SEAL_WITHIN_MS);
-  if (old.length === 0) return;
-  const sealed = await inOtherPoints(context, point.pointId, nowMs);
-  const late = old.find(({ backupId }) => !sealed.has(backupId));
+  if (old.length === 0) return undefined;
+  const sealed = await inOtherPoints(context, pointId, nowMs);
+  return old.find(({ backupId }) => !sealed.has(backupId))?.backupId;
+}
+
+async function assertYoungOrSealed(context: RepositoryContext, point: Point, backupIds: readonly string[]) {
+  const late = await leftAlone(context, point.pointId, backupIds);
   if (late !== undefined)
     throw new StillpointError("BASE_GONE", {
       what: WHAT,
-      where: objectName("backups", late.backupId),
+      where: objectName("backups", late),
       why: "it has been complete for more than 3 days and is in no point: the collector may be about to take it",
       hint: "take a new backup; what is stored already is not stored twice",
     });
@@ -56,7 +70,7 @@ async function assertYoungOrSealed(context: RepositoryContext, point: Point, bac
 
 /**
  * Seals a point once: the second time answers with what was sealed. BACKUP_UNKNOWN where a backup of it is not there,
- * BASE_GONE where one is about to be deleted. A seal that was asleep for longer than half its lease answers LEASE_LOST, and
+ * BASE_GONE where one is about to be deleted, LOG_GAP where the log that it rests on is not held as a whole. A seal that was asleep for longer than half its lease answers LEASE_LOST, and
  * what it sealed all the same is deleted again.
  */
 export async function sealPoint(context: RepositoryContext, point: Point): Promise<Point> {
@@ -80,6 +94,8 @@ export async function sealPoint(context: RepositoryContext, point: Point): Promi
   });
   if (before === undefined) await assertYoungOrSealed(context, point, backupIds);
   await leanOnBackups(context, writing, opened, WHAT, signal);
+  // Read under the lease: what is condemned from now on is looked at once more before it goes, and the point is a root then.
+  for (const rest of restsOf(sealing)) servePoint(await context.logs.read(context, rest, signal), rest);
   const manifests = opened.map(({ backupId, sha256 }) => ({ backupId, sha256 }));
   const isOurs = before === undefined && (await putDocument(context, "points", point.pointId, { point, manifests }));
   try {

@@ -95,6 +95,10 @@ export function isWithinJoined(joined: JoinedRanges, { stream, from, to }: Pick<
   return joined.get(stream)?.some((each) => each.from <= from && to <= each.to) ?? false;
 }
 
+export function overlapsJoined(joined: JoinedRanges, { stream, from, to }: Pick<LogRange, "stream" | "from" | "to">) {
+  return joined.get(stream)?.some((each) => each.from < to && from < each.to) ?? false;
+}
+
 /** Reads what a repository holds of logs. Manifests and heads of tails are read once, as far as memory is to go. */
 export function logReader() {
   const figures = remembered<DescribedBackup>();

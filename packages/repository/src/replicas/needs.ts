@@ -3,6 +3,7 @@ import { getDocument } from "../documents-store.ts";
 import { objectDamaged } from "../format/damage.ts";
 import { sealedPoint } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
+import { findPointServing, restsOf } from "../log/point-log.ts";
 import { openManifest, readTree } from "../read/read-tree.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 
@@ -28,7 +29,7 @@ export async function packsOfBackup(
   return found;
 }
 
-/** The first backup of a point that is not on the target; undefined where all are. */
+/** The first backup of a point that is not on the target, in words; undefined where all are. */
 export async function missingBackup(
   context: RepositoryContext,
   pointId: string,
@@ -37,6 +38,25 @@ export async function missingBackup(
 ): Promise<string | undefined> {
   const found = await getDocument(context, "points", pointId, sealedPoint, signal, { mustExist: true });
   for (const { backupId } of found?.document.manifests ?? [])
-    if ((await target.head(objectName("backups", backupId), signal)) === undefined) return backupId;
+    if ((await target.head(objectName("backups", backupId), signal)) === undefined) return `backup ${backupId}`;
+  return undefined;
+}
+
+/** The first object of the log that a point rests on which is among those that the target lacks. */
+export async function missingOfLog(
+  context: RepositoryContext,
+  pointId: string,
+  lacking: ReadonlySet<string>,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const found = await getDocument(context, "points", pointId, sealedPoint, signal, { mustExist: true });
+  for (const rest of found === undefined ? [] : restsOf(found.document.point)) {
+    const serving = findPointServing(await context.logs.read(context, rest, signal), rest);
+    // What has a hole here is copied as it is: a replica is not worse than its primary.
+    for (const read of serving?.reads ?? []) {
+      const object = read.type === "tail" ? objectName("tails", read.id) : objectName("backups", read.backupId);
+      if (lacking.has(object)) return object;
+    }
+  }
   return undefined;
 }

@@ -7,7 +7,7 @@ import type { RepositoryContext } from "../repository-context.ts";
 import { copyObject, type NotCopied } from "./copy-object.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { ReplicatedKind } from "./kinds-replicated.ts";
-import { missingBackup, packsOfBackup } from "./needs.ts";
+import { missingBackup, missingOfLog, packsOfBackup } from "./needs.ts";
 import { withCopies } from "./other-copies.ts";
 import { isMeant, newestPromotion, notPrimary, promotionThere, type TargetIdentity } from "./primary.ts";
 import { assertSameRepository } from "./same-repository.ts";
@@ -49,7 +49,14 @@ const idOf = (name: string) => name.slice(name.indexOf("/") + 1);
 function sorted(survey: Survey) {
   const of = (kind: ReplicatedKind) => survey.lacking.filter((each) => each.kind === kind);
   return {
-    first: [...of("keys"), ...of("epochs"), ...of("config"), ...of("changes").sort(byName)],
+    // Tails need nothing, and points may rest on them.
+    first: [
+      ...of("keys"),
+      ...of("epochs"),
+      ...of("config"),
+      ...of("changes").sort(byName),
+      ...of("tails").sort(byTime),
+    ],
     packs: new Map(
       of("packs")
         .sort(byTime)
@@ -59,7 +66,7 @@ function sorted(survey: Survey) {
     backups: new Set(of("backups").sort(byTime)),
     points: new Set(of("points").sort(byTime)),
     besidePoints: new Set([...of("proofs"), ...of("holds")].sort(byTime)),
-    last: [...of("records"), ...of("tails")].sort(byTime),
+    last: of("records").sort(byTime),
   };
 }
 
@@ -193,11 +200,14 @@ export async function replicate(
       else if (await copy(backup)) todo.backups.delete(backup);
     }
   }
+  const lackingNames = () => new Set([...left].map(({ name }) => name));
   async function copyPoints(untilMs: number): Promise<void> {
     for (const point of todo.points) {
       if (point.modifiedMs > untilMs) break;
-      const missing = await missingBackup(from, idOf(point.name), target, signal);
-      if (missing !== undefined) notCopied.set(point.name, `it needs backup ${missing}, which waits`);
+      const missing =
+        (await missingBackup(from, idOf(point.name), target, signal)) ??
+        (await missingOfLog(from, idOf(point.name), lackingNames(), signal));
+      if (missing !== undefined) notCopied.set(point.name, `it needs ${missing}, which waits`);
       else if (await copy(point)) todo.points.delete(point);
     }
     const waiting = new Set([...todo.points].map(({ name }) => idOf(name)));

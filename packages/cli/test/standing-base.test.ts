@@ -1,0 +1,98 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Point } from "@stillpoint/contracts/point";
+import { vaultLog } from "@stillpoint/contracts/vault";
+import { ownPostgres } from "@stillpoint/testkit/postgres";
+import { waitFor } from "@stillpoint/testkit/wait-for";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { followProof } from "../src/follow.ts";
+import { restore } from "../src/restore.ts";
+import { restoreMoment } from "../src/restore-moment.ts";
+import { quietBoard, startTestSystem, type TestSystem } from "./system-fixture.ts";
+
+const LEDGER = { plan: "ledger", source: "orders" };
+
+describe("a point of a source whose log is shipped", () => {
+  const opened = new AsyncDisposableStack();
+  let system: TestSystem;
+  let client: pg.Client;
+  let first: Point;
+  let second: Point;
+
+  beforeAll(async () => {
+    const server = opened.use(await ownPostgres({ settings: { wal_level: "replica" } }));
+    const url = `postgres://${server.user}@127.0.0.1:${server.port}/postgres`;
+    const orders = { kind: "postgres", url, password: "${env:PG_SECRET}", ship: { flush: "500ms" } };
+    system = opened.use(
+      await startTestSystem({
+        isolate: false,
+        validate: true,
+        environment: {
+          PG_SECRET: server.password,
+          STILLPOINT_OPEN_SANDBOXES: "true",
+          STILLPOINT_POSTGRES_BIN: server.binDirectory,
+          STILLPOINT_SERVER_USER: "postgres",
+        },
+        planFile: (plan) => ({
+          plans: { demo: { ...plan, validate: false }, ledger: { sources: { orders }, permitEgress: true } },
+        }),
+      }),
+    );
+    client = new pg.Client({ connectionString: server.url() });
+    client.on("error", () => undefined);
+    await client.connect();
+    opened.defer(() => client.end());
+    await client.query("create table entry (id int primary key)");
+    await client.query("insert into entry select generate_series(1, 1000)");
+    first = await system.backUp("ledger");
+    await waitFor(
+      "the base serves",
+      async () => (await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 5_000 })).baseServes,
+    );
+    await client.query("insert into entry select generate_series(1001, 1500)");
+    const after = await system.bus.lastEventSequence();
+    second = await system.backUp("ledger");
+    await client.query("insert into entry values (9999)");
+    const proof = await followProof(
+      system.bus,
+      { pointId: second.pointId },
+      after,
+      quietBoard(),
+      AbortSignal.timeout(100_000),
+    );
+    expect(proof.checks.filter(({ verdict }) => verdict !== "pass")).toEqual([]);
+    expect(proof.checks.map(({ name }) => name)).toContain("orders: restores and starts");
+  });
+  afterAll(() => opened.disposeAsync());
+
+  it("rests on the base of the one before, is proven by the log up to its mark, and holds none of it twice", async () => {
+    const [before, now] = [first.sources[0], second.sources[0]];
+    expect(before?.mark.log).toBeUndefined();
+    expect(now?.mark.log).toBeDefined();
+    expect(now?.backups[0]).toBe(before?.backups[0]);
+    await using repository = await system.repository();
+    const finish = await repository.headBackup(now?.backups[1] ?? "");
+    expect(finish?.bytes).toBeLessThan(10_000); // counts of rows, no segment
+  });
+
+  it("is restored by a running vault and by the repository alone, into the same directory", async () => {
+    const [byVault, byHand] = [join(system.directory, "by-vault"), join(system.directory, "by-hand")];
+    const options = { plan: "ledger", over: false, dryRun: false, thaw: false };
+    await restore(system.world, second.pointId, { ...options, to: byVault });
+    const { repository, keyFile } = system.system;
+    await restore(system.world, second.pointId, { ...options, to: byHand, repository, keyFile });
+    const files = async (of: string) => (await readdir(join(of, "orders"), { recursive: true })).sort();
+    expect(await files(byVault)).toEqual(await files(byHand));
+    const conf = await readFile(join(byVault, "orders", "postgresql.conf"), "utf8");
+    expect(conf).toBe(await readFile(join(byHand, "orders", "postgresql.conf"), "utf8"));
+    expect(conf).toContain(`recovery_target_name = 'sp_${second.cut.cutId}'`);
+  });
+
+  it("can be gone past: a running vault gives the newest moment of its log", async () => {
+    const to = join(system.directory, "newest");
+    const options = { over: false, dryRun: false, thaw: false, exclusive: false, at: "latest" };
+    await restoreMoment(system.world, { ...LEDGER, ...options, to });
+    expect(await readdir(join(to, "orders", "pg_wal"))).toContainEqual(expect.stringMatching(/^[0-9A-F]{24}$/));
+  });
+});
