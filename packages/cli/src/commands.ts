@@ -23,6 +23,7 @@ import { showStatus } from "./status.ts";
 import { addTableCommand } from "./table.ts";
 import { bringUp } from "./up.ts";
 import { validate } from "./validate.ts";
+import { addVectorsCommands } from "./vectors.ts";
 import { listVersions } from "./versions.ts";
 import { addWalCommands } from "./wal/wal-commands.ts";
 import type { World } from "./world.ts";
@@ -211,6 +212,7 @@ export function program(world: World): Command {
   addGraphCommands(command, world);
   addTableCommand(command, world, pointId);
   addWalCommands(command, world);
+  addVectorsCommands(command, world);
 
   command
     .command("catalog")

@@ -10,6 +10,7 @@ import { driverOf } from "./drivers.ts";
 import { openWorkDirectory } from "./export/export-source.ts";
 import { bytes, span } from "./figures.ts";
 import { pointLogFrom } from "./log-pieces.ts";
+import { renames } from "./rename-option.ts";
 import { openReader, type RestoreOptions } from "./restore.ts";
 import { secretReader } from "./secret-reader.ts";
 import { stillAlive } from "./still-alive.ts";
@@ -116,18 +117,9 @@ function sourceOf(point: Point, { source: wanted }: IntoOptions): PointSource {
 }
 
 function wishesOf(point: Point, options: IntoOptions): IntoWishes {
-  const rename = options.rename.map((text): [string, string] => {
-    const [, from, to] = /^([^=]+)=([^=]+)$/.exec(text) ?? [];
-    if (from !== undefined && to !== undefined) return [from, to];
-    throw new StillpointError("INVALID_REQUEST", {
-      what: "Cannot read a new name",
-      where: `--rename ${text}`,
-      hint: "--rename products=products-of-may",
-    });
-  });
   return {
     collections: options.collection,
-    rename: new Map(rename),
+    rename: renames(options.rename),
     stamp: point.cut.at.replace(/[-:.]/g, ""),
     inPlace: options.inPlace,
     keepAliases: options.keepAliases,

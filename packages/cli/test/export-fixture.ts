@@ -70,7 +70,7 @@ export async function startExport() {
     const head = { backupId, plan: "shop", source: source.name, kind: source.spec.kind, type, runId: id(9) };
     const figures = await repository.writeBackup({ ...head, startedAt: STARTED }, writer.stream);
     await filled;
-    return { backupId, bytes: figures.bytes };
+    return { backupId, bytes: figures.bytes, storedBytes: figures.storedBytes };
   }
 
   async function captureSource(source: SourceUnderTest): Promise<PointSource> {
@@ -93,6 +93,7 @@ export async function startExport() {
     const mark = await capture.mark({ cutId: id(2), budgetMs: 60_000, fenced: source.fenced ?? true });
     backups.push(await storeBackup(source, finish, (tree) => capture.finish(tree)));
     const bytes = backups.reduce((sum, each) => sum + each.bytes, 0);
+    const storedBytes = backups.reduce((sum, each) => sum + each.storedBytes, 0);
     const captured: PointSource = {
       source: source.name,
       kind: source.spec.kind,
@@ -103,13 +104,14 @@ export async function startExport() {
       runtime,
       addresses: [],
       bytes,
-      storedBytes: bytes,
+      storedBytes,
       ms: 1,
     };
     return source.change?.(captured) ?? captured;
   }
 
   const environment: Record<string, string> = {};
+  const where = ["--repository", repositoryPath, "--key-file", keyFile, "--work", work];
   const heard: string[] = [];
   const listeners: ((line: string) => void)[] = [];
   const all = opening.move();
@@ -121,7 +123,7 @@ export async function startExport() {
     onLine: (listener: (line: string) => void) => listeners.push(listener),
     work,
     /** What follows the words of a command. */
-    where: ["--repository", repositoryPath, "--key-file", keyFile, "--work", work],
+    where,
     async seal(sources: SourceUnderTest[], pointId = POINT_ID, at = AT): Promise<Point> {
       const captured: PointSource[] = [];
       for (const source of sources) captured.push(await captureSource(source));
@@ -142,6 +144,10 @@ export async function startExport() {
     },
     /** What `stillpoint point export …` printed. */
     async export(words: string[], signal = new AbortController().signal): Promise<string> {
+      return await this.stillpoint(["point", "export", ...words], where, signal);
+    },
+    /** What a command printed. `after` comes behind its words. */
+    async stillpoint(words: string[], after: string[] = where, signal = new AbortController().signal): Promise<string> {
       const said: string[] = [];
       const world: World = {
         ...testWorld(directory),
@@ -155,7 +161,7 @@ export async function startExport() {
         },
         signal,
       };
-      await program(world).parseAsync(["point", "export", ...words, ...this.where], { from: "user" });
+      await program(world).parseAsync([...words, ...after], { from: "user" });
       return said.join("");
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),

@@ -2,11 +2,11 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { jsonLines } from "@stillpoint/driver/json-lines";
 import type { Driver } from "neo4j-driver";
 import { z } from "zod";
 import { boltError, readRows, readSession } from "./bolt.ts";
 import { GRAPH_KINDS, GRAPH_QUERIES, type GraphCounts, graphCounts, graphRecord } from "./graph-record.ts";
-import { jsonLines } from "./json-lines.ts";
 import { type LoadedRecord, loadRecords } from "./load-graph.ts";
 import { toJson } from "./property-value.ts";
 

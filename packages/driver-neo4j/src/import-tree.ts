@@ -2,11 +2,11 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { StoreCheckRow } from "@stillpoint/contracts/query";
+import { jsonLines } from "@stillpoint/driver/json-lines";
 import type { Driver } from "neo4j-driver";
 import { boltError } from "./bolt.ts";
 import { exportPath } from "./export-tree.ts";
 import { GRAPH_KINDS, graphCounts, graphRecord } from "./graph-record.ts";
-import { jsonLines } from "./json-lines.ts";
 import { type LoadedRecord, loadRecords } from "./load-graph.ts";
 
 /** Fills an empty database from an export, and says whether all that it holds came in. */

@@ -1,10 +1,10 @@
 import { Secret } from "@stillpoint/contracts/secret";
+import { jsonLines } from "@stillpoint/driver/json-lines";
 import { type SharedNeo4j, sharedNeo4j } from "@stillpoint/testkit/neo4j";
 import type { Driver } from "neo4j-driver";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { connectBolt } from "../src/bolt.ts";
 import { graphLines, loadGraph } from "../src/graph-snapshot.ts";
-import { jsonLines } from "../src/json-lines.ts";
 import { quoted } from "../src/locator.ts";
 
 vi.setConfig({ testTimeout: 300_000 });

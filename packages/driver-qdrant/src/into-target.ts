@@ -1,24 +1,12 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Runtime } from "@stillpoint/contracts/point";
-import { z } from "zod";
-import { ask } from "./ask.ts";
 import { newestVersion, readPeers } from "./cluster.ts";
 import { exactCounts } from "./counts.ts";
 import type { IntoTarget } from "./into-plan.ts";
 import type { Peers } from "./server.ts";
+import { readAliasesOf, readCollectionNames } from "./server-content.ts";
 import { DOUBLE_RUNTIME } from "./server-version.ts";
 import { versionFit } from "./version-fit.ts";
-
-const collectionList = z.object({ result: z.object({ collections: z.array(z.object({ name: z.string() })) }) });
-const aliasList = z.object({
-  result: z.object({ aliases: z.array(z.object({ alias_name: z.string(), collection_name: z.string() })) }),
-});
-
-export async function readAliasesOf([server]: Peers, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-  const about = { what: "Cannot list the server's aliases", signal };
-  const { result } = await ask(server, about, aliasList, (init) => server.api.getCollectionsAliases({}, init));
-  return new Map(result.aliases.map((each) => [each.alias_name, each.collection_name]));
-}
 
 /** What the server holds; counted only where it matters, for a server may hold much that is none of the restore's affair. */
 export async function readTarget(
@@ -26,11 +14,8 @@ export async function readTarget(
   matters: (name: string) => boolean,
   signal: AbortSignal,
 ): Promise<IntoTarget> {
-  const [server] = peers;
-  const about = { what: "Cannot list what the server holds", signal };
-  const { result } = await ask(server, about, collectionList, (init) => server.api.getCollections({}, init));
-  const names = result.collections.map(({ name }) => name);
-  const counts = await exactCounts(server, names.filter(matters), signal);
+  const names = await readCollectionNames(peers, signal);
+  const counts = await exactCounts(peers[0], names.filter(matters), signal);
   return {
     collections: new Map(names.map((name) => [name, counts[name] ?? Number.POSITIVE_INFINITY])),
     aliases: await readAliasesOf(peers, signal),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ask } from "./ask.ts";
 import { forEach } from "./for-each.ts";
-import type { Peers } from "./server.ts";
+import type { Peers, QdrantServer } from "./server.ts";
 import { placeShards, type ShardPlace, seeShards } from "./shard-places.ts";
 
 const json = z.record(z.string(), z.unknown());
@@ -56,20 +56,23 @@ export async function readInventory(
 
 async function readCollection(peers: Peers, name: string, signal: AbortSignal): Promise<Collection> {
   const [server] = peers;
+  const [info, seen] = await Promise.all([readCollectionInfo(server, name, signal), seeShards(peers, name, signal)]);
+  const method = json.catch({}).parse(info.config.params).sharding_method;
+  return { ...info, shards: placeShards(name, method === "custom", seen) };
+}
+
+/** All of it but where its shards are. */
+export async function readCollectionInfo(
+  server: QdrantServer,
+  name: string,
+  signal: AbortSignal,
+): Promise<Omit<Collection, "shards">> {
   const about = { what: "Cannot read a collection's configuration", where: name, signal };
-  const [info, seen] = await Promise.all([
-    ask(server, about, collectionInfo, (init) => server.api.getCollection({ collection_name: name }, init)),
-    seeShards(peers, name, signal),
-  ]);
-  const { config, payload_schema, points_count } = info.result;
-  const method = json.catch({}).parse(config.params).sharding_method;
-  return {
-    name,
-    config,
-    payloadSchema: toPayloadSchema(payload_schema),
-    shards: placeShards(name, method === "custom", seen),
-    points: points_count ?? 0,
-  };
+  const { result } = await ask(server, about, collectionInfo, (init) =>
+    server.api.getCollection({ collection_name: name }, init),
+  );
+  const { config, payload_schema, points_count } = result;
+  return { name, config, payloadSchema: toPayloadSchema(payload_schema), points: points_count ?? 0 };
 }
 
 function toPayloadSchema(answered: z.infer<typeof collectionInfo>["result"]["payload_schema"]) {

@@ -13,8 +13,8 @@ export function formatJson(value: unknown): string {
   return JSON.stringify(value, (_key, each: unknown) => (typeof each === "bigint" ? rawJson(String(each)) : each));
 }
 
-/** The language has it, the compiler's library does not know it yet. */
-function rawJson(text: string): unknown {
+/** Text that is written as it is. The language has it, the compiler's library does not know it yet. */
+export function rawJson(text: string): unknown {
   const make: unknown = Reflect.get(JSON, "rawJSON");
   if (typeof make !== "function") throw new TypeError("this Node has no JSON.rawJSON; 22 or later is needed");
   return make.call(JSON, text);

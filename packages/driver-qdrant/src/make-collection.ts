@@ -9,8 +9,10 @@ import type { CollectionFile } from "./tree-layout.ts";
 const GREEN_MS = 300_000;
 const POLL_MS = 100;
 
+type Creation = Pick<CollectionFile, "config"> & { shards: { length: number } };
+
 /** Of the source's settings only what the data and its search need: no replicas, no limits of strict mode. */
-export function creationOf({ config, shards }: CollectionFile): Record<string, unknown> {
+export function creationOf({ config, shards }: Creation): Record<string, unknown> {
   const params = Object(config.params);
   return withoutNulls({
     vectors: params.vectors,
@@ -26,7 +28,7 @@ export function creationOf({ config, shards }: CollectionFile): Record<string, u
 }
 
 /** What a server that is to serve again has besides: its replicas. Limits of strict mode are set last, for they bind us too. */
-export function servingCreationOf(file: CollectionFile): Record<string, unknown> {
+export function servingCreationOf(file: Creation): Record<string, unknown> {
   const params = Object(file.config.params);
   return withoutNulls({
     ...creationOf(file),
@@ -71,6 +73,20 @@ export async function createIndexes(
     const sent = index as Parameters<QdrantApi["createFieldIndex"]>[0]; // as above
     await ask(server, about, z.unknown(), (init) => server.api.createFieldIndex(sent, init));
   }
+}
+
+/** Limits that bind every client, us too: after everything was loaded and looked at. */
+export async function setLimits(
+  server: QdrantServer,
+  config: Readonly<Record<string, unknown>>,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const limits = config.strict_mode_config;
+  if (limits === undefined || limits === null) return;
+  const about = { what: "Cannot set a collection's strict mode", where: name, signal };
+  const body = { collection_name: name, strict_mode_config: limits } as Parameters<QdrantApi["updateCollection"]>[0]; // as above
+  await ask(server, about, z.unknown(), (init) => server.api.updateCollection(body, init));
 }
 
 /** Grey is green with optimizations that wait for the next write. */

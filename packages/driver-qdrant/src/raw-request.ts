@@ -7,7 +7,7 @@ import type { QdrantServer } from "./server.ts";
 export type RawRequest = {
   what: string;
   where: string;
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PUT";
   /** Below the server's prefix, with its query. */
   path: string;
   headers?: Record<string, string>;
@@ -49,6 +49,14 @@ export async function openRequest(
     signal.throwIfAborted();
     throw failure(error, what, where);
   }
+}
+
+/** A body of JSON, in one piece. */
+export function sendText(body: string): (request: ClientRequest) => Promise<void> {
+  return async (request) => {
+    request.setHeader("content-type", "application/json");
+    request.end(body);
+  };
 }
 
 /** Ends a request without a body. */

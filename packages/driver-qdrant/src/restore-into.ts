@@ -1,14 +1,14 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark, Runtime } from "@stillpoint/contracts/point";
-import { z } from "zod";
 import { aliasChanges, changeAliases } from "./aliases.ts";
-import { ask } from "./ask.ts";
 import { type IntoPlan, type IntoStep, type IntoWishes, planInto, unfinishedAlias } from "./into-plan.ts";
-import { readAliasesOf, readTarget, requireFit } from "./into-target.ts";
+import { readTarget, requireFit } from "./into-target.ts";
 import { dropCollection, loadCollection } from "./load-collection.ts";
+import { setLimits } from "./make-collection.ts";
 import { markDetail } from "./mark-detail.ts";
 import { readCollections, type StoredCollection } from "./restore-server.ts";
-import type { Peers, QdrantApi } from "./server.ts";
+import type { Peers } from "./server.ts";
+import { readAliasesOf } from "./server-content.ts";
 import { verifyRestored } from "./verify-restored.ts";
 
 export type IntoPreview = { plan: IntoPlan; version: string; warnings: string[] };
@@ -57,7 +57,7 @@ export async function restoreInto(peers: Peers, plan: IntoPlan, work: IntoWork):
     loaded.push(each);
   }
   let checks = await verify(peers, new Map(loaded.map(({ from, name }) => [from, name])), work);
-  for (const { from, name } of loaded) await setLimits(peers, storedOf(stored, from), name, work.signal);
+  for (const { from, name } of loaded) await setLimits(peers[0], storedOf(stored, from).file.config, name, work.signal);
   const finished = loaded.map(({ name }): [string, undefined] => [unfinishedAlias(name), undefined]);
   const replaced = plan.steps.filter(({ replaces }) => replaces !== undefined);
   const switched = replaced.length > 0 ? [] : plan.aliases.map(({ alias, to }): [string, string] => [alias, to]);
@@ -84,7 +84,7 @@ async function replace(
     work.say(`${beside} is whole, and serves what ${name}'s aliases served`);
     throw error;
   });
-  await setLimits(peers, stored, name, work.signal);
+  await setLimits(peers[0], stored.file.config, name, work.signal);
   const wanted = aliases.filter(({ to }) => to === name).map(({ alias }): [string, string] => [alias, name]);
   const back = moved(await readAliasesOf(peers, work.signal), beside, name);
   await setAliases(peers, new Map([...back, ...wanted, [unfinishedAlias(name), undefined]]), work.signal);
@@ -103,15 +103,6 @@ async function setAliases(
   signal: AbortSignal,
 ): Promise<void> {
   await changeAliases(peers[0], aliasChanges(await readAliasesOf(peers, signal), wanted), signal);
-}
-
-/** Limits that bind every client, us too: after everything was loaded and looked at. */
-async function setLimits(peers: Peers, { file }: StoredCollection, name: string, signal: AbortSignal): Promise<void> {
-  const limits = file.config.strict_mode_config;
-  if (limits === undefined || limits === null) return;
-  const about = { what: "Cannot set a collection's strict mode", where: name, signal };
-  const body = { collection_name: name, strict_mode_config: limits } as Parameters<QdrantApi["updateCollection"]>[0];
-  await ask(peers[0], about, z.unknown(), (init) => peers[0].api.updateCollection(body, init));
 }
 
 async function verify(
