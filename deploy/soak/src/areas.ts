@@ -6,6 +6,7 @@ import { soakMillionFiles } from "./million-files/million-files.ts";
 import { soakModel } from "./model.ts";
 import { soakNeo4jMoments } from "./neo4j-moments/neo4j-moments.ts";
 import { soakPostgresVersions } from "./postgres-versions.ts";
+import { soakQdrantMoments } from "./qdrant-moments/qdrant-moments.ts";
 import { soakMoments } from "./ship/moments.ts";
 import { soakRpo } from "./ship/rpo.ts";
 import { soakShip } from "./ship/ship.ts";
@@ -26,4 +27,5 @@ export const AREAS: Readonly<Record<string, Area>> = {
   ship: soakShip,
   "ship-kill": soakShipKill,
   "neo4j-moments": soakNeo4jMoments,
+  "qdrant-moments": soakQdrantMoments,
 };

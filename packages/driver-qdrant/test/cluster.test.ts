@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { Secret } from "@stillpoint/contracts/secret";
 import { qdrantSource } from "@stillpoint/contracts/source";
 import type { TreeWriter } from "@stillpoint/driver/tree";
@@ -13,7 +11,7 @@ import { toMark } from "../src/fixed.ts";
 import { readInventory } from "../src/inventory.ts";
 import { qdrantDriver } from "../src/qdrant-driver.ts";
 import { snapshotKeeper } from "../src/snapshot-keeper.ts";
-import { type Double, finishInto, seedCollection, startDouble } from "./double.ts";
+import { type Double, seedCollection, startDouble } from "./double.ts";
 import { failures, markRequest, rehearse } from "./marking.ts";
 
 const resources = new AsyncDisposableStack();
@@ -117,19 +115,5 @@ test("an address that answers for a peer which is named already is refused: a lo
   await expect(open(twice)).rejects.toMatchObject({
     code: "SOURCE_UNSUPPORTED",
     why: "two addresses are answered by one peer",
-  });
-});
-
-test("the snapshots of peers say in the backup which shards they have", async () => {
-  await seedCollection(cluster, "wide", 10, { shard_number: 3 });
-  await using capture = await open();
-  const mark = await capture.mark(markRequest({ fenced: false }));
-  expect(mark.fuzzy).toMatch(/3 shards of 1 collections, each at a moment of its own/);
-  const tree = await cluster.directory("tree");
-  await finishInto(capture.finish, tree);
-  expect(JSON.parse(await readFile(join(tree, "collections/wide/config.json"), "utf8"))).toMatchObject({
-    by: "snapshot",
-    shards: [0, 1, 2],
-    snapshots: [0, 1, 2].map((at) => ({ file: `peer-${at}.snapshot`, shards: [at] })),
   });
 });
