@@ -6,24 +6,7 @@ import type { QdrantServer } from "@stillpoint/parts/qdrant-server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { ownQdrantDouble } from "../src/qdrant.ts";
-
-/** Snapshots that a server 1.17.1 made, and what it answered about them. */
-const fixtures = join(import.meta.dirname, "../fixtures/qdrant-1.17.1");
-const expected = z
-  .object({
-    collections: z.record(
-      z.string(),
-      z.object({
-        points: z.number(),
-        sha256: z.string(),
-        snapshot: z.string(),
-        snapshotSha256: z.string(),
-        payloadIndexes: z.array(z.string()),
-        nearest5ToSin: z.array(z.union([z.string(), z.number()])),
-      }),
-    ),
-  })
-  .parse(JSON.parse(await readFile(join(fixtures, "expected.json"), "utf8")));
+import { digest, expected, fixtures, type Json } from "../src/qdrant-fixtures.ts";
 
 const resources = new AsyncDisposableStack();
 let server: QdrantServer & { readonly dir: string };
@@ -32,7 +15,6 @@ beforeAll(async () => {
 });
 afterAll(async () => await resources.disposeAsync());
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 const json: z.ZodType<Json> = z.json();
 
 async function ask(
@@ -57,55 +39,6 @@ async function upload(path: string, file: string) {
   return await ask("POST", path, form);
 }
 
-const page = z.object({
-  points: z.array(z.record(z.string(), json)),
-  next_page_offset: z.union([z.string(), z.number()]).nullable(),
-});
-
-/** SHA-256 over the JSON of every point, with sorted keys and vectors as the floats of 32 bits that they are. */
-async function digest(collection: string): Promise<{ points: number; sha256: string }> {
-  const hash = createHash("sha256");
-  let points = 0;
-  let offset: string | number | null = null;
-  do {
-    const body = { limit: 1_000, with_payload: true, with_vector: true, ...(offset === null ? {} : { offset }) };
-    const { result } = await ask("POST", `/collections/${collection}/points/scroll`, body);
-    const read = page.parse(result);
-    for (const { id, payload = null, vector = null } of read.points) {
-      hash.update(JSON.stringify(sorted({ id: id ?? null, payload, vector: asFloat32(vector) })));
-      points += 1;
-    }
-    offset = read.next_page_offset;
-  } while (offset !== null);
-  return { points, sha256: hash.digest("hex") };
-}
-
-/** Each number as the shortest one that is the same float of 32 bits: what a server writes. */
-function asFloat32(value: Json): Json {
-  if (Array.isArray(value)) return value.map(asFloat32);
-  if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, each]) => [key, key === "indices" ? each : asFloat32(each)]),
-    );
-  }
-  if (typeof value !== "number") return value;
-  for (let digits = 1; digits < 10; digits += 1) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === Math.fround(value)) return short;
-  }
-  return value;
-}
-
-function sorted(value: Json): Json {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, sorted(value[key] ?? null)]),
-  );
-}
-
 const SHARDS = { products: [0], notes: [0], clustered: [0, 1, 2] };
 const LATE = { products: Array(32).fill(0.5), notes: {}, clustered: Array(4).fill(0.5) };
 const QUERIES = {
@@ -117,7 +50,7 @@ const QUERIES = {
 describe.each(["products", "notes", "clustered"] as const)("the Qdrant double, with %s of a server 1.17.1", (name) => {
   const of = expected.collections[name];
   const matches = async (collection: string) => {
-    expect(await digest(collection)).toEqual({ points: of?.points, sha256: of?.sha256 });
+    expect(await digest(server, collection)).toEqual({ points: of?.points, sha256: of?.sha256 });
     const info = await ask("GET", `/collections/${collection}`);
     expect(info.result).toMatchObject({ points_count: of?.points, status: "green" });
     const { payload_schema } = z.object({ payload_schema: z.record(z.string(), json) }).parse(info.result);
