@@ -1,5 +1,6 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { mark as markSchema } from "@stillpoint/contracts/point";
 import { Secret } from "@stillpoint/contracts/secret";
 import { digest, expected, fixtures } from "@stillpoint/testkit/qdrant-fixtures";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -7,6 +8,7 @@ import { z } from "zod";
 import { byteReader } from "../src/byte-reader.ts";
 import { connect } from "../src/cluster.ts";
 import { nextEntry } from "../src/inner-tar.ts";
+import { exportQdrant } from "../src/portable.ts";
 import { qdrantDriver } from "../src/qdrant-driver.ts";
 import { restoreServer } from "../src/restore-server.ts";
 import { fileContent, shardContent } from "../src/shard-content.ts";
@@ -85,4 +87,25 @@ test("a shard that a snapshot does not hold is told, before anything is sent", a
     code: "VERIFICATION_FAILED",
     why: "shard 1 is not in it",
   });
+});
+
+test("parts that peers made are exported as the shards in them, for a server that is alone takes no part", async () => {
+  const context = double.context(await double.directory("export"));
+  const runtime = { id: "qdrant-1.17", version: "1.17.1", arch: process.arch, extensions: [], settings: {} };
+  const mark = markSchema.parse({ cutId: "018f0000-0000-7000-8000-000000000002", position: "", detail: {}, notes: [] });
+  const files = await Array.fromAsync(exportQdrant({ directory: await treeOf(["clustered"]), mark, runtime }, context));
+  const made = ["json", "shard-0.snapshot", "shard-1.snapshot", "shard-2.snapshot", "aliases.json"];
+  expect(files.map(({ extension }) => extension)).toEqual(made);
+  for (const { content } of files.slice(1, 4)) {
+    const reader = byteReader(content()[Symbol.asyncIterator]());
+    const names: string[] = [];
+    for (let entry = await nextEntry(reader); entry.name !== ""; entry = await nextEntry(reader)) {
+      names.push(entry.name);
+      await reader.take(entry.bodyBytes);
+    }
+    expect(names).toEqual(expect.arrayContaining(["replica_state.json", "shard_config.json"]));
+    expect(
+      names.filter((name) => !/^(segments|wal|newest_clocks|oldest_clocks|applied|replica|shard)/.test(name)),
+    ).toEqual([]);
+  }
 });
