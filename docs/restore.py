@@ -662,7 +662,8 @@ def lay_out_sqlite(into, mark):
 def lay_out_qdrant(into, mark):
     return ("into a running server, for each folder of collections/: make the collection as its config.json says, then "
             "POST each shard-<n>.snapshot to /collections/<name>/shards/<n>/snapshots/upload?priority=snapshot, or "
-            "collection.snapshot to /collections/<name>/snapshots/upload?priority=snapshot; then set aliases.json")
+            "collection.snapshot to /collections/<name>/snapshots/upload?priority=snapshot (of a peer-<k>.snapshot the entries "
+            "below <n>/ are shard n's); then set aliases.json")
 
 
 LAYOUTS = dict(postgres=lay_out_postgres, neo4j=lay_out_neo4j, sqlite=lay_out_sqlite, qdrant=lay_out_qdrant,
