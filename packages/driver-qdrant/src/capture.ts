@@ -3,6 +3,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { QdrantSource } from "@stillpoint/contracts/source";
 import type { Capture, Description, DriverContext } from "@stillpoint/driver/driver";
 import { alignedMark } from "./aligned-mark.ts";
+import { answeredInTime } from "./answered-in-time.ts";
 import { connect, newestVersion } from "./cluster.ts";
 import { closeAll, fencedMark } from "./fenced-mark.ts";
 import { writeFixed } from "./finish.ts";
@@ -13,8 +14,6 @@ import { waitForOptimizations } from "./optimizations.ts";
 import type { ServerVersion } from "./server-version.ts";
 import { snapshotKeeper } from "./snapshot-keeper.ts";
 
-/** Without an answer for so long while a source is opened, it counts as down. */
-const OPEN_MS = 30_000;
 /** An HNSW build was measured at 8 to 30 s; a server that never rests is not waited for without end. */
 const SETTLE_MS = 120_000;
 const SETTLE_REPORT_MS = 5_000;
@@ -23,8 +22,7 @@ export async function openCapture(source: QdrantSource, context: DriverContext):
   const key = source.apiKey === undefined ? undefined : context.secret(source.apiKey);
   const peers = connect(source, key);
   const [server] = peers;
-  const opening = AbortSignal.any([context.signal, AbortSignal.timeout(OPEN_MS)]);
-  const [version, inventory] = await unreachableWhenLate(server.url, context.signal, async () => [
+  const [version, inventory] = await answeredInTime(server.url, context.signal, async (opening) => [
     await newestVersion(peers, opening),
     await readInventory(peers, opening),
   ]);
@@ -107,25 +105,6 @@ async function rest(collections: readonly Collection[], { monotonicMs, log, sign
     if (busy.length > 0) await delay(0, undefined, { signal });
   }
   if (busy.length > 0) log("optimizations do not end; the mark may fail", { collections: busy });
-}
-
-async function unreachableWhenLate<Result>(
-  url: string,
-  signal: AbortSignal,
-  act: () => Promise<Result>,
-): Promise<Result> {
-  try {
-    return await act();
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof Error) || error.name !== "TimeoutError") throw error;
-    throw new StillpointError("SOURCE_UNREACHABLE", {
-      what: "Cannot reach the Qdrant server",
-      where: url,
-      why: `no answer within ${OPEN_MS / 1000} s`,
-      cause: error,
-    });
-  }
 }
 
 function cannotFinish(why: string): StillpointError {

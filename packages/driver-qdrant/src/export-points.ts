@@ -1,6 +1,7 @@
 import type { DriverContext } from "@stillpoint/driver/driver";
 import { writeNewFile } from "@stillpoint/driver/new-file";
 import { z } from "zod";
+import { answeredInTime } from "./answered-in-time.ts";
 import { connect } from "./cluster.ts";
 import { readCollectionInfo } from "./inventory.ts";
 import { formatJson } from "./json.ts";
@@ -34,7 +35,8 @@ export async function exportPoints(
   progress: Progress,
 ): Promise<number> {
   const peers = connect(at, at.apiKey === undefined ? undefined : secret(at.apiKey));
-  const names = chosenCollections(await readCollectionNames(peers, signal), collections, peers[0].url);
+  const known = await answeredInTime(peers[0].url, signal, (opening) => readCollectionNames(peers, opening));
+  const names = chosenCollections(known, collections, peers[0].url);
   return await writeNewFile(file, pointsLines(peers, names, signal, progress), signal);
 }
 

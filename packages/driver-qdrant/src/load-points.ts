@@ -4,6 +4,7 @@ import { jsonLines } from "@stillpoint/driver/json-lines";
 import { fileError, lastLine } from "@stillpoint/driver/new-file";
 import { z } from "zod";
 import { aliasChanges, changeAliases } from "./aliases.ts";
+import { answeredInTime } from "./answered-in-time.ts";
 import { connect } from "./cluster.ts";
 import { exactCounts } from "./counts.ts";
 import type { PointsContext, PointsServer, Progress } from "./export-points.ts";
@@ -115,7 +116,8 @@ async function requireFree(
   names: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
-  const there = new Set(await readCollectionNames(peers, signal));
+  const look = (opening: AbortSignal) => readCollectionNames(peers, opening);
+  const there = new Set(await answeredInTime(peers[0].url, signal, look));
   const aliases = await readAliasesOf(peers, signal);
   const unfinished = new Set<string>();
   for (const name of names.values()) {

@@ -1,6 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark, Runtime } from "@stillpoint/contracts/point";
 import { aliasChanges, changeAliases } from "./aliases.ts";
+import { answeredInTime } from "./answered-in-time.ts";
 import { type IntoPlan, type IntoStep, type IntoWishes, planInto, unfinishedAlias } from "./into-plan.ts";
 import { readTarget, requireFit } from "./into-target.ts";
 import { dropCollection, loadCollection } from "./load-collection.ts";
@@ -20,7 +21,8 @@ export async function previewInto(
   wishes: IntoWishes,
   signal: AbortSignal,
 ): Promise<IntoPreview> {
-  const { version, warnings } = await requireFit(peers, runtime, signal);
+  const look = (opening: AbortSignal) => requireFit(peers, runtime, opening);
+  const { version, warnings } = await answeredInTime(peers[0].url, signal, look);
   const { collections, aliases } = markDetail.parse(mark.detail);
   const names = Object.keys(collections).sort();
   const named = new Set([...names.flatMap((name) => [name, `${name}-${wishes.stamp}`]), ...wishes.rename.values()]);
