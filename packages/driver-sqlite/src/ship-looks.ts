@@ -57,21 +57,23 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
   /** When a position was last told, and after how long it is again where nothing happens. At the beginning at once. */
   const told = { at: Number.NEGATIVE_INFINITY, again: limits.quietFirstMs / 2 };
 
-  const see = async (patienceMs: number): Promise<Seen | undefined> => {
-    const giveUpMs = context.monotonicMs() + patienceMs;
-    for (;;) {
-      const startMs = clock.nowMs();
-      const beganAt = context.now();
-      const indexes = new Map<ShippedDatabase, WalIndex>();
-      for (const each of shipped.databases) {
-        const index = each.look();
-        // A writer is at it: what it commits counts at the next look.
-        if (index !== undefined) indexes.set(each, index);
-      }
-      if (indexes.size === shipped.databases.length && clock.nowMs() - startMs <= LOOK_MOST_MS) {
-        return { startMs, beganAt, endedAt: context.now(), indexes };
-      }
-      if (context.monotonicMs() > giveUpMs) return undefined;
+  /** Undefined: somebody is just saying what was committed, or it took too long for one moment. */
+  const see = (): Seen | undefined => {
+    const startMs = clock.nowMs();
+    const beganAt = context.now();
+    const indexes = new Map<ShippedDatabase, WalIndex>();
+    for (const each of shipped.databases) {
+      const index = each.look();
+      // A writer is at it: what it commits counts at the next look.
+      if (index !== undefined) indexes.set(each, index);
+    }
+    const isWhole = indexes.size === shipped.databases.length && clock.nowMs() - startMs <= LOOK_MOST_MS;
+    return isWhole ? { startMs, beganAt, endedAt: context.now(), indexes } : undefined;
+  };
+  const seeWithin = async (patienceMs: number): Promise<Seen | undefined> => {
+    for (const giveUpMs = context.monotonicMs() + patienceMs; ; ) {
+      const seen = see();
+      if (seen !== undefined || context.monotonicMs() > giveUpMs) return seen;
       await delay(LOOK_AGAIN_MS, undefined, { signal: context.signal });
     }
   };
@@ -101,10 +103,12 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
     due.set(database, index.frames + Math.ceil(limitFrames / 8));
     // What takes long is done before: nearly all that is there is read by then, and in the database.
     if (!(await asked("checkpoint", found))) return;
-    await take();
+    const before = await seeWithin(LOCKED_PATIENCE_MS);
+    if (before === undefined) return;
+    await take(before);
     if (!(await asked("lock", found))) return;
     const started = context.monotonicMs();
-    const seen = await see(LOCKED_PATIENCE_MS);
+    const seen = await seeWithin(LOCKED_PATIENCE_MS);
     // Not all of it can be read just now: it is tried again.
     if (seen === undefined) return void (await holder.ask("unlock", { path: found.path }));
     // Where this fails the shipping ends, and the lock with it: what was not read is not let go.
@@ -158,30 +162,30 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
   };
 
   /** Reads, and tells it at once where it is little, else with what comes in the time after. */
-  const take = async (gone: readonly string[] = []) => {
-    const seen = await see(LOOK_PATIENCE_MS);
-    if (seen === undefined) throw unreadable();
+  const take = async (seen: Seen, gone: readonly string[] = []) => {
     const { hasMoved } = await read(seen, gone);
     const isQuiet = context.monotonicMs() - told.at >= told.again;
     told.again = hasMoved ? limits.quietFirstMs : isQuiet ? Math.min(told.again * 2, limits.quietMostMs) : told.again;
     const isDue =
       collectedBytes() <= limits.collectLittleBytes || context.monotonicMs() - untold.sinceMs >= limits.collectMs;
     if ((untold.databases.size > 0 && isDue) || isQuiet) await tell(seen, [], []);
-    return seen.indexes;
   };
   const collectedBytes = () => shipped.databases.reduce((sum, each) => sum + each.collectedBytes, 0);
 
   let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = async (act: () => Promise<void>): Promise<void> => {
+  const inTurn = async <Result>(act: () => Promise<Result>): Promise<Result> => {
     const acted = turn.then(act);
     turn = acted.catch(() => undefined);
-    await acted;
+    return await acted;
   };
 
-  const look = async (gone: readonly string[]): Promise<void> => {
-    const indexes = await take(gone);
+  /** False: there was nothing to be seen just now. */
+  const look = async (gone: readonly string[]): Promise<boolean> => {
+    const seen = see();
+    if (seen === undefined) return false;
+    await take(seen, gone);
     for (const database of shipped.databases) {
-      const index = indexes.get(database);
+      const index = seen.indexes.get(database);
       if (index === undefined) continue;
       const limit = due.get(database) ?? Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
       if (index.frames * frameBytes(database.pageSize) > options.retainMostBytes) throw tooLong(database);
@@ -193,10 +197,18 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
       if (index.frames < limit / 2) due.delete(database);
       if (mayMoveOn(index, rolledAt.get(database))) await roll(database, index);
     }
+    return true;
   };
 
   return {
-    look: async (gone: readonly string[] = []) => await inTurn(async () => await look(gone)),
+    async look(gone: readonly string[] = []): Promise<void> {
+      const giveUpMs = context.monotonicMs() + LOOK_PATIENCE_MS;
+      // What was read before may be told while this waits.
+      while (!(await inTurn(async () => await look(gone)))) {
+        if (context.monotonicMs() > giveUpMs) throw unreadable();
+        await delay(LOOK_AGAIN_MS, undefined, { signal: context.signal });
+      }
+    },
     /** Tells what was read and not told yet. */
     tell: async () =>
       await inTurn(async () => {
