@@ -11,6 +11,8 @@ import { oneRun, type Run } from "../bench/one-run.ts";
 
 export type { Run };
 
+export const laterClock = (): number => Date.now() + 3_600_000;
+
 /** A file source and a repository in memory. */
 export async function runsOf(paths: (home: string) => string[]) {
   const stack = new AsyncDisposableStack();
@@ -25,12 +27,11 @@ export async function runsOf(paths: (home: string) => string[]) {
   return {
     home,
     repository,
-    /** One run on what `before` left. `skewMs`: how far the agent's clock is ahead; by default, so that no change is too young. */
-    async run(before: Run | undefined, skewMs = 60_000, between?: () => Promise<void>): Promise<Run> {
+    /** One run on what `before` left. `now`: the agent's clock; by default so far ahead that no change is too young. */
+    async run(before: Run | undefined, now = laterClock, between?: () => Promise<void>): Promise<Run> {
       runs += 1;
       const directory = join(home, `own-${runs}`);
       await mkdir(directory);
-      const now = () => Date.now() + skewMs;
       return await oneRun(repository, { source, directory, name: String(runs), before: before?.backups, now, between });
     },
     /** The tree of a run in a new directory. */

@@ -3,7 +3,7 @@ import { link, mkdir, readFile, rename, rm, stat, symlink, utimes, writeFile } f
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { checkTree } from "../src/answer.ts";
-import { runsOf } from "./runs.ts";
+import { laterClock, runsOf } from "./runs.ts";
 
 const KB = 1_000;
 
@@ -64,12 +64,15 @@ it("finds every kind of change, also one whose size and time were set back, and 
 it("does not rely on a file that changed just before it was read: a change after that might bear the same time", async () => {
   const { runs, data } = await tree(10);
   await using _ = runs;
-  const first = await runs.run(undefined, 0);
-  const second = await runs.run(first, 0);
-  expect(second.base).toMatchObject({ taken: 0 });
+  // No file is older than the first of them.
+  const { ctimeMs } = await stat(join(data, "f0"));
+  const first = await runs.run(undefined, () => ctimeMs + 2_900);
   // Nor where the file system's clock is ahead of ours.
-  const third = await runs.run(second, -3_600_000);
-  expect((await runs.run(third)).base).toMatchObject({ taken: 0 });
+  const second = await runs.run(first, () => ctimeMs - 3_600_000);
+  expect(second.base).toMatchObject({ taken: 0 });
+  const third = await runs.run(second);
+  expect(third.base).toMatchObject({ taken: 0 });
+  expect((await runs.run(third)).base).toMatchObject({ taken: 10 });
   expect(await readFile(join(await runs.restore(third), "data/f2"))).toEqual(await readFile(join(data, "f2")));
 });
 
@@ -77,7 +80,7 @@ it("reads once more what changed while the base was made, and takes it over from
   const { runs, data } = await tree(10);
   await using _ = runs;
   const changed = randomBytes(2 * KB);
-  const first = await runs.run(undefined, 60_000, () => writeFile(join(data, "f4"), changed));
+  const first = await runs.run(undefined, laterClock, () => writeFile(join(data, "f4"), changed));
   const second = await runs.run(first);
   expect(second.base).toEqual({ files: 10, taken: 9, readBytes: 2 * KB });
   const third = await runs.run(second);
