@@ -1,6 +1,6 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { captureSource, rehearseSource, shipSource as shipCommand } from "@stillpoint/contracts/commands";
+import { baseSource, captureSource, rehearseSource, shipSource as shipCommand } from "@stillpoint/contracts/commands";
 import { toInstant, uuidv7 } from "@stillpoint/contracts/names";
 import { examineSource } from "@stillpoint/contracts/sessions";
 import type { SourceSpec } from "@stillpoint/contracts/source";
@@ -9,6 +9,7 @@ import type { Driver } from "@stillpoint/driver/driver";
 import { reapSandboxes } from "@stillpoint/driver/sandbox-record";
 import { defineService } from "@stillpoint/service/define-service";
 import { examine } from "./examine-source.ts";
+import { makeBase } from "./make-base.ts";
 import { ownSource } from "./own-source.ts";
 import { agentSettings, toolsOf } from "./settings.ts";
 import { followPlans } from "./shipping/plans-in-force.ts";
@@ -64,8 +65,8 @@ export function defineAgent<Spec extends SourceSpec>(driver: Driver<Spec>) {
           ),
         );
       }
+      const streams = slots(config.STILLPOINT_MAX_STREAMS);
       if (config.STILLPOINT_ROLES.includes("capture")) {
-        const streams = slots(config.STILLPOINT_MAX_STREAMS);
         resources.use(
           await bus.takeCommands(
             captureSource,
@@ -76,6 +77,13 @@ export function defineAgent<Spec extends SourceSpec>(driver: Driver<Spec>) {
       }
       if (config.STILLPOINT_ROLES.includes("capture") && driver.ship !== undefined) {
         const plans = resources.use(followPlans(await bus.bucket(BUCKETS.plans), context.log));
+        resources.use(
+          await bus.takeCommands(
+            baseSource,
+            { parameters: { kind, site }, concurrency: SESSIONS_AT_ONCE, ackWaitMs: context.ackWaitMs },
+            makeBase({ ...shared, streams, plans }),
+          ),
+        );
         resources.use(
           await bus.takeCommands(
             shipCommand,

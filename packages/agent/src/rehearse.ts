@@ -36,6 +36,7 @@ export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, oute
   const own = join(home.path, "own");
   await mkdir(own, { mode: 0o700 });
   let bytes = 0;
+  let logBytes = 0;
   const progress = (more: number) => {
     bytes += more;
     ports.report("restore", bytes);
@@ -44,17 +45,22 @@ export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, oute
   const { mark } = await restoreTree(tree, rehearsal.backups, rehearsal.mark, {
     extract: extractTars((backupId) => vault.getBackup(backupId)),
     driver: ports.driver,
-    readLog: readVaultLog(vault, rehearsal, progress),
+    readLog: readVaultLog(vault, rehearsal, (more) => {
+      logBytes += more;
+      progress(more);
+    }),
     signal,
     keepOwners: false,
     progress,
   });
   ports.report("start", bytes);
+  const startMs = ports.monotonicMs();
   await using sandbox = await ports.driver.start(
     { directory: tree, mark, runtime: rehearsal.runtime },
     ports.context(own, signal),
   );
   const restoreMs = ports.monotonicMs() - startedMs;
+  const replay = { bytes: logBytes, ms: Math.max(1, ports.monotonicMs() - startMs) };
   ports.report("check", bytes);
   const egress = await sandbox.probeEgress(rehearsal.addresses);
   const { answered, failed } = await answerAll(rehearsal, sandbox, signal);
@@ -65,6 +71,7 @@ export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, oute
     version: sandbox.version,
     recovered: sandbox.recovered,
     restoreMs,
+    ...(mark.log === undefined ? {} : { replay }),
     ms: ports.monotonicMs() - startedMs,
     answered,
     failed,

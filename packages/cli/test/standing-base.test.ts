@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { baseMade } from "@stillpoint/contracts/events";
 import type { Point } from "@stillpoint/contracts/point";
 import { vaultLog } from "@stillpoint/contracts/vault";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
@@ -33,9 +34,13 @@ describe("a point of a source whose log is shipped", () => {
           STILLPOINT_OPEN_SANDBOXES: "true",
           STILLPOINT_POSTGRES_BIN: server.binDirectory,
           STILLPOINT_SERVER_USER: "postgres",
+          STILLPOINT_SCHEDULER_BASES_MS: "200",
         },
         planFile: (plan) => ({
-          plans: { demo: { ...plan, validate: false }, ledger: { sources: { orders }, permitEgress: true } },
+          plans: {
+            demo: { ...plan, validate: false },
+            ledger: { objectives: { rto: "5s" }, sources: { orders }, permitEgress: true },
+          },
         }),
       }),
     );
@@ -68,8 +73,8 @@ describe("a point of a source whose log is shipped", () => {
 
   it("rests on the base of the one before, is proven by the log up to its mark, and holds none of it twice", async () => {
     const [before, now] = [first.sources[0], second.sources[0]];
-    expect(before?.mark.log).toBeUndefined();
     expect(now?.mark.log).toBeDefined();
+    expect(now?.backups[0]).not.toContain(second.runId);
     expect(now?.backups[0]).toBe(before?.backups[0]);
     await using repository = await system.repository();
     const finish = await repository.headBackup(now?.backups[1] ?? "");
@@ -94,5 +99,28 @@ describe("a point of a source whose log is shipped", () => {
     const options = { over: false, dryRun: false, thaw: false, exclusive: false, at: "latest" };
     await restoreMoment(system.world, { ...LEDGER, ...options, to });
     expect(await readdir(join(to, "orders", "pg_wal"))).toContainEqual(expect.stringMatching(/^[0-9A-F]{24}$/));
+  });
+
+  it("rests on the next base once the replay would take a third of the RTO, which is made beside the points", async () => {
+    const after = await system.bus.lastEventSequence();
+    // At 20 MB in a second, a third of the RTO of 5 s is 33 MB.
+    await client.query(
+      "create table more as select repeat(md5(n::text), 10) as text from generate_series(1, 150000) n",
+    );
+    const stop = AbortSignal.timeout(100_000);
+    let made: string | undefined;
+    for await (const fact of system.bus.followEvents([baseMade], { after, signal: stop })) {
+      if (fact.type !== baseMade.subject) continue;
+      expect(fact.body).toMatchObject({ ...LEDGER, why: expect.stringContaining("a third of the RTO") });
+      made = fact.body.figures.backupId;
+      break;
+    }
+    await waitFor("the new base serves", async () => {
+      const { replay } = await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 5_000 });
+      return replay?.base === made;
+    });
+    const third = await system.backUp("ledger");
+    expect(third.sources[0]?.backups[0]).toBe(made);
+    expect(third.sources[0]?.mark.log).toBeDefined();
   });
 });

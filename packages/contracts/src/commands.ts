@@ -55,6 +55,23 @@ export const shipSource = defineCommand(
   }),
 );
 
+/** Make a new base of a source beside its points: they rest on the one before until this has ended. */
+export const baseSource = defineCommand(
+  "cmd.base.{kind}.{site}.{plan}.{source}",
+  z.object({
+    baseId: uuid,
+    plan: name,
+    revision: sha256,
+    source: name,
+    spec: sourceSpec,
+    /** Made already where one was stored since. */
+    dueAt: instant,
+    /** In words. */
+    why: z.string(),
+    publication: z.number().int().positive().default(1),
+  }),
+);
+
 export const validatePoint = defineCommand(
   "cmd.validate.{pointId}",
   z.object({ pointId: uuid, proofId: uuid, plan: name, requestedBy: z.enum(["seal", "person"]) }),

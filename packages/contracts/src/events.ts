@@ -115,6 +115,8 @@ export const rehearsalFinished = defineEvent(
     /** From the command's start until the restored server answered. */
     restoreMs: z.number().nonnegative(),
     ms: z.number().nonnegative(),
+    /** Of a source that rests on its log: its bytes, and how long the server took to start and to replay it. */
+    replay: z.object({ bytes: z.number().nonnegative(), ms: z.number().positive() }).optional(),
     /** Ids of the queries whose rows the vault holds. */
     answered: z.array(token),
     failed: z.array(z.object({ id: token, error: errorBody })),
@@ -171,6 +173,17 @@ export const shippingFailed = defineEvent(
 );
 /** Its plan does not want it any more, or it is not there. What the source kept for the shipper is the driver's to let go. */
 export const shippingStopped = defineEvent("evt.log.{plan}.{source}.stopped", z.object({ ...log, why: z.string() }));
+
+/** A base was made beside the points. */
+export const baseMade = defineEvent(
+  "evt.base.{plan}.{source}.made",
+  z.object({ ...log, baseId: uuid, why: z.string(), figures: backupFigures }),
+);
+/** None was: the one before goes on to serve, if one did. It is asked for again. */
+export const baseFailed = defineEvent(
+  "evt.base.{plan}.{source}.failed",
+  z.object({ ...log, baseId: uuid, why: z.string(), error: errorBody }),
+);
 
 /** How far a source's log is shipped; lost without harm. */
 export const logShipped = defineSignal(

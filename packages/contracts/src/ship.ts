@@ -5,6 +5,8 @@ import type { SourceSpec } from "./source.ts";
 
 const flush = duration.refine((ms) => ms >= 100 && ms <= 3_600_000, "must be between 100ms and 1h");
 
+const baseAge = duration.refine((ms) => ms >= 3_600_000, "must be at least 1h");
+
 /** Text that is kept as it was written, so that a spec that was read is still one that can be read. */
 export function written(schema: z.ZodType<unknown, string>) {
   return z.string().superRefine((text, context) => {
@@ -19,12 +21,14 @@ export const shipRule = z.strictObject({
   flush: written(flush).default("5s"),
   /** The source keeps at most so much log for a shipper that does not come; past it the log is given up. */
   retain: written(byteSize).default("4GiB"),
+  /** At the latest so long after a base a new one is made beside the points; absent: a day, of Neo4j seven. */
+  base: written(baseAge).optional(),
 });
 
 /** Of a source that has a log. */
 export const shipField = z.union([z.literal("off"), shipRule]).default({ flush: "5s", retain: "4GiB" });
 
-export type ShipSettings = { flushMs: number; retainMostBytes: number };
+export type ShipSettings = { flushMs: number; retainMostBytes: number; baseMs: number };
 
 /** Undefined: the source has no log, or its log is not wanted. */
 export function shipSettings(spec: SourceSpec): ShipSettings | undefined {
@@ -32,5 +36,6 @@ export function shipSettings(spec: SourceSpec): ShipSettings | undefined {
   if (spec.kind === "postgres" && spec.dump !== undefined) return undefined;
   // Without the server's files there is no log to be had.
   if (spec.kind === "neo4j" && spec.data === undefined) return undefined;
-  return { flushMs: flush.parse(spec.ship.flush), retainMostBytes: byteSize.parse(spec.ship.retain) };
+  const { flush: every, retain, base = spec.kind === "neo4j" ? "7d" : "1d" } = spec.ship;
+  return { flushMs: flush.parse(every), retainMostBytes: byteSize.parse(retain), baseMs: baseAge.parse(base) };
 }

@@ -94,6 +94,10 @@ export const tickState = z.object({
 });
 export type TickState = z.infer<typeof tickState>;
 
+/** KV `replay-rates`, key `<plan>.<source>`: how fast its log was replayed when it was rehearsed last. */
+export const replayRate = z.object({ bytesPerSecond: z.number().positive(), at: instant });
+export type ReplayRate = z.infer<typeof replayRate>;
+
 /** KV `attempts`, key `<durable>.<sequence>`. */
 export const attempts = z.object({ attempts: z.number().int().nonnegative() });
 

@@ -9,6 +9,7 @@ import {
   cancellation,
   lease,
   planRevision,
+  replayRate,
   requested,
   runSource,
   runState,
@@ -110,6 +111,8 @@ export const BUCKETS = {
   maintenance: bucket("maintenance", maintenanceReport),
   /** `<plan>`. */
   usual: bucket("usual", usualPoints),
+  /** `<plan>.<source>`. */
+  replayRates: bucket("replay-rates", replayRate),
   conditions: bucket("conditions", condition),
   outbox: bucket("outbox", notice),
   /** What was asked for under a key of the asker's own: asked again within a day it is the same. */

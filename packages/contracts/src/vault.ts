@@ -22,6 +22,8 @@ export const ticketClaims = z.discriminatedUnion("purpose", [
     source: name,
     kind: sourceKind,
     fenceToken: z.number().int().positive(),
+    /** Of a base that is made beside the points. */
+    beside: z.literal(true).optional(),
     /** The source's backups in the point before, by the vault: what is unchanged since the first of them is taken over. */
     earlier: z.array(backupId).optional(),
   }),
@@ -161,6 +163,8 @@ export const vaultLog = defineRequest(
         mayBeSealed: z.boolean(),
       })
       .optional(),
+    /** When the newest base was stored, also one that lacks log which is on its way. */
+    newestBaseAt: instant.optional(),
     /** What would be laid over the base that was asked about; absent where the place cannot be had from it. */
     reaches: z.object({ logBytes: z.number().int().nonnegative() }).optional(),
     /** Names of objects that cannot be read, and may be some of it. */

@@ -1,5 +1,12 @@
 import type { Fact } from "@stillpoint/bus/events";
-import type { logGapped, shippingFailed, shippingStarted, shippingStopped } from "@stillpoint/contracts/events";
+import type {
+  baseFailed,
+  baseMade,
+  logGapped,
+  shippingFailed,
+  shippingStarted,
+  shippingStopped,
+} from "@stillpoint/contracts/events";
 import { type Observation, reasonOf } from "./observation.ts";
 
 /** A server that starts anew is away for two or three tries: nobody need come for that. */
@@ -52,4 +59,30 @@ export function observeLogGapped({ body: { gap } }: Fact<typeof logGapped>): Obs
     hint: "a new base ends it; stillpoint status",
     at,
   };
+}
+
+/** The base before goes on to serve, but what is replayed over it grows. */
+export function observeBaseFailed({ body }: Fact<typeof baseFailed>): Observation[] {
+  const { plan, source, why, error, at } = body;
+  const reason = reasonOf(error);
+  const title = `${plan}: no new base of ${source} was made`;
+  const key = `base.${plan}.${source}`;
+  return [
+    {
+      type: "trouble",
+      severity: "warning",
+      key,
+      plan,
+      title,
+      ...reason,
+      detail: `${reason.detail}; it is due: ${why}`,
+      at,
+    },
+  ];
+}
+
+export function observeBaseMade({ body }: Fact<typeof baseMade>): Observation[] {
+  const { plan, source, why, at } = body;
+  const title = `${plan}: a new base of ${source} was made`;
+  return [{ type: "recovery", key: `base.${plan}.${source}`, plan, title, detail: `it was due: ${why}`, at }];
 }

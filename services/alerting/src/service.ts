@@ -1,6 +1,8 @@
 import type { Fact } from "@stillpoint/bus/events";
 import { on } from "@stillpoint/bus/project";
 import {
+  baseFailed,
+  baseMade,
   captureAnomaly,
   captureUsual,
   logGapped,
@@ -36,6 +38,8 @@ import {
   observeRunFailed,
 } from "./observation.ts";
 import {
+  observeBaseFailed,
+  observeBaseMade,
   observeLogGapped,
   observeShippingFailed,
   observeShippingStarted,
@@ -112,6 +116,8 @@ export const service = defineService({
         observing(planRejected, observePlanRejected),
         observing(planAccepted, observePlanAccepted),
         observing(maintenanceFinished, observeMaintenanceFinished),
+        observing(baseFailed, observeBaseFailed),
+        observing(baseMade, observeBaseMade),
         observing(shippingFailed, observeShippingFailed),
         observing(shippingStarted, observeShippingStarted),
         observing(shippingStopped, observeShippingStopped),

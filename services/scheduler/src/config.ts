@@ -10,6 +10,8 @@ export const schedulerConfig = z.object({
    * not offered again: their next instant is near.
    */
   STILLPOINT_SCHEDULER_RETRY_MS: integerSetting({ min: 1 }).default(900_000),
+  /** How often it is looked whether a source is to be copied anew beside its points. */
+  STILLPOINT_SCHEDULER_BASES_MS: integerSetting({ min: 10 }).default(60_000),
   /** When what the repository needs is done, over the defaults: `gc: every 6h; scrub: off`. Times are UTC. */
   STILLPOINT_MAINTENANCE: maintenanceSchedule.prefault(""),
 });

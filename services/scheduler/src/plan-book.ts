@@ -11,6 +11,7 @@ export type ScheduledPlan = {
   acceptedAt: number;
   entries: readonly Entry[];
   sources: Plan["sources"];
+  rtoMs: number;
 };
 
 export type KnownTick = { state: TickState; revision: number };
@@ -69,7 +70,13 @@ export function planBook(log: Log): PlanBook {
 
 /** The gateway accepts no schedule that cannot be read; should one come all the same, the plan has none and says so. */
 function schedulePlan({ plan: name, revision, definition, acceptedAt }: PlanRevision, log: Log): ScheduledPlan {
-  const base = { name, revision, acceptedAt: Date.parse(acceptedAt), sources: definition.sources };
+  const base = {
+    name,
+    revision,
+    acceptedAt: Date.parse(acceptedAt),
+    sources: definition.sources,
+    rtoMs: definition.objectives.rto,
+  };
   try {
     return { ...base, entries: parseSchedule(definition) };
   } catch (error) {

@@ -7,6 +7,7 @@ import { hearChanges } from "./hear-changes.ts";
 import { schedulerMetrics } from "./metrics.ts";
 import { noticeBook } from "./notices.ts";
 import { planBook } from "./plan-book.ts";
+import { type BaseAsker, publishBases } from "./publish-bases.ts";
 import { type Publisher, publishDue } from "./publish-due.ts";
 import { publishMaintenance } from "./publish-maintenance.ts";
 import { noticeHearer, publishNoticed } from "./publish-noticed.ts";
@@ -45,6 +46,13 @@ export const service = defineService({
     const notices = noticeBook();
     const hearer = resources.use(noticeHearer({ bus, log, book, notices, now: clock.now }));
     resources.use(await hearChanges({ bus, log, book, notices, now: clock.now }));
+    const bases: BaseAsker = {
+      bus,
+      log,
+      rates: await bus.bucket(BUCKETS.replayRates),
+      now: clock.now,
+      unserved: new Set(),
+    };
     const publisher: Publisher = {
       bus,
       log,
@@ -72,6 +80,16 @@ export const service = defineService({
         // One plan's or task's trouble is not another's; all of it is told.
         if (failures.length > 0)
           throw new AggregateError(failures, `${failures.length} plans or tasks not ticked: ${failures[0]}`);
+      }),
+    );
+    // Apart from the ticks: a vault that is slow to answer holds up no run.
+    resources.use(
+      every(config.STILLPOINT_SCHEDULER_BASES_MS, async () => {
+        if (!book.isCurrent()) return;
+        const results = await Promise.allSettled(book.plans().map((plan) => publishBases(bases, plan)));
+        const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+        if (failures.length > 0)
+          throw new AggregateError(failures, `the bases of ${failures.length} plans not looked at: ${failures[0]}`);
       }),
     );
   },

@@ -8,6 +8,7 @@ import type { Plan } from "@stillpoint/contracts/plan";
 import type { Point, PointSource, Proof } from "@stillpoint/contracts/point";
 import type { BUCKETS } from "@stillpoint/contracts/topology";
 import { vaultTicket } from "@stillpoint/contracts/vault";
+import type { z } from "zod";
 import { answers } from "./answers.ts";
 import type { ValidatorConfig } from "./config.ts";
 import { judgeProof } from "./judge.ts";
@@ -18,11 +19,15 @@ export type ProvePorts = {
   bus: Bus;
   config: ValidatorConfig;
   agents: Bucket<(typeof BUCKETS)["agents"]>;
+  /** Keeps how fast a source's log was replayed. */
+  replayed: (plan: string, rehearsal: Pick<Rehearsed, "source" | "replay" | "at">) => Promise<void>;
   now: () => number;
   monotonicMs: () => number;
   /** Fires when this process stops. */
   signal: AbortSignal;
 };
+
+type Rehearsed = z.infer<typeof rehearsalFinished.body>;
 
 const VAULT_PATIENCE = { timeoutMs: 10_000, patienceMs: 60_000 };
 
@@ -141,6 +146,7 @@ async function collect(
   for await (const fact of ports.bus.followEvents([rehearsalFinished, rehearsalFailed], options)) {
     if (fact.type === rehearsalFinished.subject) {
       ended.set(fact.body.source, { state: "finished", event: fact.body });
+      await ports.replayed(point.plan, fact.body);
       // Durations are the agent's, the moment is ours: no two clocks are compared.
       answeredMs = Math.max(answeredMs, ports.monotonicMs() - (fact.body.ms - fact.body.restoreMs));
     } else if (fact.type === rehearsalFailed.subject) {

@@ -10,6 +10,8 @@ import { validatorConfig } from "./config.ts";
 import { provePoint } from "./prove.ts";
 
 const LEASE_RETRY_MS = 1_000;
+/** Of less log the start of the server is most of the time. */
+const MEASURED_FROM_BYTES = 16_777_216;
 const VAULT_PATIENCE = { timeoutMs: 30_000, patienceMs: 120_000 };
 
 /** Which points to prove, and what the rehearsals' answers come to. */
@@ -20,6 +22,7 @@ export const service = defineService({
     const { bus, config, clock } = context;
     const revisions = await bus.bucket(BUCKETS.revisions);
     const agents = await bus.bucket(BUCKETS.agents);
+    const rates = await bus.bucket(BUCKETS.replayRates);
     const planOf = async (plan: string, revision: string) => {
       const found = await revisions.get(`${plan}.${revision}`);
       if (found !== undefined) return found.value.definition;
@@ -44,6 +47,11 @@ export const service = defineService({
             bus,
             config,
             agents,
+            replayed: async (plan, { source, replay, at }) => {
+              if (replay === undefined || replay.bytes < MEASURED_FROM_BYTES) return;
+              const bytesPerSecond = (replay.bytes / replay.ms) * 1_000;
+              await rates.put(`${plan}.${source}`, { bytesPerSecond, at });
+            },
             now: clock.now,
             monotonicMs: clock.monotonicMs,
             signal: AbortSignal.any([signal, lease.lost]),

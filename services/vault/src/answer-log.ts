@@ -57,6 +57,9 @@ export function describeLog(
             logBytes: bytesToReplay(log, serving),
           },
         }),
+    ...(log.fulls.length === 0
+      ? {}
+      : { newestBaseAt: toInstant(Math.max(...log.fulls.map(({ storedMs }) => storedMs))) }),
     ...(reached === undefined ? {} : { reaches: { logBytes: bytesToReplay(log, reached) } }),
     damaged: log.damaged.slice(0, MOST_TOLD),
   };

@@ -172,7 +172,8 @@ async function permit(claims: TicketClaims, leases: Bucket<(typeof BUCKETS)["lea
       hint: "stillpoint wal token",
     });
   if (claims.purpose !== "capture" && claims.purpose !== "ship") return;
-  const held = await leases.get(`${claims.purpose}.${claims.plan}.${claims.source}`);
+  const lease = claims.purpose === "capture" && claims.beside ? "base" : claims.purpose;
+  const held = await leases.get(`${lease}.${claims.plan}.${claims.source}`);
   if (held !== undefined && (held.value.fenceToken ?? held.revision) === claims.fenceToken) return;
   throw new StillpointError("LEASE_LOST", {
     what: "The session does not own the source any more",
