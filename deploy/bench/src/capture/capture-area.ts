@@ -73,7 +73,8 @@ async function measureStore(start: StartCaptured, { rounds, megabytes, log }: Ar
     }
     return captureFigures(store.name, own, tools);
   } finally {
-    await rm(base, { recursive: true, force: true });
+    // What was broken off may still write its last words.
+    await rm(base, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
 
