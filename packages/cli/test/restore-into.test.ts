@@ -57,7 +57,6 @@ it("a point goes from the repository into a server that runs, and a second one s
   await call("PUT", "/collections/products/points?wait=true", { points: points(1_000, POINTS / 100) });
   const second = await bench.seal([source], POINT_ID.replace(/1$/, "2"), "2026-01-03T03:04:05.678Z");
   const [whole, more] = [first, second].map(({ sources }) => sources[0]?.storedBytes ?? 0) as [number, number]; // two
-  process.stderr.write(`first ${whole} bytes stored of ${first.sources[0]?.bytes}, then ${more}\n`);
   expect(more).toBeLessThan(whole / 5);
 
   const into = ["--source", "vectors", "--into", server.url, "--api-key", "${env:QDRANT_KEY}"];
