@@ -373,6 +373,158 @@ class Repository:
         require(fits, name, "its tree is not what its checksum says")
 
 
+# --- What a point that rests on its log is restored from ----------------------------------------------------------------
+
+class SourceLog:
+    """What is held of one source's log: closed stretches (backups of type `log`) and tails."""
+
+    def __init__(self, repository, plan, source):
+        self.repository, self.closed, self.tails = repository, [], []
+        for name, manifest in repository.documents("backups"):
+            figures = manifest["figures"]
+            if (figures["plan"], figures["source"], figures["type"]) == (plan, source, "log") and "log" in figures:
+                self.closed.append((figures["log"], name.split("/", 1)[1]))
+        for name in repository.names(f"tails/{source}"):
+            with suppress(Problem):  # one that is damaged hides no other: what it held may be in a closed stretch
+                head, _ = self.tail(name)
+                if head["plan"] == plan:
+                    self.tails.append((head, name, head["fenceToken"]))
+
+    def tail(self, name):
+        data = self.repository.open("tails", name)
+        length = struct.unpack_from(">I", data)[0]
+        head = parse(name, data[4:4 + length])
+        require(sha256(data[4 + length:]) == head["sha256"], name, "its bytes are not those that its head says")
+        return head, data[4 + length:]
+
+    def cover(self, stream, at, to):
+        """What is read from `at` to `to`, without a hole; None where there is one."""
+        reads = []
+        while at < to:
+            held = [(r["to"], 0, b) for r, b in self.closed if r["stream"] == stream and r["from"] <= at < r["to"]]
+            held = held or [(r["to"], t, n) for r, n, t in self.tails if r["stream"] == stream and r["from"] <= at < r["to"]]
+            if not held:
+                return None
+            end, _, name = max(held)
+            # A closed stretch is read before a tail: from where one begins.
+            starts = [r["from"] for r, _ in self.closed if r["stream"] == stream and at < r["from"] < end]
+            reads.append(name)
+            at = min(starts, default=end) if name.startswith("tails/") else end
+        return reads
+
+    def way(self, base, stream, at, seen=()):
+        """The reads from where a base's replay begins to a place, and where earlier streams were left."""
+        if stream == base["stream"]:
+            reads = self.cover(stream, base["from"], at)
+            return None if reads is None else (reads, [])
+        for log in (r for r, *_ in self.closed + self.tails if r["stream"] == stream and "after" in r):
+            left = log["after"]
+            before = None if left["stream"] in seen else self.way(base, left["stream"], left["at"], (*seen, stream))
+            reads = before and self.cover(stream, log["from"], at)
+            if reads is not None and before:
+                return before[0] + reads, before[1] + [left]
+        return None
+
+
+def lay_log(repository, into, plan, source, kind, base, mark, progress):
+    """Lays what is held of the log over the backups. The mark, with the detail that its layout needs."""
+    place, figures = mark["log"]["place"], repository.document("backups", f"backups/{base}")["figures"]
+    log = SourceLog(repository, plan, source)
+    way = log.way(figures["log"], place["stream"], place["at"])
+    if way is None:
+        raise Problem(f"the log of {source} has a hole between base {base} and {place['at']} in {place['stream']}")
+    for name in way[0]:
+        if name.startswith("tails/"):
+            LOGS[kind][0](into, *log.tail(name))
+        else:
+            into.add(repository.tree(name), lambda chunk: repository.chunk(f"backups/{name}", chunk), progress)
+            LOGS[kind][1](into)
+    return {**mark, "detail": LOGS[kind][2](into, mark, way[1])}
+
+
+def lay_part(into, path, offset, data):
+    file = into.open(path, offset)
+    os.write(file, data)
+    os.truncate(file, offset + len(data))
+    os.close(file)
+
+
+def postgres_facts(into):
+    return json.loads(Path(into.path, "stillpoint/base.json").read_text())
+
+
+def lay_postgres_tail(into, head, data):
+    length, at = postgres_facts(into)["segmentBytes"], int(head["from"], 16)
+    lay_part(into, wal_path(head["stream"], at // length, length), at % length, data)
+
+
+def wal_path(timeline, segment, length):
+    high, low = divmod(segment, (1 << 32) // length)
+    return f"pg_wal/{timeline}{high:08X}{low:08X}"
+
+
+def postgres_detail(into, mark, left):
+    facts, log = postgres_facts(into), mark["log"]
+    place, target = log["place"], log["target"]
+    until, lsn = int(place["at"], 16), lambda at: f"{at >> 32:X}/{at & 0xFFFFFFFF:X}"
+    ancestry = [(int(each["stream"], 16), int(each["at"], 16)) for each in left]
+    history = f"pg_wal/{place['stream']}.history"
+    if ancestry and not Path(into.path, history).exists():
+        into.write(history, "".join(f"{timeline}\t{lsn(at)}\tas shipped\n" for timeline, at in ancestry))
+    return {**facts, "target": target if target["by"] == "name" else {"by": "lsn"}, "lsn": target.get("at", facts["end"]),
+            "until": lsn(until), "timeline": int(place["stream"], 16), "ancestry": ancestry}
+
+
+def neo4j_database(into):
+    return next(each for each in os.listdir(Path(into.path, "data/databases")) if each != "system")
+
+
+def neo4j_log(database, version):
+    return f"data/transactions/{database}/neostore.transaction.db.{version}"
+
+
+def lay_neo4j_tail(into, head, data):
+    (version, begin), end = neo4j_place(head["from"])[:2], neo4j_place(head["to"])[1]
+    if end > begin:
+        lay_part(into, neo4j_log(neo4j_database(into), version), begin, data[:end - begin])
+    if rest := data[end - begin:]:
+        version, offset = struct.unpack_from(">QQ", rest)
+        held = into.sizes().get(neo4j_log("system", version), 0)
+        if offset <= held < offset + len(rest) - 16:  # the base may hold more of it
+            lay_part(into, neo4j_log("system", version), offset, rest[16:])
+
+
+def neo4j_place(text):
+    """Log file and byte, and those of the system database's log."""
+    return tuple(int(text[a:b] or "0", 16) for a, b in ((0, 12), (12, 24), (24, 30), (30, 40)))
+
+
+def join_neo4j_system(into):
+    for name in (each for each in into.sizes() if each.startswith("shipped/system/")):
+        path, shipped = f"data/transactions/system/{name.split('/')[-1]}", Path(into.path, name).read_bytes()
+        if len(shipped) > into.sizes().get(path, 0):
+            lay_part(into, path, 0, shipped)
+    into.clear("shipped")
+
+
+def neo4j_detail(into, mark, _):
+    """A place is the end of a commit: the log need not be followed to find it."""
+    version, offset, *system = neo4j_place(mark["log"]["place"]["at"])
+    def store(database, version, offset):
+        sizes, logs = into.sizes(), f"data/transactions/{database}/"
+        names = {path[len(logs):]: size for path, size in sizes.items() if path.startswith(logs)}
+        versions = sorted(int(name.split(".")[-1]) for name in names if name.startswith("neostore.transaction.db."))
+        version = min(version, versions[-1])
+        return {"database": database, "logVersion": version, "firstLogVersion": versions[0], "txId": 0, "floor": 0,
+                "offset": min(offset, names[f"neostore.transaction.db.{version}"]),
+                "checkpointFiles": [{"name": name, "size": size} for name, size in names.items()
+                                    if re.fullmatch(r"checkpoint\.\d+", name)]}
+    database = neo4j_database(into)
+    if into.sizes().get(neo4j_log(database, version), -1) < offset:
+        raise Problem(f"{neo4j_log(database, version)} is missing or too short")
+    return {"format": "physical", **store(database, version, offset), "system": store("system", *system)}
+
+
 def tree_items(where, data):
     at = 0
     while at < len(data):
@@ -583,9 +735,12 @@ def lay_out_postgres(into, mark):
     start, until = (int(high, 16) << 32 | int(low, 16) for high, low in (detail[at].split("/") for at in ("start", "until")))
     length = detail["segmentBytes"]
     for segment in range(start // length, -(-until // length)):
-        high, low = divmod(segment, (1 << 32) // length)
-        if sizes.get(path := f"pg_wal/{detail['timeline']:08X}{high:08X}{low:08X}") != length:
+        # Where a timeline was left inside of a segment, that segment is the next one's.
+        on = next((t for t, left in detail.get("ancestry", []) if segment < left // length), detail["timeline"])
+        path, needed = wal_path(f"{on:08X}", segment, length), min(length, until - segment * length)
+        if sizes.get(path, -1) < (needed if "log" in mark else length):
             raise Problem(f"{path} is missing or not whole, and {mark['position']} needs it")
+        into.truncate(path, length)  # zeros behind the log are no WAL
     for path in ("PG_VERSION", "global/pg_control", "backup_label"):
         if path not in sizes:
             raise Problem(f"{path} is missing")
@@ -665,6 +820,10 @@ def lay_out_qdrant(into, mark):
             "collection.snapshot to /collections/<name>/snapshots/upload?priority=snapshot (of a peer-<k>.snapshot the entries "
             "below <n>/ are shard n's); then set aliases.json")
 
+
+# By kind: lays a tail, does what is to be done after a closed stretch, and says what a mark's `detail` would.
+LOGS = dict(postgres=(lay_postgres_tail, lambda into: None, postgres_detail),
+            neo4j=(lay_neo4j_tail, join_neo4j_system, neo4j_detail))
 
 LAYOUTS = dict(postgres=lay_out_postgres, neo4j=lay_out_neo4j, sqlite=lay_out_sqlite, qdrant=lay_out_qdrant,
                files=lambda into, mark: "the files as they were")
@@ -789,6 +948,8 @@ def restore(repository, args):
                             torn[f"{source}/{item['path']}"] = item["type"] == "torn"
                         yield item
                 into.add(items(), lambda name: repository.chunk(f"backups/{backup}", name), progress)
+            if mark is not None and "log" in mark and path is None:
+                mark = lay_log(repository, into, point["plan"], source, kind, backups[0][0], mark, progress)
             # A part of a tree, or one backup without its mark, is no server's directory.
             lay_out = LAYOUTS.get(kind) if mark is not None and path is None else None
             words = lay_out(into, mark) if lay_out else "as it lies in the backup, not laid out"

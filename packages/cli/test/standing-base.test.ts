@@ -4,6 +4,7 @@ import { baseMade } from "@stillpoint/contracts/events";
 import type { Point } from "@stillpoint/contracts/point";
 import { vaultLog } from "@stillpoint/contracts/vault";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
+import { prepareRestore } from "@stillpoint/testkit/restore-py";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -92,6 +93,26 @@ describe("a point of a source whose log is shipped", () => {
     const conf = await readFile(join(byVault, "orders", "postgresql.conf"), "utf8");
     expect(conf).toBe(await readFile(join(byHand, "orders", "postgresql.conf"), "utf8"));
     expect(conf).toContain(`recovery_target_name = 'sp_${second.cut.cutId}'`);
+  });
+
+  it("is restored without the product, by restore.py and the passphrase, into a directory that PostgreSQL recovers", async () => {
+    const { repository, keyFile } = system.system;
+    const to = join(system.directory, "in-python");
+    const run = await prepareRestore();
+    const ran = await run("restore", repository, second.pointId, "--key-file", keyFile, "--to", to);
+    expect(ran).toMatchObject({ code: 0 });
+    const directory = join(to, "orders");
+    const conf = await readFile(join(directory, "postgresql.conf"), "utf8");
+    expect(conf).toContain(`recovery_target_name = 'sp_${second.cut.cutId}'`);
+    const wal = (of: string) => readdir(join(of, "orders", "pg_wal"));
+    expect((await wal(to)).sort()).toEqual((await wal(join(system.directory, "by-vault"))).sort());
+    for (const name of await wal(to)) {
+      if (!/^[0-9A-F]{24}$/.test(name)) continue;
+      const [byPython, byVault] = await Promise.all(
+        [to, join(system.directory, "by-vault")].map((of) => readFile(join(of, "orders", "pg_wal", name))),
+      );
+      expect(byPython?.equals(byVault ?? Buffer.alloc(0))).toBe(true);
+    }
   });
 
   it("can be gone past: a running vault gives the newest moment of its log", async () => {

@@ -4,7 +4,6 @@ const inRoot = (path: string) => fileURLToPath(new URL(`../../../${path}`, impor
 
 /** The repository that every later version must restore byte by byte, and what it holds. */
 export const GOLDEN = inRoot("fixtures/golden-v1");
-export const RESTORE_PY = inRoot("docs/restore.py");
 export const VECTORS = inRoot("packages/repository/test/vectors/format-1.json");
 
 /** Below a golden directory. */

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
+import { preparePython, RESTORE_PY } from "@stillpoint/testkit/restore-py";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, test } from "vitest";
-import { RESTORE_PY, VECTORS } from "../src/places.ts";
-import { preparePython } from "./restore-py.ts";
+import { VECTORS } from "../src/places.ts";
 
 const beside = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 

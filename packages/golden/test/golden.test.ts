@@ -8,15 +8,15 @@ import { ageIdentity } from "@stillpoint/repository/keys/age";
 import { openKeyRing } from "@stillpoint/repository/keys/key-ring";
 import { passphraseOpener } from "@stillpoint/repository/keys/passphrase";
 import { openRepository, type Repository } from "@stillpoint/repository/repository";
+import { preparePython, prepareRestore, RESTORE_PY } from "@stillpoint/testkit/restore-py";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Paths, pathsIn } from "../src/expected.ts";
 import { KIND_LAYOUTS } from "../src/kind-layouts.ts";
-import { GOLDEN, IN_GOLDEN, RESTORE_PY } from "../src/places.ts";
+import { GOLDEN, IN_GOLDEN } from "../src/places.ts";
 import { sumsOf } from "../src/sums.ts";
 import { extractAll } from "../src/tar-file.ts";
 import { EXPECTED, type GoldenCopy, goldenCopy, PASSPHRASE } from "./golden-copy.ts";
-import { preparePython, prepareRestore } from "./restore-py.ts";
 import { askNeo4j, askPostgres } from "./servers.ts";
 
 const FEATURES = [

@@ -7,9 +7,9 @@ import type { TreeEntry } from "@stillpoint/driver/tree";
 import { directoryStore } from "@stillpoint/object-store/directory";
 import { initRepository } from "@stillpoint/repository/init-repository";
 import { openRepository } from "@stillpoint/repository/repository";
+import { prepareRestore } from "@stillpoint/testkit/restore-py";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, test } from "vitest";
-import { prepareRestore } from "./restore-py.ts";
 
 const MB = 1_048_576;
 const PASSPHRASE = "a passphrase of the tests";

@@ -1,9 +1,9 @@
 import { chmod, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { prepareRestore } from "@stillpoint/testkit/restore-py";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pathsIn } from "../src/expected.ts";
 import { EXPECTED, type GoldenCopy, goldenCopy } from "./golden-copy.ts";
-import { prepareRestore } from "./restore-py.ts";
 
 const resources = new AsyncDisposableStack();
 let golden: GoldenCopy;

@@ -4,8 +4,9 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { fetchOnce } from "@stillpoint/parts/fetch-once";
 import { findPython, installPython } from "@stillpoint/parts/python-packages";
-import { PARTS_DIRECTORY } from "@stillpoint/testkit/parts-directory";
-import { RESTORE_PY } from "../src/places.ts";
+import { PARTS_DIRECTORY } from "./parts-directory.ts";
+
+export const RESTORE_PY = fileURLToPath(new URL("../../../docs/restore.py", import.meta.url));
 
 export type Ran = { code: number; stdout: string; stderr: string };
 
