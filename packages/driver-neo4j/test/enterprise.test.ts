@@ -27,13 +27,13 @@ const DOUBLE = fileURLToPath(new URL("neo4j-admin-double.mjs", import.meta.url))
 
 describe("what neo4j-admin is asked for", () => {
   test("is a full and a differential backup, and a restore that ends with the mark's transaction", () => {
-    const paths = { from: "db:6362", toPath: "/work/backup", tempPath: "/work/temporary" };
+    const paths = { from: "db:6362", toPath: "/backups/graph", tempPath: "/backups/temporary" };
     expect(backupArguments(["neo4j", "system"], { ...paths, type: "DIFF" })).toEqual([
       "database",
       "backup",
       "--from=db:6362",
-      "--to-path=/work/backup",
-      "--temp-path=/work/temporary",
+      "--to-path=/backups/graph",
+      "--temp-path=/backups/temporary",
       "--type=DIFF",
       "--compress=false",
       "neo4j",
