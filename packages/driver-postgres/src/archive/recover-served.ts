@@ -89,22 +89,22 @@ export async function recoverServed(input: ServedRecovery, context: DriverContex
     signal: new AbortController().signal,
   });
   await giveTo(isolation, context.directory, directory);
-  await using archive = await serveArchive({
-    directory: join(directory, ARCHIVE_PATH),
-    archive: pieceArchive(served, facts.segmentBytes, replayedBy(detail)),
-    ahead: Math.max(1, Math.min(AHEAD_MOST, Math.floor(AHEAD_BYTES / facts.segmentBytes))),
-    atOnce: AT_ONCE,
-    patienceMs,
-    account: isolation.account,
-    monotonicMs: context.monotonicMs,
-    ...(input.taken === undefined ? {} : { taken: input.taken }),
-  });
-  const { paused } = input;
-  const ended = await runRecovery(
-    { bin, directory, logs: context.directory, isolation, signal, failure: archive.failure },
-    detail,
-    paused,
-  );
+  const recovering = async () => {
+    await using archive = await serveArchive({
+      directory: join(directory, ARCHIVE_PATH),
+      archive: pieceArchive(served, facts.segmentBytes, replayedBy(detail)),
+      ahead: Math.max(1, Math.min(AHEAD_MOST, Math.floor(AHEAD_BYTES / facts.segmentBytes))),
+      atOnce: AT_ONCE,
+      patienceMs,
+      account: isolation.account,
+      monotonicMs: context.monotonicMs,
+      ...(input.taken === undefined ? {} : { taken: input.taken }),
+    });
+    const where = { bin, directory, logs: context.directory, isolation, signal, failure: archive.failure };
+    return await runRecovery(where, detail, input.paused);
+  };
+  const ended = await recovering();
+  // Nobody fetches any more: what is given to the account holds still.
   await end(ended.opened);
   return { mark, version, ...ended };
 }
