@@ -61,7 +61,8 @@ export async function sendBase(ports: BasePorts): Promise<BaseFigures> {
       holesOf: scanner.holesOf,
       read: noteRead,
     });
-    if (captured === undefined) return;
+    // It may have been sent, have changed, and been gone when it was to be sent again: that must not come back.
+    if (captured === undefined) return void (await tree.add({ type: "deleted", path: file.path }));
     figures.files += 1;
     await out.add({ type: "file", path: file.path, from: file.from, held: "base", ...captured, lookedAtMs });
   }

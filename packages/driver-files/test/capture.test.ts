@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { filesSource } from "@stillpoint/contracts/source";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { DriverContext } from "@stillpoint/driver/driver";
+import type { TreeWriter } from "@stillpoint/driver/tree";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, it } from "vitest";
 import { checkTree } from "../src/answer.ts";
@@ -86,6 +87,28 @@ it("restores what was at the mark: changed, new, deleted, moved, with mode, time
   for (const name of ["gone", "late", "left.tmp"]) await expect(stat(back(name))).rejects.toThrow("ENOENT");
   const rows = await Array.fromAsync(checkTree(test.restored, mark.counts?.files ?? -1));
   expect(rows.filter(({ verdict }) => verdict !== "pass")).toEqual([]);
+});
+
+it("does not bring back what was gone before it could be sent again", async () => {
+  await using test = await setUp();
+  const [doomed, other] = [join(test.data, "doomed"), join(test.data, "other")];
+  for (const path of [doomed, other]) await writeFile(path, KB);
+  let sent = 0;
+  const tree: TreeWriter = {
+    async add(entry, body) {
+      const added = await test.tree.add(entry, body);
+      // Read to its end, and gone before anybody looks whether it held still.
+      if (entry.type === "file" && entry.path.endsWith("doomed") && ++sent === 1) await rm(doomed);
+      return added;
+    },
+    covers: (range) => test.tree.covers(range),
+  };
+  await test.capture.base(tree);
+  expect(sent).toBe(1);
+  expect((await test.mark()).fuzzy).toBeUndefined();
+  await test.capture.finish(tree);
+  await expect(stat(join(test.restored, "data", "doomed"))).rejects.toThrow("ENOENT");
+  expect((await readFile(join(test.restored, "data", "other"))).length).toBe(1_000);
 });
 
 it("says that it is fuzzy when more changed than its budget allows, and captures it all the same", async () => {
