@@ -132,8 +132,11 @@ export async function openBucketCapture(
         }
         await unchanged.flush();
         const held = await captureObject(from, row, "base", tree, begun);
-        if (held === undefined) book.forget(row);
-        else {
+        if (held === undefined) {
+          // It may have been sent in part, and gone when it was to be sent again.
+          await tree.add({ type: "deleted", path: row.path });
+          book.forget(row);
+        } else {
           book.hold(row, held);
           book.sent(row.path);
         }
