@@ -12,6 +12,7 @@ import type { StandingBase } from "./session.ts";
 type Asked = Pick<z.output<typeof captureSource.body>, "runId" | "plan" | "source" | "spec" | "baseSince">;
 
 const ASKED_WITHIN_MS = 10_000;
+const PATIENCE_MS = 30_000;
 const LOOK_MOST_MS = 5_000;
 /** A vault or a shipper that starts anew is back sooner. */
 const STANDSTILL_MS = 60_000;
@@ -31,13 +32,10 @@ export async function findStanding<Spec extends SourceSpec>(
   const run = await buckets.runs.get(runId);
   if (run !== undefined && run.value.voidedCuts > 0) return undefined;
   if ((await buckets.leases.get(`ship.${plan}.${source}`)) === undefined) return undefined;
+  // A vault that starts anew is back sooner than the base would be made.
+  const patient = { timeoutMs: ASKED_WITHIN_MS, patienceMs: PATIENCE_MS, signal };
   const ask = (reach?: { base: string; place: LogPosition }) =>
-    bus.request(
-      vaultLog,
-      {},
-      { plan, source, ...(reach === undefined ? {} : { reach }) },
-      { timeoutMs: ASKED_WITHIN_MS, signal },
-    );
+    bus.request(vaultLog, {}, { plan, source, ...(reach === undefined ? {} : { reach }) }, patient);
 
   const { baseServes, replay } = await ask();
   if (!baseServes || replay === undefined || !replay.mayBeSealed) return undefined;
