@@ -740,7 +740,8 @@ def lay_out_postgres(into, mark):
         path, needed = wal_path(f"{on:08X}", segment, length), min(length, until - segment * length)
         if sizes.get(path, -1) < (needed if "log" in mark else length):
             raise Problem(f"{path} is missing or not whole, and {mark['position']} needs it")
-        into.truncate(path, length)  # zeros behind the log are no WAL
+        if sizes[path] != length:
+            into.truncate(path, length)  # zeros behind the log are no WAL
     for path in ("PG_VERSION", "global/pg_control", "backup_label"):
         if path not in sizes:
             raise Problem(f"{path} is missing")
