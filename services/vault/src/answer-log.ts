@@ -16,20 +16,20 @@ const MOST_TOLD = 100;
 
 type Reach = { base: string; place: LogPosition };
 
-/** Pure: what the newest place is restored from. */
-function newestBase(log: SourceLog): string | undefined {
-  const { held, baseServes } = deriveLog(log);
-  return held === undefined || !baseServes ? undefined : findServing(log, held)?.base;
+/** Pure: what follows from what is held, and what the newest place is restored from. */
+function derive(log: SourceLog) {
+  const state = deriveLog(log);
+  const { held, baseServes } = state;
+  return { state, serving: held === undefined || !baseServes ? undefined : findServing(log, held) };
 }
 
-/** Pure: what is told of a source's log. `replay`: of the base that serves the newest place. */
-export function describeLog(
+/** Pure: what is told of a source's log. `replayOf`: the base that serves the newest place. */
+function describeLog(
   { plan, source, reach }: SourceOfPlan & { reach?: Reach | undefined },
   log: SourceLog,
+  { state: { windows, holes, held, baseServes }, serving }: ReturnType<typeof derive>,
   replayOf: Pick<NonNullable<LogReply["replay"]>, "bytes" | "mayBeSealed"> | undefined,
 ): LogReply {
-  const { windows, holes, held, baseServes } = deriveLog(log);
-  const serving = held === undefined || !baseServes ? undefined : findServing(log, held);
   const base = log.fulls.find(({ backupId }) => backupId === serving?.base);
   const reached = reach && findPointServing(log, reach);
   return {
@@ -74,11 +74,12 @@ export async function answerLog(
   resources.use(
     await bus.answer(vaultLog, queue, async ({ body }) => {
       const log = await repository.sourceLog(body);
-      const base = newestBase(log);
+      const derived = derive(log);
+      const base = derived.serving?.base;
       const figures = base === undefined ? undefined : await repository.headBackup(base);
       const isThere = base !== undefined && figures !== undefined;
       const replayOf = isThere ? { bytes: figures.bytes, mayBeSealed: await repository.mayBeSealed(base) } : undefined;
-      return describeLog(body, log, replayOf);
+      return describeLog(body, log, derived, replayOf);
     }),
   );
 }
