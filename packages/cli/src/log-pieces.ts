@@ -1,9 +1,9 @@
 import type { ReadLog } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogPiece } from "@stillpoint/driver/recover";
-import { piecesOf, servePoint } from "@stillpoint/repository/log/point-log";
+import { piecesOf, type StoredStretch, servePoint } from "@stillpoint/repository/log/point-log";
 import type { Serving } from "@stillpoint/repository/log/serve";
-import type { HeldClosed, HeldTail, SourceLog, SourceOfPlan } from "@stillpoint/repository/log/source-log";
+import type { SourceLog, SourceOfPlan } from "@stillpoint/repository/log/source-log";
 import type { Repository } from "@stillpoint/repository/repository";
 
 /** Where a log is read from: a running vault, or the repository itself. */
@@ -15,16 +15,18 @@ export type LogSource = {
   readTail: (of: SourceOfPlan, id: string) => Promise<Uint8Array>;
 };
 
+/** A stored stretch, as a driver takes it. */
+export function pieceFrom(source: LogSource, of: SourceOfPlan, piece: StoredStretch): LogPiece {
+  const { range } = piece;
+  if (piece.type === "tail") return { type: "tail", range, read: () => source.readTail(of, piece.id) };
+  const extract = (directory: string, path?: string) => source.extractStretch(of, piece.backupId, directory, path);
+  return { type: "closed", range, extract };
+}
+
 /** What serves, as a driver takes it. */
 export function piecesFrom(source: LogSource, of: SourceOfPlan, held: SourceLog, serving: Serving) {
   const { baseRange, pieces } = piecesOf(held, serving);
-  const log = pieces.map((piece): LogPiece => {
-    const { range } = piece;
-    if (piece.type === "tail") return { type: "tail", range, read: () => source.readTail(of, piece.id) };
-    const extract = (directory: string, path?: string) => source.extractStretch(of, piece.backupId, directory, path);
-    return { type: "closed", range, extract };
-  });
-  return { baseRange, log };
+  return { baseRange, log: pieces.map((piece) => pieceFrom(source, of, piece)) };
 }
 
 /** The log that a point rests on. */
@@ -60,24 +62,4 @@ async function tailBytes(
     where: `tails/${id}`,
     hint: "a closed stretch has it by now: restore again",
   });
-}
-
-/** A closed stretch as a driver takes it. */
-export function closedPiece(
-  repository: Pick<Repository, "restoreFiles">,
-  { backupId, range }: Pick<HeldClosed, "backupId" | "range">,
-  signal: AbortSignal,
-): LogPiece {
-  const extract = async (directory: string, path?: string) =>
-    void (await repository.restoreFiles(backupId, directory, { signal, path }));
-  return { type: "closed", range, extract };
-}
-
-/** A flush. */
-export function tailPiece(
-  repository: Pick<Repository, "readTail">,
-  { id, range }: Pick<HeldTail, "id" | "range">,
-  signal: AbortSignal,
-): LogPiece {
-  return { type: "tail", range, read: () => tailBytes(repository, id, signal) };
 }

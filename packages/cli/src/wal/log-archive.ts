@@ -9,7 +9,7 @@ import { type ServedLog, servedLog } from "@stillpoint/driver-postgres/archive/s
 import { BASE_PATH, parseBaseFacts } from "@stillpoint/driver-postgres/base-facts";
 import { isWithinJoined, joinedRanges, type SourceLog } from "@stillpoint/repository/log/source-log";
 import type { Repository } from "@stillpoint/repository/repository";
-import { closedPiece, tailPiece } from "../log-pieces.ts";
+import { pieceFrom, repositoryLog } from "../log-pieces.ts";
 
 type Of = { plan: string; source: string };
 
@@ -18,7 +18,7 @@ export async function logArchive(repository: Repository, of: Of, signal: AbortSi
   const first = await repository.sourceLog(of, signal);
   const segmentBytes = await segmentBytesOf(repository, first, of, signal);
   const read = (log: SourceLog) =>
-    servedLog({ stream: "", from: "", to: "" }, piecesIn(repository, log, signal), segmentBytes);
+    servedLog({ stream: "", from: "", to: "" }, piecesIn(repository, of, log, signal), segmentBytes);
   let { files, order } = ordered(read(first));
 
   return {
@@ -57,11 +57,14 @@ function ordered(files: ServedLog): { files: ServedLog; order: string[] } {
 }
 
 /** In the order of their places, each over those before it; what closed stretches hold is not read from tails. */
-function piecesIn(repository: Repository, { closed, tails }: SourceLog, signal: AbortSignal): LogPiece[] {
+function piecesIn(repository: Repository, of: Of, { closed, tails }: SourceLog, signal: AbortSignal): LogPiece[] {
+  const source = repositoryLog(repository, signal);
   const joined = joinedRanges(closed.map(({ range }) => range));
   const pieces = [
-    ...closed.map((each) => closedPiece(repository, each, signal)),
-    ...tails.filter(({ range }) => !isWithinJoined(joined, range)).map((each) => tailPiece(repository, each, signal)),
+    ...closed.map((each) => pieceFrom(source, of, { type: "closed", ...each })),
+    ...tails
+      .filter(({ range }) => !isWithinJoined(joined, range))
+      .map((each) => pieceFrom(source, of, { type: "tail", ...each })),
   ];
   const key = ({ range: { stream, from, to } }: LogPiece) => `${stream} ${from} ${to}`;
   return pieces.sort((a, b) => (key(a) < key(b) ? -1 : 1));
