@@ -2,7 +2,7 @@ import type { PlanRevision } from "@stillpoint/contracts/state";
 import { planRevision } from "@stillpoint/contracts/state";
 import { describe, expect, it, test } from "vitest";
 import { lagClock } from "../src/shipping/lag.ts";
-import { nextAttempt, pauseMs } from "../src/shipping/patience.ts";
+import { newsOf, pauseMs, triesOf } from "../src/shipping/patience.ts";
 import { wantedOf } from "../src/shipping/wanted.ts";
 
 const at = (offset: number, stream = "1") => ({ stream, at: String(offset).padStart(4, "0") });
@@ -76,8 +76,57 @@ test("a source's log is wanted by its plan, kind and site, and else the reason i
   expect(wantedOf(undefined, asked)).toEqual(not(/no such plan/, false));
 });
 
-test("pauses grow up to about a minute, and begin anew only after a shipper that lived longer", () => {
-  expect([1, 2, 3, 7, 40].map((attempt) => pauseMs(attempt, 0.5))).toEqual([1_000, 2_000, 4_000, 60_000, 60_000]);
-  expect(pauseMs(1, 0)).toBeLessThan(pauseMs(1, 0.99));
-  expect([nextAttempt(3, 500), nextAttempt(3, 61_000)]).toEqual([4, 1]);
+describe("tries", () => {
+  it("are some seconds apart at last, and not those of others", () => {
+    expect([1, 2, 3, 7, 40].map((attempt) => pauseMs(attempt, 0.5))).toEqual([1_000, 2_000, 4_000, 4_000, 4_000]);
+    expect(pauseMs(1, 0)).toBeLessThan(pauseMs(1, 0.99));
+  });
+
+  it.each([1_000, 13_000, 47_000])(
+    "go on within seconds of a server's return, down for %i ms ever so often",
+    (downMs) => {
+      let now = 0;
+      const tries = triesOf(
+        () => now,
+        (attempt) => pauseMs(attempt, 0.99),
+      );
+      const waited = Array.from({ length: 50 }, () => {
+        const upMs = now + downMs;
+        let isFirst = true;
+        while (now < upMs) {
+          const { attempt, againInMs } = tries.failed();
+          if (isFirst) expect(attempt).toBe(1);
+          isFirst = false;
+          now += againInMs;
+        }
+        const sinceMs = now - upMs;
+        tries.flows();
+        now += 15_000;
+        return sinceMs;
+      });
+      expect(Math.max(...waited)).toBeLessThanOrEqual(5_000);
+    },
+  );
+
+  it("are not every second for ever where each begins well and fails at once", () => {
+    const tries = triesOf(
+      () => 0,
+      (attempt) => pauseMs(attempt, 0.5),
+    );
+    const failed = () => {
+      tries.flows();
+      return tries.failed();
+    };
+    expect([failed(), failed(), failed()].map(({ againInMs }) => againInMs)).toEqual([1_000, 2_000, 4_000]);
+  });
+
+  it("are told at first, and once a minute then", () => {
+    let now = 0;
+    const isNews = newsOf(() => now);
+    const told = Array.from({ length: 50 }, (_, at) => {
+      now += 4_000;
+      return isNews(at + 1) ? [at + 1] : [];
+    });
+    expect(told.flat()).toEqual([1, 2, 3, 4, 19, 34, 49]);
+  });
 });

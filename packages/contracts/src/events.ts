@@ -160,7 +160,7 @@ export const shippingStarted = defineEvent(
   "evt.log.{plan}.{source}.started",
   z.object({ ...log, agent: token, fenceToken: z.number().int().positive(), held: logPosition }),
 );
-/** The log flows no more; the shipper tries again by itself, until `started` is told. */
+/** The log flows no more; the shipper tries again by itself, until `started` is told. Of many tries one a minute is told. */
 export const shippingFailed = defineEvent(
   "evt.log.{plan}.{source}.failed",
   z.object({
@@ -169,6 +169,8 @@ export const shippingFailed = defineEvent(
     error: errorBody,
     attempt: z.number().int().positive(),
     againInMs: z.number().int(),
+    /** For how long it has not flowed; absent where an older agent told it. */
+    forMs: z.number().int().nonnegative().optional(),
   }),
 );
 /** Its plan does not want it any more, or it is not there. What the source kept for the shipper is the driver's to let go. */

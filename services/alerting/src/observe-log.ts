@@ -11,17 +11,17 @@ import { type Observation, reasonOf } from "./observation.ts";
 
 /** A server that starts anew is away for two or three tries: nobody need come for that. */
 const WARNED_FROM = 3;
-/** By then it has gone on for some two minutes, and every objective in seconds is missed. */
-const CRITICAL_FROM = 7;
+/** Every objective in seconds is missed by then. */
+const CRITICAL_FROM_MS = 120_000;
 
 export function observeShippingFailed({ body }: Fact<typeof shippingFailed>): Observation[] {
-  const { plan, source, error, attempt, againInMs, at } = body;
+  const { plan, source, error, attempt, againInMs, forMs = 0, at } = body;
   if (attempt < WARNED_FROM) return [];
   const reason = reasonOf(error);
   return [
     {
       type: "trouble",
-      severity: attempt < CRITICAL_FROM ? "warning" : "critical",
+      severity: forMs < CRITICAL_FROM_MS ? "warning" : "critical",
       key: `ship.${plan}.${source}`,
       plan,
       title: `${plan}: the log of ${source} is not shipped`,

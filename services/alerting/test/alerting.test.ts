@@ -132,9 +132,9 @@ test("a log that is not shipped is told once it lasts, again when it is grave, a
   await using receiver = await webhookReceiver();
   await setRules(bus, { slack: receiver.url, from: "warning" });
   await using _s = await inProcessService(service, nats, SETTINGS);
-  for (const attempt of [1, 2]) await tellShippingFailed(bus, attempt);
+  for (const attempt of [1, 2]) await tellShippingFailed(bus, attempt, 500_000);
   await tellShippingStarted(bus);
-  for (const attempt of [1, 2, 3, 4, 7, 8]) await tellShippingFailed(bus, attempt);
+  for (const attempt of [1, 2, 3, 4, 40, 41]) await tellShippingFailed(bus, attempt, attempt * 3_000);
   await tellShippingStarted(bus);
   await waitFor("its end is told", () => receiver.messages.length === 3);
   await tellGap(bus);

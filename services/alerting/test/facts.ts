@@ -122,9 +122,9 @@ export async function tellUsual(bus: Bus, plan: string, source: string): Promise
 
 const log = { plan: "shop", source: "orders", kind: "postgres" as const };
 
-export async function tellShippingFailed(bus: Bus, attempt: number): Promise<void> {
+export async function tellShippingFailed(bus: Bus, attempt: number, forMs: number): Promise<void> {
   const error = new StillpointError("SOURCE_UNREACHABLE", { what: "Cannot read the log", why: "connection refused" });
-  const failure = { error: error.toBody(), attempt, againInMs: 4_000, agent: "agent-1" };
+  const failure = { error: error.toBody(), attempt, forMs, againInMs: 4_000, agent: "agent-1" };
   await bus.publishEvent(shippingFailed, log, { ...log, ...failure, at: now() });
 }
 

@@ -21,6 +21,8 @@ export type Shipping<Spec extends SourceSpec> = {
   lost: AbortSignal;
   store: LogStore;
   report: ShipReport;
+  /** Its log flows. */
+  flows: () => void;
   metrics: LogMetrics;
   pauseOf: (attempt: number) => number;
 };
@@ -40,8 +42,8 @@ export async function shipOnce<Spec extends SourceSpec>(
   shared: AgentShared<Spec>,
   shipping: Shipping<Spec>,
 ): Promise<void> {
-  const { driver, context } = shared;
-  const { plan, source, spec, settings, stop, lost, store, report, metrics, pauseOf } = shipping;
+  const { driver } = shared;
+  const { plan, source, spec, settings, stop, lost, store, report, flows, metrics, pauseOf } = shipping;
   if (driver.ship === undefined) throw notShipped(source, `a driver of kind ${driver.kind} ships no log`);
   const from = await store.held(stop);
   using late = afterStop(stop, FLUSH_WITHIN_MS, source);
@@ -57,7 +59,6 @@ export async function shipOnce<Spec extends SourceSpec>(
     },
     refused: (error, attempt, againInMs) => {
       silence.heard();
-      context.log.warn({ plan, source, attempt, againInMs, error: error.toBody() }, "the vault took no log");
       report.refused(error, attempt, againInMs);
     },
   });
@@ -72,6 +73,7 @@ export async function shipOnce<Spec extends SourceSpec>(
       stop,
       progress: (progress) => {
         silence.heard();
+        flows();
         report.progress(progress);
       },
       ...(from === undefined ? {} : { from }),

@@ -1,14 +1,14 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { CommandHandler } from "@stillpoint/bus/take-commands";
 import type { shipSource as shipSourceCommand } from "@stillpoint/contracts/commands";
-import { type StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
+import { toStillpointError } from "@stillpoint/contracts/errors";
 import { shippingStopped } from "@stillpoint/contracts/events";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import type { AgentShared } from "../own-source.ts";
 import { lagClock } from "./lag.ts";
 import { letGo } from "./let-go.ts";
-import { nextAttempt, pauseMs } from "./patience.ts";
+import { pauseMs, triesOf } from "./patience.ts";
 import type { PlansInForce } from "./plans-in-force.ts";
 import { shipMetrics } from "./ship-metrics.ts";
 import { shipOnce } from "./ship-once.ts";
@@ -44,17 +44,17 @@ export function shipSource<Spec extends SourceSpec>(
     const { fenceToken } = lease;
     const lag = lagClock(clock.monotonicMs);
     using own = metrics.of(about, lag.lagMs, clock.now);
-    const untold = (error: StillpointError) => log.error({ ...about, error: error.toBody() }, "event not told");
     const report = shipReport(
       { ...about, kind, agent: shared.agent, fenceToken },
-      { bus, lag, metrics: own, now: clock.now, untold },
+      { bus, lag, metrics: own, clock, log },
     );
     const store = vaultLogStore({ bus, shipped: { ...about, kind, fenceToken }, now: clock.now, lost: lease.lost });
 
     // By which the source was shipped last, here or by those before; its kind is the driver's, as the subject says.
     let last = body.spec as Spec;
     await plans.known;
-    for (let attempt = 0; ; ) {
+    const tries = triesOf(clock.monotonicMs, pauseOf);
+    for (;;) {
       using wanted = followWanted(plans, plan, { source, kind, site });
       if (!wanted.now.isWanted) {
         const isLeft = wanted.now.letsGo ? await letGo(shared, { ...about, spec: last, lost: lease.lost }) : undefined;
@@ -67,7 +67,6 @@ export function shipSource<Spec extends SourceSpec>(
       const { settings } = wanted.now;
       last = wanted.now.spec as Spec; // the kind is the driver's: else it would not be wanted here
       const stop = AbortSignal.any([signal, wanted.changed]);
-      const begunMs = clock.monotonicMs();
       try {
         await shipOnce(shared, {
           ...about,
@@ -77,17 +76,15 @@ export function shipSource<Spec extends SourceSpec>(
           lost: lease.lost,
           store,
           report,
+          flows: tries.flows,
           metrics: own,
           pauseOf,
         });
-        attempt = 0;
       } catch (thrown) {
         // Stopped before it had begun, or gone to another: no failure.
         if (thrown !== stop.reason && !signal.aborted && !lease.lost.aborted) {
           const error = toStillpointError(thrown, "Cannot ship the source's log");
-          attempt = nextAttempt(attempt, clock.monotonicMs() - begunMs);
-          const againInMs = pauseOf(attempt);
-          log.warn({ ...about, attempt, againInMs, error: error.toBody() }, "shipping failed");
+          const { attempt, againInMs } = tries.failed();
           report.failed(error, attempt, againInMs);
           await pause(againInMs, AbortSignal.any([stop, lease.lost]));
         }
