@@ -2,7 +2,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Extract, type ExtractOptions, restoreTree } from "@stillpoint/agent/restore-tree";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import type { Point, PointSource } from "@stillpoint/contracts/point";
+import type { Mark, Point, PointSource } from "@stillpoint/contracts/point";
 import { driverOf } from "./drivers.ts";
 import { bytes, rate, span } from "./figures.ts";
 import type { KeyOptions } from "./key/key-options.ts";
@@ -56,7 +56,7 @@ export async function restore(world: World, pointId: string | undefined, options
     return;
   }
   if (cold !== undefined && cold.cold.length > 0) await thawFirst(world, reader, cold, options.thaw);
-  const restored: { source: string; kind: string; directory: string; bytes: number; ms: number }[] = [];
+  const restored: Awaited<ReturnType<typeof restoreSource>>[] = [];
   await untilWhole(to, `point ${point.pointId}`, async () => {
     for (const source of sources)
       restored.push(await restoreSource(world, { reader, extract, plan: point.plan }, source, to, options));
@@ -128,24 +128,29 @@ async function restoreSource(world: World, from: From, source: PointSource, to: 
   const { path } = options;
   const refused = (what: string) => world.errorLine(`  ${source.source}: ${what}`);
   const driver = await driverOf(source.kind);
-  const work = async () =>
+  const work = async (): Promise<{ bytes: number; mark?: Mark }> =>
     path === undefined
-      ? (
-          await restoreTree(directory, source.backups, source.mark, {
-            extract,
-            driver,
-            readLog: pointLogFrom(reader, { plan, source: source.source }),
-            signal: world.signal,
-            keepOwners: process.getuid?.() === 0,
-            refused,
-            progress,
-          })
-        ).bytes
-      : restorePath(extract, source, directory, path, { progress, refused });
-  const count = await stillAlive(world, () => `${source.source}: ${bytes(read)}`, work);
+      ? await restoreTree(directory, source.backups, source.mark, {
+          extract,
+          driver,
+          readLog: pointLogFrom(reader, { plan, source: source.source }),
+          signal: world.signal,
+          keepOwners: process.getuid?.() === 0,
+          refused,
+          progress,
+        })
+      : { bytes: await restorePath(extract, source, directory, path, { progress, refused }) };
+  const { bytes: count, mark } = await stillAlive(world, () => `${source.source}: ${bytes(read)}`, work);
   const ms = world.clock.monotonicMs() - startedMs;
   world.errorLine(`  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`);
-  return { source: source.source, kind: source.kind, directory, bytes: count, ms };
+  return {
+    source: source.source,
+    kind: source.kind,
+    directory,
+    bytes: count,
+    ms,
+    ...(mark === undefined ? {} : { mark }),
+  };
 }
 
 /** A file or subtree as it lies in the backups, without the step that makes a startable directory of the whole. */

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { agentSettings, toolsOf } from "@stillpoint/agent/settings";
 import { startSandbox } from "@stillpoint/cli/drivers";
+import { restore } from "@stillpoint/cli/restore";
 import { restoreMoment } from "@stillpoint/cli/restore-moment";
 import type { World } from "@stillpoint/cli/world";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import { type Mark, mark } from "@stillpoint/contracts/point";
+import { type Mark, mark, type Point } from "@stillpoint/contracts/point";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import { z } from "zod";
 import type { Found, WrittenStore } from "./probes.ts";
@@ -25,6 +26,7 @@ export type RestoredFrom = {
 };
 
 const told = z.object({ directory: z.string(), mark, ms: z.number(), reads: z.array(z.object({ type: z.string() })) });
+const pointTold = z.object({ sources: z.array(z.object({ directory: z.string(), mark })) });
 const QUESTION =
   "select (select coalesce(max(n), 0) from probe) as newest, (select count(*) from probe) as rows, (select sum(balance) from account) as balance";
 
@@ -38,24 +40,65 @@ export async function restoreStore(
   /** With the store's own checks, which take their time. */
   { checked = false } = {},
 ): Promise<Restored> {
-  const { world, shelf, scratch } = from;
-  await using home = await claimDirectory(scratch, "restored");
-  await chmod(home.path, 0o711); // servers run as an account of their own, which passes through
-  const to = join(home.path, "tree");
+  const { world, shelf } = from;
   const begunMs = world.clock.monotonicMs();
+  await using home = await emptyHome(from);
+  const { to } = home;
   const out: string[] = [];
-  const quiet: World = { ...world, out: (text) => void out.push(text), errorLine: () => undefined };
-  const options = { ...shelf, source: store.source, to, at, exclusive: false, over: false, dryRun: false, thaw: false };
-  await restoreMoment(quiet, { ...options, json: true });
+  const said: World = { ...quiet(world), out: (text) => void out.push(text) };
+  const options = { ...shelf, ...PLAINLY, source: store.source, to, at, exclusive: false, json: true };
+  await restoreMoment(said, options);
   const restored = told.parse(JSON.parse(out.join("")));
-  await chmod(to, 0o711);
-  const found =
-    store.kind === "sqlite"
-      ? askSqlite(join(restored.directory, "sessions.db"))
-      : await askPostgres(from, home.path, restored.directory, restored.mark, checked);
+  const found = await ask(from, store, home, restored, checked);
   const ms = world.clock.monotonicMs() - begunMs;
   const closed = restored.reads.filter(({ type }) => type === "closed").length;
   return { found, closed, tails: restored.reads.length - closed, ms };
+}
+
+/** Restores a store's part of a point, by `stillpoint restore <point>`, starts it, checks it, and asks what it holds. */
+export async function restorePoint(
+  from: RestoredFrom,
+  store: Pick<WrittenStore, "source" | "kind">,
+  { pointId }: Pick<Point, "pointId">,
+): Promise<Pick<Restored, "found" | "ms">> {
+  const { world, shelf } = from;
+  const begunMs = world.clock.monotonicMs();
+  await using home = await emptyHome(from);
+  const { to } = home;
+  const out: string[] = [];
+  const said: World = { ...quiet(world), out: (text) => void out.push(text) };
+  await restore(said, pointId, { ...shelf, ...PLAINLY, source: store.source, to, json: true });
+  const { sources } = pointTold.parse(JSON.parse(out.join("")));
+  const [restored] = sources;
+  if (restored === undefined) throw new Error(`nothing of ${store.source} was restored`);
+  const found = await ask(from, store, home, restored, true);
+  return { found, ms: world.clock.monotonicMs() - begunMs };
+}
+
+const PLAINLY = { over: false, dryRun: false, thaw: false } as const;
+
+function quiet(world: World): World {
+  return { ...world, out: () => undefined, errorLine: () => undefined };
+}
+
+/** Where a tree is restored to, gone at its disposal. */
+async function emptyHome({ scratch }: RestoredFrom) {
+  const home = await claimDirectory(scratch, "restored");
+  await chmod(home.path, 0o711); // servers run as an account of their own, which passes through
+  const to = join(home.path, "tree");
+  return { path: home.path, to, [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
+}
+
+async function ask(
+  from: RestoredFrom,
+  { kind }: Pick<WrittenStore, "kind">,
+  { path, to }: { path: string; to: string },
+  restored: { directory: string; mark: Mark },
+  checked: boolean,
+): Promise<Found> {
+  await chmod(to, 0o711);
+  if (kind === "sqlite") return askSqlite(join(restored.directory, "sessions.db"));
+  return await askPostgres(from, path, restored.directory, restored.mark, checked);
 }
 
 function askSqlite(path: string): Found {

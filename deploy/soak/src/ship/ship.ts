@@ -1,23 +1,20 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { World } from "@stillpoint/cli/world";
-import { toInstant } from "@stillpoint/contracts/names";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { readKeyFile } from "@stillpoint/repository/key-file";
 import { openRepository } from "@stillpoint/repository/repository";
-import { below, randomOf } from "@stillpoint/sample/random";
 import { numbersOf } from "../numbers.ts";
 import { endedByThemselves } from "../run-once.ts";
 import { pssBytesOf } from "./memory.ts";
 import { tellNotableEvents } from "./notable-events.ts";
-import { judgeFound, type Moments, type WrittenStore } from "./probes.ts";
 import { repositoryFigures } from "./repository-figures.ts";
-import { restoreStore } from "./restore-store.ts";
+import { restoresAtEnd } from "./restores-at-end.ts";
 import { mebibytes, type Sample, verdict } from "./verdict.ts";
 import { SOAKED_PLAN, startWrittenSystem, type WrittenSystem } from "./written-system.ts";
 
 const USAGE = `npm run soak -- ship [--minutes 60] [--rate 10] [--seed N] [--moments 2]
   --rate N      times as fast as by default: a flush every 5 s, a point every 5 minutes, a segment of PostgreSQL as often
-  --moments N   drawn ones that each store is restored to at the end, besides the newest`;
+  --moments N   drawn ones that each store is restored to at the end, besides the newest and the newest point`;
 
 const FLUSH_MS = 5_000;
 const POINTS_MS = 300_000;
@@ -28,8 +25,6 @@ const CHANGES = 40;
 const SAMPLES = 24;
 /** Index objects: an hour does not write as many as a day. */
 const MERGE_FROM = 60;
-/** SQLite tells of a time by the looks at its log: this is how far apart they may be on a busy machine. */
-const LOOKS_APART_MS = 3_000;
 
 type Numbers = { minutes: number; rate: number; seed: number; moments: number };
 
@@ -60,7 +55,9 @@ export async function soakShip(world: World, args: readonly string[]): Promise<s
   say(`ship: ${minutes} minutes at ${rate} times the rate, seed ${numbers.seed}, in ${written.directory}`);
   await using _telling = await tellNotableEvents(written.shipped.bus, say);
   const { samples, violations } = await shipFor(written, numbers, keepLogMs, say);
-  return [...violations, ...verdict(samples), ...(await restores(written, numbers, keepLogMs, say))];
+  const grown = verdict(samples);
+  for (const each of grown) say(`  ✗ ${each}`);
+  return [...violations, ...grown, ...(await restoresAtEnd(written, numbers, keepLogMs, say))];
 }
 
 async function shipFor(written: WrittenSystem, { minutes }: Numbers, keepLogMs: number, say: (line: string) => void) {
@@ -129,55 +126,4 @@ async function shipFor(written: WrittenSystem, { minutes }: Numbers, keepLogMs: 
     }
   }
   return { samples, violations: [...new Set(violations)] };
-}
-
-/** The newest, and drawn moments of what is kept: both come back as they were. */
-async function restores(
-  { stores, restoring, shipped }: WrittenSystem,
-  { seed, moments }: Numbers,
-  keepLogMs: number,
-  say: (line: string) => void,
-): Promise<string[]> {
-  const random = randomOf("ship", seed);
-  const violations: string[] = [];
-  const restored = async (store: WrittenStore, what: string, at: string, bounds: Moments) => {
-    const { found, closed, tails, ms } = await restoreStore(restoring, store, at);
-    const wrong = judgeFound(store.probes(), found, bounds);
-    const log = `${closed} closed stretches and ${tails} flushes`;
-    say(
-      `${wrong.length === 0 ? "✓" : "✗"} ${store.source}, ${what}: ${found.rows} rows, from a base, ${log} (${(ms / 1_000).toFixed(1)} s)`,
-    );
-    for (const each of wrong) say(`    ${each}`);
-    violations.push(...wrong.map((each) => `${store.source}, ${what}: ${each}`));
-  };
-  for (const store of stores) {
-    const askedMs = Date.now();
-    await untilHeldSince(shipped, store.source);
-    await restored(store, "the newest", "latest", { heldMs: askedMs, nothingAfterMs: Number.POSITIVE_INFINITY });
-    const { windows } = await shipped.log(store.source);
-    const newest = windows.at(-1);
-    if (newest === undefined) {
-      violations.push(`${store.source} has no window`);
-      continue;
-    }
-    const fromMs = Math.max(Date.parse(newest.fromAt), askedMs - keepLogMs);
-    for (let moment = 1; moment <= moments; moment += 1) {
-      const atMs = fromMs + below(random, Math.max(1, askedMs - fromMs));
-      const at = toInstant(atMs);
-      const slackMs = store.kind === "sqlite" ? LOOKS_APART_MS : 0;
-      await restored(store, `at ${at}`, at, { heldMs: atMs - slackMs, nothingAfterMs: atMs });
-    }
-  }
-  return violations;
-}
-
-/** Two flushes: what was there when it was asked is in the first of them at the latest. */
-async function untilHeldSince(shipped: WrittenSystem["shipped"], source: string): Promise<void> {
-  let held = (await shipped.log(source)).held?.at;
-  for (let changes = 0; changes < 3; ) {
-    await wait(200, undefined, { signal: shipped.world.signal });
-    const now = (await shipped.log(source)).held?.at;
-    if (now !== held) changes += 1;
-    held = now;
-  }
 }
