@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, chown, mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { appendFile, chmod, copyFile, mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Secret } from "@stillpoint/contracts/secret";
 import { postgresSource } from "@stillpoint/contracts/source";
 import { accountOf } from "@stillpoint/driver/account";
-import { servePush } from "@stillpoint/driver-postgres/archive/serve-push";
 import { postgresDriver } from "@stillpoint/driver-postgres/postgres-driver";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
@@ -17,8 +17,6 @@ import { startService } from "@stillpoint/testkit/service-process";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { expect, it } from "vitest";
-import { pushSettings } from "../src/wal/push-settings.ts";
-import { pushFile } from "../src/wal/wal-push.ts";
 import { commandIn } from "./command-in.ts";
 import { run } from "./export-fixture.ts";
 import { storeBackup } from "./store-backup.ts";
@@ -57,28 +55,39 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
   environment.STILLPOINT_VAULT_URL = JSON.parse(minted.out).vaultUrl;
   environment.STILLPOINT_WAL_TOKEN_FILE = at("token");
 
-  // The helper that stays, and its client, which the server starts.
-  const failures: unknown[] = [];
-  const pushed: string[] = [];
-  const to = await pushSettings({ environment });
+  // The helper that stays beside the server, as its account.
   const account = process.getuid?.() === 0 ? await accountOf("postgres") : undefined;
-  const push = async (path: string) => {
-    pushed.push(`${path.split("/").at(-1)}`);
-    await pushFile(to, path, never);
+  const asServer =
+    account === undefined ? [] : ["setpriv", `--reuid=${account.uid}`, `--regid=${account.gid}`, "--clear-groups"];
+  const own = async (path: string) => {
+    if (account !== undefined) await run("chown", ["-R", `${account.uid}:${account.gid}`, path]);
   };
-  const home = at("push");
-  opened.use(
-    await servePush({
-      directory: home,
-      push,
-      atOnce: 3,
-      ahead: 8,
-      account,
-      failed: (_, error) => failures.push(error),
-    }),
-  );
-  const archiving = { archive_mode: "on", archive_command: `sh ${home}/push %p %f`, autovacuum: "off" };
-  const server = opened.use(await ownPostgres({ settings: archiving }));
+  await mkdir(at("beside"));
+  await copyFile(at("token"), at("beside/token"));
+  await own(at("beside"));
+  const serve = async (more: Record<string, string>, ...words: string[]) => {
+    const command = [...asServer, process.execPath, MAIN, "wal", "serve", "--directory", at("beside"), ...words];
+    const [program = "", ...rest] = command;
+    const { PATH, TMPDIR } = process.env;
+    const env = { PATH, ...(TMPDIR === undefined ? {} : { TMPDIR }), HOME: at("beside"), ...more };
+    const child = spawn(program, rest, { env, cwd: directory, stdio: ["ignore", "pipe", "inherit"] });
+    const exited = once(child, "exit");
+    const lines = createInterface({ input: child.stdout });
+    opened.defer(async () => {
+      child.kill("SIGTERM");
+      await exited;
+    });
+    const [line] = (await Promise.race([once(lines, "line"), exited])) as [unknown]; // a line of its output, or no word
+    const [, name = "", setting = ""] = /^(\w+) = '(.*)'$/.exec(String(line)) ?? [];
+    return { name, setting };
+  };
+  const pushing = await serve({
+    STILLPOINT_VAULT_URL: environment.STILLPOINT_VAULT_URL ?? "",
+    STILLPOINT_WAL_TOKEN_FILE: at("beside/token"),
+  });
+  expect(pushing.name).toBe("archive_command");
+  const archiving = { archive_mode: "on", archive_command: pushing.setting, restore_command: "exit 1" };
+  const server = opened.use(await ownPostgres({ settings: { ...archiving, autovacuum: "off" } }));
   const psql = async (text: string) => {
     const env = { ...process.env, PGPASSWORD: server.password };
     const words = ["-h", server.host, "-p", String(server.port), "-U", server.user, "-AtXq", "-c", text, "postgres"];
@@ -126,45 +135,77 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
   await psql("insert into probe values (2)");
   await closed();
   await psql("insert into probe values (3)");
-  const xid = await psql("begin; insert into probe values (4); select pg_current_xact_id(); commit");
   const last = await closed();
+  const bytes = await readFile(join(server.dataDirectory, "pg_wal", last));
+  await psql("insert into probe values (4)");
+
+  // As after a fail-over: it goes on with a timeline of its own, in the middle of a segment.
+  await server.stop();
+  await writeFile(join(server.dataDirectory, "recovery.signal"), "");
+  await own(join(server.dataDirectory, "recovery.signal"));
+  await server.restart();
+  await waitFor("it has been promoted", async () => (await psql("select pg_is_in_recovery()")) === "f");
   await psql("insert into probe values (5)");
+  const later = await closed();
+  expect(later.slice(0, 8)).toBe("00000002");
+  await psql("insert into probe values (6)");
   await closed();
-  expect(failures).toEqual([]);
-  // Each file once, though it was pushed ahead and asked for.
-  expect(new Set(pushed).size).toBe(pushed.length);
-  expect(pushed.some((line) => line.endsWith(".backup"))).toBe(true);
+  expect(await psql("select failed_count from pg_stat_archiver")).toBe("0");
 
   const log = await stillpoint("log", ...of, ...where, "--json");
   expect(JSON.parse(log.out)).toMatchObject({ windows: [{ bases: ["base-1"] }], holes: [] });
+  const single = async (data: string) => {
+    const words = ["--single", "-D", data, "-c", "exit_on_error=on", "postgres"];
+    const [program = "", ...rest] = [...asServer, join(server.binDirectory, "postgres"), ...words];
+    const alone = spawn(program, rest, { cwd: data, stdio: ["pipe", "pipe", "inherit"] });
+    alone.stdin.end("select string_agg(n::text, '-' order by n) as found from probe\n");
+    return /found = "(.*)"/.exec((await Array.fromAsync(alone.stdout)).join(""))?.[1];
+  };
   environment.STILLPOINT_POSTGRES_BIN = server.binDirectory;
-  const restored = await stillpoint(
-    "restore",
-    ...of,
-    ...where,
-    "--to",
-    at("back"),
-    "--at",
-    `tx:${xid}`,
-    "--exclusive",
-    "--recover",
-    "--json",
-  );
+  const recovered = ["restore", ...of, ...where, "--to", at("back"), "--at", "latest", "--recover", "--json"];
+  const restored = await stillpoint(...recovered);
   expect(restored, restored.err).toMatchObject({ code: 0 });
-  const { directory: data, opened: isOpened } = JSON.parse(restored.out);
-  expect(isOpened).toBe(true);
-  const single = ["--single", "-D", data, "-c", "exit_on_error=on", "postgres"];
-  const asServer =
-    account === undefined ? [] : ["setpriv", `--reuid=${account.uid}`, `--regid=${account.gid}`, "--clear-groups"];
-  const [program = "", ...words] = [...asServer, join(server.binDirectory, "postgres"), ...single];
-  const alone = spawn(program, words, { cwd: data, stdio: ["pipe", "pipe", "inherit"] });
-  alone.stdin.end("select string_agg(n::text, '-' order by n) as found from probe\n");
-  const said = (await Array.fromAsync(alone.stdout)).join("");
-  expect(said).toContain('found = "1-2-3"');
+  expect(JSON.parse(restored.out)).toMatchObject({ opened: true });
+  expect(await single(JSON.parse(restored.out).directory)).toBe("1-2-3-4-5-6");
+
+  // Another machine, with a server that fetches by its own setting.
+  await run("cp", ["-a", at("repository"), at("beside/repository")]);
+  await copyFile(at("key"), at("beside/key"));
+  {
+    await using repository = await openRepository(store, { opener, threads: 0 });
+    await mkdir(at("beside/data"), { mode: 0o700 });
+    await repository.restoreFiles("base-1", at("beside/data"), { signal: never });
+  }
+  await writeFile(at("beside/data/recovery.signal"), "");
+  await own(at("beside"));
+  const fetching = await serve({}, ...of, "--repository", at("beside/repository"), "--key-file", at("beside/key"));
+  expect(fetching.name).toBe("restore_command");
+  const control = async (...words: string[]) => {
+    const [program = "", ...rest] = [
+      ...asServer,
+      join(server.binDirectory, "pg_ctl"),
+      "-D",
+      at("beside/data"),
+      ...words,
+    ];
+    await run(program, rest, { cwd: at("beside/data") });
+  };
+  const theirs = [
+    ["archive_mode", "off"],
+    ["listen_addresses", ""],
+    ["unix_socket_directories", at("beside")],
+  ];
+  const settingsText = [...theirs, [fetching.name, fetching.setting]].map(([name, value]) => `${name} = '${value}'\n`);
+  await appendFile(at("beside/data/postgresql.auto.conf"), settingsText.join(""));
+  await control("-w", "-l", at("beside/data/own.log"), "start");
+  await waitFor("it has recovered", async () =>
+    (await readFile(at("beside/data/own.log"), "utf8")).includes("archive recovery complete"),
+  );
+  await control("-w", "-m", "fast", "stop");
+  expect(await single(at("beside/data"))).toBe("1-2-3-4-5-6");
 
   // The same again is well; something else under its name is refused, and what is there stays.
   const again = at(last);
-  const bytes = await readFile(join(server.dataDirectory, "pg_wal", last));
   await writeFile(again, bytes);
   expect(await stillpoint("wal", "push", again)).toMatchObject({ code: 0 });
   bytes.writeUInt8((bytes[5_000_000] ?? 0) ^ 1, 5_000_000);
@@ -179,6 +220,13 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
   expect(fetched, fetched.err).toMatchObject({ code: 0 });
   bytes.writeUInt8((bytes[5_000_000] ?? 0) ^ 1, 5_000_000);
   expect((await readFile(at("fetched"))).equals(bytes)).toBe(true);
+  // Of a later timeline too: where it came from, and its first segment, which begins with the one before.
+  for (const name of ["00000002.history", later]) {
+    expect(await stillpoint("wal", "fetch", name, at("fetched"), ...of, ...where)).toMatchObject({ code: 0 });
+    expect((await readFile(at("fetched"))).equals(await readFile(join(server.dataDirectory, "pg_wal", name)))).toBe(
+      true,
+    );
+  }
   const exitOf = async (...args: string[]) => {
     const child = spawn(process.execPath, [MAIN, "wal", ...args], { env: environment, stdio: "ignore" });
     return (await once(child, "exit"))[0] as number; // what the event is declared to bring
@@ -191,9 +239,8 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
 
   expect(await exitOf("push", again.replace(last, "nothing"))).toBeGreaterThan(0);
   expect(await stillpoint("wal", "revoke", ...of)).toMatchObject({ code: 0 });
-  expect(await stillpoint("wal", "push", at("fetched").replace("fetched", last))).toMatchObject({
+  expect(await stillpoint("wal", "push", again)).toMatchObject({
     code: 4,
     err: expect.stringContaining("revoked"),
   });
-  if (account !== undefined) await chown(home, 0, 0);
 }, 180_000);

@@ -1,17 +1,21 @@
 import { execFile, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { chown, mkdir, open, readdir, stat, writeFile } from "node:fs/promises";
+import { chown, cp, mkdir, open, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Sandbox } from "@stillpoint/driver/driver";
+import type { LogPiece } from "@stillpoint/driver/recover";
 import type { ShipOptions, ShipProgress } from "@stillpoint/driver/ship";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { walPositionOf } from "../src/log-position.ts";
-import { parseLsn } from "../src/lsn.ts";
+import { recoverServed } from "../src/archive/recover-served.ts";
+import { BASE_PATH, parseBaseFacts } from "../src/base-facts.ts";
+import { logRangeOf, walPositionOf } from "../src/log-position.ts";
+import { parseLsn, segmentStart } from "../src/lsn.ts";
 import { postgresDriver } from "../src/postgres-driver.ts";
 import type { RecoveryTarget } from "../src/recovery-target.ts";
 import { shipSlotName } from "../src/ship-slot.ts";
@@ -364,6 +368,26 @@ test("a server that stops has given its last byte, and one that comes back on an
   const latest = { ...given, directory: join(root, "restored-tails") };
   await using tails = await recovered(latest, { by: "latest" }, contextFor(server, await fresh(), never));
   expect(await number(tails, "select max(n) from history")).toBe(3);
+  // Fetched as it goes: the server asks for the history itself, which is made of what the tails say.
+  const served = join(root, "served-tails");
+  await promisify(execFile)("cp", ["-a", base, served]);
+  const facts = parseBaseFacts(await readFile(join(served, BASE_PATH), "utf8"));
+  const input = {
+    directory: served,
+    base: logRangeOf(facts.timeline, segmentStart(facts.start, facts.segmentBytes), facts.end),
+    log: pieces.map(({ kind, range, path }): LogPiece => {
+      if (kind === "tail") return { type: "tail", range, read: () => readFile(path) };
+      const extract = (to: string, file = "") => cp(join(path, file), join(to, file), { recursive: true });
+      return { type: "closed", range, extract };
+    }),
+    target: { by: "latest" } as const,
+    action: "promote" as const,
+    cutId: randomUUID(),
+  };
+  const opened = await recoverServed(input, contextFor(server, await fresh(), never, { openSandboxes: true }));
+  expect(opened.recovered).toContain("redo done at");
+  const { stdout } = await promisify(execFile)(join(server.binDirectory, "pg_controldata"), [served]);
+  expect(stdout).toMatch(/Latest checkpoint's TimeLineID: +3\n/);
 
   const { rows } = await client.query("insert into history values (4) returning pg_current_xact_id()::text as xid");
   await client.query("select pg_create_restore_point('before five')");

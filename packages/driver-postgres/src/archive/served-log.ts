@@ -27,6 +27,8 @@ export function servedLog(
   const segments = new Map<string, { name: string; start: bigint; pieces: LogPiece[] }>();
   for (const piece of log) {
     const { stream, from, to } = piece.range;
+    // A history that was given alone: it lies where its timeline begins, and has nothing of a segment.
+    if (from === to) continue;
     const { timeline, at } = walPositionOf({ stream, at: from });
     for (const start of segmentStarts(at, walPositionOf({ stream, at: to }).at, segmentBytes)) {
       const name = segmentName(timeline, start, segmentBytes);
