@@ -111,6 +111,11 @@ export function program(world: World): Command {
     )
     .option("--action <action>", "with --recover, at the target: promote, pause or shutdown", "promote")
     .option(
+      "--patience <duration>",
+      "with --recover: for so long a part of the log that cannot be had is tried again, before the server is stopped",
+      "60s",
+    )
+    .option(
       "--tablespace <name=/directory>",
       "place a further tablespace of a PostgreSQL cluster; without it lies inside the restored directory; may be repeated",
       several,

@@ -1,5 +1,6 @@
 import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { duration } from "@stillpoint/contracts/duration";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogRange, LogTarget } from "@stillpoint/contracts/log";
 import type { LogPiece } from "@stillpoint/driver/recover";
@@ -7,6 +8,7 @@ import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import { z } from "zod";
 import { openWorkDirectory } from "./export/export-source.ts";
 import { exportTools } from "./export/export-tools.ts";
+import { parsed } from "./parsed-option.ts";
 import { secretReader } from "./secret-reader.ts";
 import type { World } from "./world.ts";
 
@@ -35,6 +37,7 @@ export type MomentRecovery = RecoveryState & {
   log: readonly LogPiece[];
   target: LogTarget;
   action: RecoveryAction;
+  patienceMs: number;
   cutId: string;
   /** The base is there, and a server was perhaps started on it. */
   isBegun: boolean;
@@ -46,7 +49,7 @@ export type MomentRecovery = RecoveryState & {
 
 /** Recovers a base with the machine's own PostgreSQL, which is given the log as it asks for it; the server is stopped at the end. */
 export async function recoverMoment(world: World, how: MomentRecovery) {
-  const { to, directory, range, log, target, action, cutId, extract, say } = how;
+  const { to, directory, range, log, target, action, patienceMs, cutId, extract, say } = how;
   const [{ recoverServed }, { serverProgram }] = await Promise.all([
     import("@stillpoint/driver-postgres/archive/recover-served"),
     import("@stillpoint/driver-postgres/sandbox"),
@@ -87,6 +90,7 @@ export async function recoverMoment(world: World, how: MomentRecovery) {
       log,
       target,
       action,
+      patienceMs,
       cutId,
       taken: (name) => {
         taken += 1;
@@ -103,6 +107,8 @@ export async function recoverMoment(world: World, how: MomentRecovery) {
   if (ended.opened) await rm(join(directory, STATE), { force: true });
   return { ...ended, taken };
 }
+
+export const parsePatience = parsed(duration, "for how long the log is tried for");
 
 export function parseAction(text: string): RecoveryAction {
   const parsed = recoveryAction.safeParse(text);

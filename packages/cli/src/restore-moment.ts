@@ -11,7 +11,7 @@ import { bytes, span } from "./figures.ts";
 import { piecesFrom } from "./log-pieces.ts";
 import { followTimeline, parseMoment, servingOf } from "./moment.ts";
 import type { PointReader } from "./point-reader.ts";
-import { begunRecovery, parseAction, recoverMoment } from "./recover-moment.ts";
+import { begunRecovery, parseAction, parsePatience, recoverMoment } from "./recover-moment.ts";
 import { assertEmpty, openReader, type RestoreOptions } from "./restore.ts";
 import { stillAlive } from "./still-alive.ts";
 import { untilWhole } from "./until-whole.ts";
@@ -23,6 +23,7 @@ export type MomentOptions = RestoreOptions & {
   timeline?: string;
   recover?: boolean;
   action?: string;
+  patience?: string;
 };
 
 /** Restores one source to a moment of its log, into a directory that its store's own recovery accepts. */
@@ -101,6 +102,7 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
     return await recoverMoment(world, {
       ...how,
       action: parseAction(options.action ?? "promote"),
+      patienceMs: parsePatience(options.patience ?? "60s"),
       isBegun: begun !== undefined,
       extract,
       say,

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
@@ -15,10 +15,13 @@ import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { configuredOpener } from "@stillpoint/repository/keys/configured-opener";
 import { openRepository } from "@stillpoint/repository/repository";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
+import { ownBucket } from "@stillpoint/testkit/s3";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { expect, it } from "vitest";
+import { askAlone } from "./ask-alone.ts";
 import { commandIn } from "./command-in.ts";
+import { cuttableWay } from "./cuttable-way.ts";
 import { run } from "./export-fixture.ts";
 import { storeBackup } from "./store-backup.ts";
 
@@ -31,16 +34,18 @@ type Shipped<Spec extends SourceSpec> = {
   tools?: Tools;
 };
 
-async function bench() {
+/** `kept`: where its repository is, if not in the test's own directory. */
+async function bench(kept?: { url: string; environment: Record<string, string> }) {
   await using opening = new AsyncDisposableStack();
   const directory = opening.use(await temporaryDirectory("cli-moment"));
   await chmod(directory.path, 0o711); // restored servers run as an account of their own, and pass through
   const at = (name: string) => join(directory.path, name);
-  const where = ["--repository", at("repository"), "--key-file", at("key")];
-  const run = commandIn(directory.path);
+  const { url, environment } = kept ?? { url: at("repository"), environment: {} };
+  const where = ["--repository", url, "--key-file", at("key")];
+  const run = commandIn(directory.path, { PATH: process.env.PATH, HOME: directory.path, ...environment });
   const stillpoint = (...words: string[]) => run(...words, ...where);
   expect(await stillpoint("repo", "init", "--new-identity")).toMatchObject({ code: 0 });
-  const store = opening.use(await openObjectStore(at("repository"), { environment: {} }));
+  const store = opening.use(await openObjectStore(url, { environment }));
   const opener = await configuredOpener({ keyFile: at("key") }, {});
   const repository = opening.use(await openRepository(store, { opener, threads: 0 }));
   const stop = new AbortController();
@@ -100,7 +105,9 @@ async function bench() {
 
 it("a PostgreSQL comes back as it was at a time between two points, up to a transaction, and to the newest flush", async () => {
   await using server = await ownPostgres();
-  await using setup = await bench();
+  const { bucket, endpoint, accessKeyId, secretAccessKey } = await ownBucket();
+  const credentials = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+  await using setup = await bench({ url: `s3://${bucket}/repository?endpoint=${endpoint}`, environment: credentials });
   const { at, stillpoint } = setup;
   const psql = async (text: string) => {
     const env = { ...process.env, PGPASSWORD: server.password };
@@ -158,11 +165,12 @@ it("a PostgreSQL comes back as it was at a time between two points, up to a tran
   expect(await rows("latest", "--at", "latest")).toEqual([1, 2, 3, 4]);
 
   // With the server of this machine, which is given the log as it asks for it.
-  const environment = { STILLPOINT_POSTGRES_BIN: server.binDirectory };
-  const recover = async (...how: string[]) => {
-    const given = ["--plan", "shop", "--source", "orders", "--to", at("here"), "--recover", "--json", ...how];
-    return await commandIn(at(""), { ...process.env, ...environment })("restore", ...given, ...setup.where);
+  const environment = { ...process.env, ...credentials, STILLPOINT_POSTGRES_BIN: server.binDirectory };
+  const recoverFrom = async (where: string[], ...how: string[]) => {
+    const given = ["--plan", "shop", "--source", "orders", "--recover", "--json", ...how, ...where];
+    return await commandIn(at(""), environment)("restore", ...given);
   };
+  const recover = (...how: string[]) => recoverFrom(setup.where, "--to", at("here"), ...how);
   const stands = await recover("--at", `tx:${xid}`, "--exclusive", "--action", "shutdown");
   expect(stands, stands.err).toMatchObject({ code: 0 });
   expect(JSON.parse(stands.out)).toMatchObject({ opened: false, base: "base-1" });
@@ -173,8 +181,9 @@ it("a PostgreSQL comes back as it was at a time between two points, up to a tran
     opened: true,
     recovered: expect.stringContaining(`after commit of transaction ${xid}`),
   });
-  const control = await run(join(server.binDirectory, "pg_controldata"), [told.directory], { env: { LC_ALL: "C" } });
-  expect(control.stdout).toMatch(/cluster state: +shut down\n/);
+  const controlOf = async (directory: string) =>
+    (await run(join(server.binDirectory, "pg_controldata"), [directory], { env: { LC_ALL: "C" } })).stdout;
+  expect(await controlOf(told.directory)).toMatch(/cluster state: +shut down\n/);
   expect(await recover("--at", "latest")).toMatchObject({ err: expect.stringContaining("Nothing was restored") });
   const other = await recover("--at", "latest", "--timeline", "7");
   expect(other.err).toContain("no base has its log without a hole");
@@ -208,6 +217,33 @@ it("a PostgreSQL comes back as it was at a time between two points, up to a tran
   expect((await stillpoint(...early)).err).toContain("nearest moments that can be had");
   const wrong = ["restore", "--plan", "shop", "--source", "orders", "--to", at("wrong"), "--at", "yesterday"];
   expect((await stillpoint(...wrong)).err).toContain("none of: latest");
+
+  // The object store goes away while the server recovers, with more before it than is ever fetched ahead.
+  for (let n = 5; n <= 18; n += 1) await psql(`insert into probe values (${n}); select pg_switch_wal()`);
+  await flushed();
+  await using way = await cuttableWay(Number(new URL(endpoint).port));
+  const far = [
+    "--repository",
+    `s3://${bucket}/repository?endpoint=http://127.0.0.1:${way.port}`,
+    "--key-file",
+    at("key"),
+  ];
+  const cut = recoverFrom(far, "--to", at("cut"), "--at", "latest", "--patience", "1s");
+  const taken = async () => (await readdir(at("cut/orders/stillpoint/archive/ready")).catch(() => [])).length > 0;
+  await Promise.race([cut, waitFor("the log is fetched", taken)]);
+  way.cut();
+  const broken = await cut;
+  expect(broken).toMatchObject({ code: 7, err: expect.stringContaining("it did not open") });
+  expect(await controlOf(at("cut/orders"))).toMatch(/cluster state: +in archive recovery\n/);
+  expect(await readdir(at("cut/orders"))).toContain("recovery.signal");
+  expect((await readdir(at("cut/orders/pg_wal"))).filter((name) => name.endsWith(".history"))).toEqual([]);
+  await way.mend();
+  const mended = await recoverFrom(far, "--to", at("cut"), "--at", "latest");
+  expect(mended, mended.err).toMatchObject({ code: 0 });
+  expect(JSON.parse(mended.out)).toMatchObject({ opened: true });
+  expect(await controlOf(at("cut/orders"))).toMatch(/Latest checkpoint's TimeLineID: +2\n/);
+  const newest = "select max(n)::text as found from probe";
+  expect(await askAlone(server.binDirectory, at("cut/orders"), newest)).toBe("18");
 });
 
 it("an SQLite database comes back as it was at a time, with nothing that was committed after it", async () => {

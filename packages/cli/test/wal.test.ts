@@ -17,6 +17,7 @@ import { startService } from "@stillpoint/testkit/service-process";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { expect, it } from "vitest";
+import { askAlone, asServer } from "./ask-alone.ts";
 import { commandIn } from "./command-in.ts";
 import { run } from "./export-fixture.ts";
 import { storeBackup } from "./store-backup.ts";
@@ -57,8 +58,7 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
 
   // The helper that stays beside the server, as its account.
   const account = process.getuid?.() === 0 ? await accountOf("postgres") : undefined;
-  const asServer =
-    account === undefined ? [] : ["setpriv", `--reuid=${account.uid}`, `--regid=${account.gid}`, "--clear-groups"];
+  const as = await asServer();
   const own = async (path: string) => {
     if (account !== undefined) await run("chown", ["-R", `${account.uid}:${account.gid}`, path]);
   };
@@ -66,7 +66,7 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
   await copyFile(at("token"), at("beside/token"));
   await own(at("beside"));
   const serve = async (more: Record<string, string>, ...words: string[]) => {
-    const command = [...asServer, process.execPath, MAIN, "wal", "serve", "--directory", at("beside"), ...words];
+    const command = [...as, process.execPath, MAIN, "wal", "serve", "--directory", at("beside"), ...words];
     const [program = "", ...rest] = command;
     const { PATH, TMPDIR } = process.env;
     const env = { PATH, ...(TMPDIR === undefined ? {} : { TMPDIR }), HOME: at("beside"), ...more };
@@ -154,19 +154,14 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
 
   const log = await stillpoint("log", ...of, ...where, "--json");
   expect(JSON.parse(log.out)).toMatchObject({ windows: [{ bases: ["base-1"] }], holes: [] });
-  const single = async (data: string) => {
-    const words = ["--single", "-D", data, "-c", "exit_on_error=on", "postgres"];
-    const [program = "", ...rest] = [...asServer, join(server.binDirectory, "postgres"), ...words];
-    const alone = spawn(program, rest, { cwd: data, stdio: ["pipe", "pipe", "inherit"] });
-    alone.stdin.end("select string_agg(n::text, '-' order by n) as found from probe\n");
-    return /found = "(.*)"/.exec((await Array.fromAsync(alone.stdout)).join(""))?.[1];
-  };
+  const rows = (data: string) =>
+    askAlone(server.binDirectory, data, "select string_agg(n::text, '-' order by n) as found from probe");
   environment.STILLPOINT_POSTGRES_BIN = server.binDirectory;
   const recovered = ["restore", ...of, ...where, "--to", at("back"), "--at", "latest", "--recover", "--json"];
   const restored = await stillpoint(...recovered);
   expect(restored, restored.err).toMatchObject({ code: 0 });
   expect(JSON.parse(restored.out)).toMatchObject({ opened: true });
-  expect(await single(JSON.parse(restored.out).directory)).toBe("1-2-3-4-5-6");
+  expect(await rows(JSON.parse(restored.out).directory)).toBe("1-2-3-4-5-6");
 
   // Another machine, with a server that fetches by its own setting.
   await run("cp", ["-a", at("repository"), at("beside/repository")]);
@@ -181,13 +176,7 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
   const fetching = await serve({}, ...of, "--repository", at("beside/repository"), "--key-file", at("beside/key"));
   expect(fetching.name).toBe("restore_command");
   const control = async (...words: string[]) => {
-    const [program = "", ...rest] = [
-      ...asServer,
-      join(server.binDirectory, "pg_ctl"),
-      "-D",
-      at("beside/data"),
-      ...words,
-    ];
+    const [program = "", ...rest] = [...as, join(server.binDirectory, "pg_ctl"), "-D", at("beside/data"), ...words];
     await run(program, rest, { cwd: at("beside/data") });
   };
   const theirs = [
@@ -202,7 +191,7 @@ it("a server without a slot gives its WAL by archive_command, and comes back to 
     (await readFile(at("beside/data/own.log"), "utf8")).includes("archive recovery complete"),
   );
   await control("-w", "-m", "fast", "stop");
-  expect(await single(at("beside/data"))).toBe("1-2-3-4-5-6");
+  expect(await rows(at("beside/data"))).toBe("1-2-3-4-5-6");
 
   // The same again is well; something else under its name is refused, and what is there stays.
   const again = at(last);
