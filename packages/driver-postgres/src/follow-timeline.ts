@@ -5,49 +5,84 @@ import type { TimelineShipper } from "./ship-timeline.ts";
 import type { WalFeed } from "./wal-feed.ts";
 
 export type Following = {
-  feed: WalFeed;
+  /** Has the server send its WAL from there on, when the feed before it is closed. */
+  openFeed: (at: Lsn) => WalFeed;
   shipper: TimelineShipper;
   /** Rings when a flush is due, and when it is asked to stop. */
   alarm: Alarm;
   flushMs: number;
   /** Once it is asked to stop: up to where it still ships. */
   stopAt: () => Lsn | undefined;
+  monotonicMs: () => number;
 };
 
 /** `undefined`: the server ended its side, and does not say that it went on with another timeline. */
 export type Followed = "stopped" | WalPosition | undefined;
 
-export async function followTimeline({ feed, shipper, alarm, flushMs, stopAt }: Following): Promise<Followed> {
-  const next = () => {
-    const event = feed.events.next();
-    // It is looked at below, but it may fail while a flush is waited for.
-    event.catch(() => undefined);
-    return event;
-  };
-  let arriving = next();
+/**
+ * A server sends its WAL commit by commit to one who listens. At thousands a second that takes more of the server's processors
+ * than the bytes do: one that writes more than this is listened to once for each flush only.
+ */
+const BUSY_BYTES_PER_SECOND = 131_072;
+
+/**
+ * Ships what comes until it is told to stop or the server ends its side. One that writes little is listened to all the time, so
+ * that it waits for us when it shuts down; from a busy one the WAL is fetched for each flush, up to where the server is then.
+ */
+export async function followTimeline(following: Following): Promise<Followed> {
+  const { openFeed, shipper, alarm, flushMs, stopAt, monotonicMs } = following;
   let ringing = alarm.rung();
-  for (;;) {
-    const happened = await Promise.race([ringing, arriving]);
-    if (happened === "rung") {
-      ringing = alarm.rung();
-      await shipper.flush();
-    } else if (happened.done) {
-      await shipper.end();
-      return feed.following();
-    } else {
-      if (happened.value.type === "ping") {
-        await shipper.flush();
-      } else {
-        alarm.ringIn(flushMs);
-        await shipper.take(happened.value.bytes);
-      }
-      arriving = next();
-    }
+  /** Nothing before the first time: what comes until then was written before. */
+  let flushed: { at: Lsn; ms: number } | undefined;
+  const isBusy = () =>
+    flushed !== undefined &&
+    Number(shipper.received() - flushed.at) * 1_000 > BUSY_BYTES_PER_SECOND * (monotonicMs() - flushed.ms);
+  const flush = async () => {
+    flushed = { at: shipper.received(), ms: monotonicMs() };
+    await shipper.flush();
+  };
+  const isAtEnd = () => {
     const end = stopAt();
-    if (end !== undefined && shipper.received() >= end) {
-      await shipper.flush();
-      await feed.close();
-      return "stopped";
+    return end !== undefined && shipper.received() >= end;
+  };
+  for (let isFetching = false; ; ) {
+    const feed = openFeed(shipper.received());
+    const next = () => {
+      const event = feed.events.next();
+      // It is looked at below, but it may fail while a flush is waited for.
+      event.catch(() => undefined);
+      return event;
+    };
+    let isNewest = false;
+    for (let arriving = next(); !(isFetching && isNewest) && !isAtEnd(); ) {
+      const happened = await Promise.race([ringing, arriving]);
+      if (happened === "rung") {
+        ringing = alarm.rung();
+        isFetching = isBusy();
+        if (!isFetching || !isNewest) await flush();
+      } else if (happened.done) {
+        await shipper.end();
+        return feed.following();
+      } else {
+        if (happened.value.type === "ping") {
+          await flush();
+          isFetching = false;
+        } else {
+          alarm.ringIn(flushMs);
+          await shipper.take(happened.value.bytes);
+          isNewest = happened.value.isNewest;
+        }
+        arriving = next();
+      }
+    }
+    isFetching = isBusy();
+    await flush();
+    await feed.close();
+    if (isAtEnd()) return "stopped";
+    if (isFetching) {
+      alarm.ringIn(flushMs);
+      await ringing;
+      ringing = alarm.rung();
     }
   }
 }

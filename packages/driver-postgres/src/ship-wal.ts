@@ -7,7 +7,7 @@ import { alarm } from "./alarm.ts";
 import { type Connection, type ConnectOptions, connect } from "./connection.ts";
 import { followTimeline } from "./follow-timeline.ts";
 import { type WalPosition, walPositionOf } from "./log-position.ts";
-import { formatLsn, segmentStart } from "./lsn.ts";
+import { formatLsn, type Lsn } from "./lsn.ts";
 import { checkRequirements, checkVersion } from "./requirements.ts";
 import { type SegmentSpool, segmentSpool } from "./segment-spool.ts";
 import { serverFacts, versionNumber } from "./server-facts.ts";
@@ -18,7 +18,7 @@ import { timelineShipper } from "./ship-timeline.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
 import { sourcePassword } from "./source-password.ts";
 import { timelineOf } from "./timeline.ts";
-import { walFeed } from "./wal-feed.ts";
+import { type WalFeed, walFeed } from "./wal-feed.ts";
 
 export type Shipping = {
   options: ShipOptions;
@@ -65,15 +65,17 @@ export async function shipWal(source: PostgresSource, options: ShipOptions, cont
 async function shipRound(it: Shipping, known: string | undefined): Promise<string | undefined> {
   const { options, context, connection, sql, spool, slot, segmentBytes } = it;
   const letGo = new AbortController();
+  const ended = AbortSignal.any([context.signal, letGo.signal]);
   await using replication = await connect({
     ...connection,
     what: "Cannot read PostgreSQL's WAL",
     replication: true,
     // Whatever the source has set: we send a sign of life every few seconds, also while an upload stands still.
     settings: { wal_sender_timeout: "60s" },
-    signal: AbortSignal.any([context.signal, letGo.signal]),
+    signal: ended,
   });
   using bell = alarm();
+  ended.addEventListener("abort", bell.ring);
   const begun = await beginShipping({ sql, replication, slot, segmentBytes, held: it.held, gap: known });
   let { from, isHeld } = begun;
   await using guard = openGuard({
@@ -93,13 +95,18 @@ async function shipRound(it: Shipping, known: string | undefined): Promise<strin
     for (;;) {
       context.log("shipping", { slot, timeline: from.timeline, from: formatLsn(from.at) });
       const past = await timelineOf(replication, from.timeline);
-      const start = { timeline: from.timeline, at: segmentStart(from.at, segmentBytes) };
-      const durable = isHeld ? from.at : undefined;
-      const feed = walFeed(replication, { slot, from: start, durable, monotonicMs: context.monotonicMs });
-      guard.listenTo(feed);
-      const onDurable = (at: bigint) => {
-        it.held = { timeline: past.timeline, at };
-        feed.confirm(at);
+      const { timeline } = past;
+      let durable = isHeld ? from.at : undefined;
+      let feed: WalFeed | undefined;
+      const openFeed = (at: Lsn) => {
+        feed = walFeed(replication, { slot, from: { timeline, at }, durable, monotonicMs: context.monotonicMs });
+        guard.listenTo(feed);
+        return feed;
+      };
+      const onDurable = (at: Lsn) => {
+        durable = at;
+        it.held = { timeline, at };
+        feed?.confirm(at);
         guard.tell();
       };
       const shipper = await timelineShipper({
@@ -112,7 +119,15 @@ async function shipRound(it: Shipping, known: string | undefined): Promise<strin
         onDurable,
       });
       const { flushMs } = options;
-      const followed = await followTimeline({ feed, shipper, alarm: bell, flushMs, stopAt: guard.stopAt });
+      const { monotonicMs } = context;
+      const followed = await followTimeline({
+        openFeed,
+        shipper,
+        alarm: bell,
+        flushMs,
+        stopAt: guard.stopAt,
+        monotonicMs,
+      });
       if (followed === "stopped") return undefined;
       if (followed === undefined) throw replication.translate(new Error("the server ended its WAL"));
       from = followed;

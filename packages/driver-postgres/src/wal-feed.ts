@@ -5,8 +5,11 @@ import type { WalPosition } from "./log-position.ts";
 import { formatLsn, type Lsn, parseLsn } from "./lsn.ts";
 import { KEEPALIVE, STATUS_INTERVAL_MS, statusUpdate, XLOG_DATA, XLOG_HEADER_BYTES } from "./wal-protocol.ts";
 
-/** `ping`: the server waits for our word; one that shuts down waits for what it has sent to be durable. */
-export type WalEvent = { type: "wal"; bytes: Buffer } | { type: "ping" };
+/**
+ * `isNewest`: the server had flushed no more when it sent this. `ping`: the server waits for our word; one that shuts down
+ * waits for what it has sent to be durable.
+ */
+export type WalEvent = { type: "wal"; bytes: Buffer; isNewest: boolean } | { type: "ping" };
 
 /** A timeline's WAL as it is flushed, without an end unless the server has left the timeline. */
 export type WalFeed = {
@@ -24,9 +27,12 @@ export type WalFeed = {
 
 export type FeedRequest = { slot: string; from: WalPosition; durable: Lsn | undefined; monotonicMs: () => number };
 
+/** Where the server stood when it sent a piece of WAL, behind the message's type and the piece's own position. */
+const SERVER_END = 9;
+
 const next = z.tuple([z.coerce.number().int().positive(), z.string().transform(parseLsn)]);
 
-/** `from.at` is a segment's start. What is `durable` already is confirmed again and again, so that the slot never moves past it. */
+/** What is `durable` already is confirmed again and again, so that the slot never moves past it. */
 export function walFeed(connection: Connection, { slot, from, durable, monotonicMs }: FeedRequest): WalFeed {
   const command = `START_REPLICATION SLOT ${slot} PHYSICAL ${formatLsn(from.at)} TIMELINE ${from.timeline}`;
   const stream = copyStream(connection, command, { both: true });
@@ -55,7 +61,7 @@ export function walFeed(connection: Connection, { slot, from, durable, monotonic
         const bytes = message.subarray(XLOG_HEADER_BYTES);
         at += BigInt(bytes.length);
         isListening = false;
-        yield { type: "wal", bytes };
+        yield { type: "wal", bytes, isNewest: message.readBigUInt64BE(SERVER_END) <= at };
         [heardAt, isListening] = [monotonicMs(), true];
       }
     } finally {
@@ -78,6 +84,7 @@ export function walFeed(connection: Connection, { slot, from, durable, monotonic
     },
     async close() {
       clearInterval(timer);
+      isListening = false;
       stream.sendDone();
       await stream.drain();
     },

@@ -287,6 +287,47 @@ test("an idle server does not lag; a sink that stands still is seen to, and past
   expect(await slots()).toBe(0);
 });
 
+test("a busy server is read from once for each flush, a calm one all the time, and what was written until the stop is there", async () => {
+  const directory = await fresh("busy");
+  const flushMs = 300;
+  await using first = await shipping(directory, { flushMs });
+  const isRead = async () => {
+    const { rows } = await client.query("select active from pg_replication_slots where slot_name = $1", [
+      shipSlotName(directory),
+    ]);
+    return rows[0]?.active as boolean | undefined;
+  };
+  await client.query("create table bulk (n int, filler text)");
+  const write = () =>
+    client.query("insert into bulk select n, repeat('x', 900) from generate_series(1, 200) as few (n)");
+  await waitFor("it is left alone", async () => {
+    await write();
+    return (await isRead()) === false;
+  });
+  const alone = await here();
+  await waitFor("its log is fetched nevertheless", async () => {
+    await write();
+    const held = await heldIn(directory);
+    return held !== undefined && walPositionOf(held).at > parseLsn(alone);
+  });
+  await waitFor("it is left alone again", async () => {
+    await write();
+    return (await isRead()) === false;
+  });
+  await write();
+  const last = await here();
+  await first.stop();
+  await holds(directory, last);
+
+  await using second = await shipping(directory, { flushMs });
+  await waitFor("it writes little, and is listened to", isRead);
+  await client.query("insert into bulk values (0, '')");
+  await holds(directory, await here());
+  expect(await isRead()).toBe(true);
+  await second.stop();
+  expect(await gapsIn(directory)).toEqual([]);
+});
+
 test("a stream that has gone dead is ended, though its connection stands", async () => {
   const streams: Socket[] = [];
   const proxy = createServer((near) => {

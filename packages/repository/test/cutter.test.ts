@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { CUT, CUTTER_START, type CutterState, cutter } from "../src/chunking/cutter.ts";
+import { CUT, CUTTER_START, type Cut, type CutterState, cutter } from "../src/chunking/cutter.ts";
 import { gearTable } from "../src/chunking/gear.ts";
 import { DEFAULT_CHUNKING } from "../src/format/documents.ts";
 
@@ -16,7 +16,7 @@ function noise(length: number, seed: string): Buffer {
 }
 
 /** The lengths of a file's chunks, cut slab by slab as a backup does it; `earlier` are ends of chunks counted from the file's start. */
-function lengthsOf(file: Uint8Array, earlier: readonly number[] = []): number[] {
+function lengthsOf(file: Uint8Array, earlier: readonly number[] = [], cut: Cut = CUT.content): number[] {
   const lengths: number[] = [];
   let state: CutterState = CUTTER_START;
   let carry: Uint8Array = new Uint8Array(0);
@@ -29,7 +29,7 @@ function lengthsOf(file: Uint8Array, earlier: readonly number[] = []): number[] 
     const behind = earlier.filter((end) => end > from).map((end) => end - from);
     const beyond = behind.findIndex((end) => end > bytes.length);
     const piece = {
-      cut: CUT.content,
+      cut,
       length: bytes.length,
       begins: from === 0,
       ends,
@@ -108,4 +108,12 @@ describe("content-defined chunks", () => {
     expect(lengthsOf(changed).slice(0, 11)).not.toEqual(plain.slice(0, 11));
     expect(lengthsOf(changed, endsOf(plain))).toEqual(plain);
   });
+});
+
+it("a log is cut at fixed lengths from its start, whatever is in it and however it comes", () => {
+  const { contentTarget } = CHUNKING;
+  const log = noise(contentTarget * 30 + 5, "log");
+  const lengths = lengthsOf(log, [], CUT.fixed);
+  expect(lengths).toEqual([...Array.from({ length: 30 }, () => contentTarget), 5]);
+  expect(lengthsOf(Buffer.alloc(contentTarget * 2), [], CUT.fixed)).toEqual([contentTarget, contentTarget]);
 });

@@ -1,8 +1,8 @@
 import type { Chunking } from "../format/documents.ts";
 import { gearMasks } from "./gear.ts";
 
-/** How a body is cut. `bundle`: small files, several in one chunk. */
-export const CUT = { content: 1, bundle: 2 } as const;
+/** How a body is cut. `bundle`: small files, several in one chunk. `fixed`: into lengths that nothing in it has a say in. */
+export const CUT = { content: 1, bundle: 2, fixed: 3 } as const;
 export type Cut = (typeof CUT)[keyof typeof CUT];
 
 /**
@@ -135,6 +135,15 @@ export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
     }
   }
 
+  function cutFixed(from: number, to: number, state: CutterState, lengths: number[]): void {
+    for (let at = from; at < to; ) {
+      const step = Math.min(contentTarget - state.open, to - at);
+      state.open += step;
+      at += step;
+      if (state.open === contentTarget) close(state, lengths);
+    }
+  }
+
   function lookInBundle(bytes: Uint8Array, from: number, to: number, state: CutterState): void {
     state.open += to - from;
     if (!state.found) {
@@ -162,6 +171,7 @@ export function cutter(chunking: Chunking, table: Uint32Array): Cutter {
         if (piece.begins && !joins) close(state, lengths);
         state.cut = piece.cut;
         if (piece.cut === CUT.content) cutContent(bytes, from, piece, state, lengths);
+        else if (piece.cut === CUT.fixed) cutFixed(from, to, state, lengths);
         else lookInBundle(bytes, from, to, state);
         if (piece.ends) {
           state.files++;

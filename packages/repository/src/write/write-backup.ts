@@ -154,6 +154,7 @@ export async function writeItems(
     short: (path) => group.fail(becameShorter(path)),
   });
 
+  const isLog = head.type === "log";
   let history: Promise<{ tree: ParentTree; pages: PageHistory } | undefined> | undefined;
   async function findHistory(): Promise<{ tree: ParentTree; pages: PageHistory } | undefined> {
     const parent = await findParent(context, head, ended);
@@ -166,7 +167,7 @@ export async function writeItems(
   /** Where the bytes of an entry go. */
   async function begin(entry: TreeItem): Promise<Pick<typeof bodies, "write" | "end">> {
     const record = toRecord(entry);
-    const how = entry.type === "file" ? cutOf(entry.hint, entry.size, chunking) : EMPTY;
+    const how = entry.type === "file" ? cutOf(entry.hint, entry.size, chunking, isLog) : EMPTY;
     if (how.pages !== undefined && record.type === "file" && record.size > 0) {
       history ??= findHistory();
       const open = builder.entry(record, true);
@@ -174,7 +175,7 @@ export async function writeItems(
       return bodies;
     }
     builder.entry(record);
-    const isTar = entry.type === "file" && entry.hint === "tar" && entry.size >= chunking.bundleBelow;
+    const isTar = !isLog && entry.type === "file" && entry.hint === "tar" && entry.size >= chunking.bundleBelow;
     if (isTar) {
       const inner = innerTar(bodies, chunking);
       inner.begin();
