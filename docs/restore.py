@@ -12,7 +12,7 @@ repository can be read when the product cannot, and so that the document is know
 a key does not authenticate, writes nothing outside of DIRECTORY, and leaves nothing there if anything is wrong.
 """
 
-import argparse, base64, getpass, hashlib, hmac, json, os, re, shutil, sqlite3, stat, struct, sys, time
+import argparse, base64, getpass, hashlib, hmac, json, os, re, shutil, sqlite3, stat, struct, sys, time, zlib
 from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -525,6 +525,74 @@ def neo4j_detail(into, mark, _):
     return {"format": "physical", **store(database, version, offset), "system": store("system", *system)}
 
 
+def lay_sqlite_piece(into, data):
+    into.pieces = getattr(into, "pieces", 0) + 1
+    lay_part(into, f".stillpoint/log/{into.pieces:08}", 0, data)
+
+
+def join_sqlite_stretch(into):
+    for name in sorted(each for each in into.sizes() if each.startswith(".stillpoint/wal/")):
+        lay_sqlite_piece(into, Path(into.path, name).read_bytes())
+    into.clear(".stillpoint/wal")
+
+
+def sqlite_looks(into):
+    """Each look of the log, in order, with the records that it ends."""
+    for piece in range(1, getattr(into, "pieces", 0) + 1):
+        data, at, records = memoryview(Path(into.path, f".stillpoint/log/{piece:08}").read_bytes()), 0, []
+        while at < len(data):
+            body = at + 4 + struct.unpack_from(">I", data, at)[0]
+            head = parse("the shipped log", bytes(data[at + 4:body]))
+            at = body + head["bytes"]
+            require(at <= len(data), "the shipped log", "it ends in the middle of a record")
+            records.append((head, data[body:at]))
+            if head["is"] == "look":
+                yield head["position"], records
+                records = []
+
+
+def sqlite_pages(head, body):
+    """What a record writes: each page's number and bytes, in order, and at last how many pages there are."""
+    if head["is"] == "pages":
+        require(zlib.crc32(body) == head["crc"], "the shipped log", "pages are not as their checksum says")
+        size, bodies = head["pageSize"], 4 * head["count"]
+        for i, (number,) in enumerate(struct.iter_unpack(">I", body[:bodies])):
+            yield size, number, body[bodies + i * size:bodies + (i + 1) * size], head["pages"]
+    if head["is"] == "frames":
+        size, pages = int(head["header"][16:24], 16), None
+        for at in range(0, len(body), 24 + size):
+            number, committed = struct.unpack_from(">II", body, at)
+            pages = committed or pages
+            yield size, number, body[at + 24:at + 24 + size], pages
+
+
+def sqlite_detail(into, mark, _):
+    """The log into the databases, up to the look that the mark's place is; over what the base has already, which changes nothing."""
+    base, place, last = json.loads(Path(into.path, ".stillpoint/sqlite-base.json").read_text()), mark["log"]["place"], None
+    is_behind = lambda a, b: a["stream"] == b["stream"] and a["at"] <= b["at"]
+    files, lengths = {}, {}
+    for name in (each["name"] for each in base["databases"]):
+        with suppress(FileNotFoundError), into.above(name, make=False) as (fd, path):
+            files[name] = os.open(path, os.O_RDWR | os.O_NOFOLLOW, dir_fd=fd)
+    for position, records in sqlite_looks(into):
+        if is_behind(position, base["needsFrom"]) or last is not None and is_behind(position, last):
+            continue
+        if position["stream"] == place["stream"] and position["at"] > place["at"]:
+            break
+        for head, body in records:
+            for size, number, page, pages in sqlite_pages(head, body):
+                os.pwrite(files[head["name"]], page, (number - 1) * size)
+                lengths[head["name"]] = lengths.get(head["name"], 0) if pages is None else pages * size
+        last = position
+    require(last == place, "the shipped log", f"it ends before {place['at']}")
+    for name, file in files.items():
+        if lengths.get(name):
+            os.truncate(file, lengths[name])
+        os.close(file)
+    into.clear(".stillpoint/log")
+    return mark["detail"]
+
+
 def tree_items(where, data):
     at = 0
     while at < len(data):
@@ -809,9 +877,18 @@ def lay_out_neo4j(into, mark):
 
 
 def lay_out_sqlite(into, mark):
-    for database in mark["detail"]["databases"]:
+    names = [each["name"] for each in mark["detail"]["databases"]]
+    for name in names:
         for suffix in ("-shm", "-journal"):  # of an earlier opening; the -wal beside it is what SQLite recovers
-            into.clear(database["name"] + suffix)
+            into.clear(name + suffix)
+    if "log" in mark:
+        kept, sizes = {name + suffix for name in names for suffix in ("", "-wal")}, into.sizes()
+        for path in (each for each in sizes if each not in kept and not each.startswith(".stillpoint/")):
+            into.clear(path)  # the base may have more than the point
+        for name in (each for each in names if f".stillpoint/since/{each}-wal" in sizes):
+            with into.above(f".stillpoint/since/{name}-wal") as (of, since), into.above(f"{name}-wal") as (fd, wal):
+                os.rename(since, wal, src_dir_fd=of, dst_dir_fd=fd)
+        into.clear(".stillpoint/since")
     return "the databases open as they are; SQLite reads their logs by itself"
 
 
@@ -824,7 +901,8 @@ def lay_out_qdrant(into, mark):
 
 # By kind: lays a tail, does what is to be done after a closed stretch, and says what a mark's `detail` would.
 LOGS = dict(postgres=(lay_postgres_tail, lambda into: None, postgres_detail),
-            neo4j=(lay_neo4j_tail, join_neo4j_system, neo4j_detail))
+            neo4j=(lay_neo4j_tail, join_neo4j_system, neo4j_detail),
+            sqlite=(lambda into, head, data: lay_sqlite_piece(into, data), join_sqlite_stretch, sqlite_detail))
 
 LAYOUTS = dict(postgres=lay_out_postgres, neo4j=lay_out_neo4j, sqlite=lay_out_sqlite, qdrant=lay_out_qdrant,
                files=lambda into, mark: "the files as they were")

@@ -14,6 +14,8 @@ type Asked = Pick<z.output<typeof captureSource.body>, "runId" | "plan" | "sourc
 const ASKED_WITHIN_MS = 10_000;
 const PATIENCE_MS = 30_000;
 const LOOK_MOST_MS = 5_000;
+/** A place that is told after the capture was opened; where none comes, a base of its own is no worse than waiting. */
+const HELD_WITHIN_MS = 15_000;
 /** A vault or a shipper that starts anew is back sooner. */
 const STANDSTILL_MS = 60_000;
 
@@ -44,6 +46,18 @@ export async function findStanding<Spec extends SourceSpec>(
   return {
     backupId: base,
     bytes,
+    async heldPlace(serves) {
+      const since = clock.monotonicMs();
+      for (;;) {
+        const { held } = await ask();
+        if (held !== undefined && (await serves(held))) {
+          const { reaches } = await ask({ base, place: held });
+          if (reaches !== undefined) return held;
+        }
+        if (clock.monotonicMs() - since > HELD_WITHIN_MS + 2 * settings.flushMs) return undefined;
+        await wait(Math.min(settings.flushMs / 4, LOOK_MOST_MS / 10), undefined, { signal });
+      }
+    },
     async reached(place, progress) {
       let heldAt: string | undefined;
       let movedMs = clock.monotonicMs();

@@ -21,6 +21,8 @@ export type SendBackup = (
 export type StandingBase = {
   backupId: string;
   bytes: number;
+  /** Waits until the repository holds a place of the log, above the base, that serves; undefined: none came in time. */
+  heldPlace(serves: (held: LogPosition) => Promise<boolean>): Promise<LogPosition | undefined>;
   /** Resolves when the repository holds the log from the base up to the place; rejects where it does not get there. */
   reached(place: LogPosition, progress: TaskProgress): Promise<{ logBytes: number }>;
 };

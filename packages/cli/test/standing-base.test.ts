@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { baseMade } from "@stillpoint/contracts/events";
 import type { Point } from "@stillpoint/contracts/point";
 import { vaultLog } from "@stillpoint/contracts/vault";
@@ -12,6 +13,13 @@ import { followProof } from "../src/follow.ts";
 import { restore } from "../src/restore.ts";
 import { restoreMoment } from "../src/restore-moment.ts";
 import { quietBoard, startTestSystem, type TestSystem } from "./system-fixture.ts";
+
+function rowsIn(database: DatabaseSync): Record<string, number> {
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+  return Object.fromEntries(
+    tables.all().map(({ name }) => [name, Number(database.prepare(`SELECT count(*) AS n FROM "${name}"`).get()?.n)]),
+  );
+}
 
 const LEDGER = { plan: "ledger", source: "orders" };
 
@@ -39,7 +47,11 @@ describe("a point of a source whose log is shipped", () => {
         },
         planFile: (plan) => ({
           plans: {
-            demo: { ...plan, validate: false },
+            demo: {
+              ...plan,
+              validate: false,
+              sources: { ...plan.sources, sessions: { ...plan.sources.sessions, ship: { flush: "500ms" } } },
+            },
             ledger: { objectives: { rto: "5s" }, sources: { orders }, permitEgress: true },
           },
         }),
@@ -112,6 +124,31 @@ describe("a point of a source whose log is shipped", () => {
         [to, join(system.directory, "by-vault")].map((of) => readFile(join(of, "orders", "pg_wal", name))),
       );
       expect(byPython?.equals(byVault ?? Buffer.alloc(0))).toBe(true);
+    }
+  });
+
+  it("rests with SQLite too, whose restores by a vault and by restore.py have the rows of the mark", async () => {
+    await system.backUp();
+    const of = { plan: "demo", source: "sessions" };
+    await waitFor(
+      "the base serves",
+      async () => (await system.bus.request(vaultLog, {}, of, { timeoutMs: 5_000 })).baseServes,
+    );
+    const point = await system.backUp();
+    const sessions = point.sources.find(({ source }) => source === "sessions");
+    expect(sessions?.mark.log).toBeDefined();
+    expect(sessions?.backups[0]).not.toContain(point.runId);
+    const [byVault, byHand] = [join(system.directory, "sqlite-by-vault"), join(system.directory, "sqlite-in-python")];
+    const options = { plan: "demo", over: false, dryRun: false, thaw: false };
+    await restore(system.world, point.pointId, { ...options, to: byVault });
+    const { repository, keyFile } = system.system;
+    const run = await prepareRestore();
+    const ran = await run("restore", repository, point.pointId, "--key-file", keyFile, "--to", byHand);
+    expect(ran).toMatchObject({ code: 0 });
+    for (const to of [byVault, byHand]) {
+      using database = new DatabaseSync(join(to, "sessions", "sessions.db"));
+      expect(database.prepare("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
+      expect(rowsIn(database)).toEqual(sessions?.mark.counts);
     }
   });
 

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { LogPosition } from "@stillpoint/contracts/log";
+import { toInstant } from "@stillpoint/contracts/names";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { SqliteSource } from "@stillpoint/contracts/source";
-import type { Capture, DriverContext, MarkRequest } from "@stillpoint/driver/driver";
+import type { Capture, DriverContext, MarkRequest, OpenOptions } from "@stillpoint/driver/driver";
 import type { TreeWriter } from "@stillpoint/driver/tree";
 import type { BaseRecord } from "./base-record.ts";
 import { type CapturedDatabase, isWal } from "./captured-database.ts";
@@ -12,10 +14,11 @@ import type { Holder } from "./holder-client.ts";
 import type { MachineClock } from "./machine-clock.ts";
 import type { DatabaseMark, MarkDetail } from "./mark-detail.ts";
 import { RECORD_PATH, type SqliteRecord } from "./record.ts";
+import { restPlace } from "./rest-place.ts";
 import { openRollbackDatabase } from "./rollback-database.ts";
 import { LOOK_MOST_MS, positionOf } from "./ship-position.ts";
 import { stateOf } from "./ship-source.ts";
-import { BASE_PATH } from "./shipped-files.ts";
+import { BASE_PATH, SINCE_DIRECTORY } from "./shipped-files.ts";
 import { sourceChanged } from "./source-error.ts";
 import { holdWalDatabase, type WalDatabase } from "./wal-database.ts";
 import { watch } from "./watch.ts";
@@ -41,12 +44,13 @@ export type CaptureInput = {
   limits: CaptureLimits;
   /** Absent: a base cannot say where it stands in the source's log. */
   clock?: MachineClock | undefined;
+  heldPlace?: OpenOptions["heldPlace"] | undefined;
 };
 
 export async function openCapture(
   source: SqliteSource,
   found: readonly FoundDatabase[],
-  { holder, context, limits, clock }: CaptureInput,
+  { holder, context, limits, clock, heldPlace }: CaptureInput,
 ): Promise<Capture> {
   const { exclude = [] } = source;
   const resources = new AsyncDisposableStack();
@@ -77,9 +81,17 @@ export async function openCapture(
       for (const each of walDatabases()) await each.relieve();
     }),
   );
-  const description = describeSqlite([...databases.values()], exclude);
-  /** Names that the base holds. */
-  const inBase = new Set<string>();
+  let rest: LogPosition | undefined;
+  try {
+    if (clock !== undefined && heldPlace !== undefined && exclude.length === 0)
+      rest = await restPlace(walDatabases(), { clock, heldMs: wholeMs, heldPlace });
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+  const description = describeSqlite([...databases.values()], { exclude, rests: rest !== undefined });
+  /** Names that the base holds, as far as the finish goes on from it. */
+  const inBase = new Set<string>(rest === undefined ? [] : walDatabases().map(({ found }) => found.name));
   let counting: Counting | undefined;
   let taken: Taken | undefined;
 
@@ -134,8 +146,8 @@ export async function openCapture(
         if (!databases.has(each.name)) await (await hold(each)).copy();
       }
       for (const each of databases.values()) {
-        // Where there is no base, nothing was copied before.
-        if (exclude.length > 0) await each.copy();
+        // Where there is no base of ours, nothing was copied before.
+        if (exclude.length > 0 || !(rest === undefined || inBase.has(each.found.name))) await each.copy();
         await each.settle();
       }
       await counting?.[Symbol.asyncDispose]();
@@ -171,7 +183,10 @@ export async function openCapture(
       // Thrown where it is waited for; a mark that is replaced gives its counts up.
       taken.counts?.catch(() => undefined);
       const counts = wal.length === present.length ? await countsInTime(taken.counts, exclude) : undefined;
-      return toMark(request, taken, counts);
+      const mark = toMark(request, taken, counts);
+      if (rest === undefined) return mark;
+      const target = { by: "position", at: rest.at, inclusive: true } as const;
+      return { ...mark, log: { place: rest, target, at: toInstant(context.now()) } };
     },
     async finish(tree) {
       guard.check();
@@ -181,7 +196,8 @@ export async function openCapture(
       for (const { name, mode } of taken.marks) {
         const database = databases.get(name);
         if (database === undefined) throw new TypeError(`unreachable: ${name} was marked`);
-        const { frames } = await database.finish(tree, !inBase.has(name));
+        const logPath = rest === undefined ? [] : [`${SINCE_DIRECTORY}/${name}-wal`];
+        const { frames } = await database.finish(tree, !inBase.has(name), ...logPath);
         const counted = counts?.get(name);
         const inSource = counted === undefined ? undefined : withoutCounts(counted, exclude);
         const rows = inSource ?? (mode === "rollback" ? await database.countCopy() : undefined);
@@ -192,8 +208,9 @@ export async function openCapture(
           ...(rows === undefined ? {} : { counts: rows, countedIn: inSource === undefined ? "copy" : "source" }),
         });
       }
+      // Of a base that stands it is not known what it holds: what the record does not name is taken away at a restore.
       for (const name of taken.gone) {
-        if (inBase.has(name)) await tree.add({ type: "deleted", path: name });
+        if (rest === undefined && inBase.has(name)) await tree.add({ type: "deleted", path: name });
       }
       await addRecord(tree, RECORD_PATH, record);
     },

@@ -16,8 +16,11 @@ export interface CapturedDatabase extends AsyncDisposable {
   addCopy(tree: TreeWriter): Promise<void>;
   settle(): Promise<void>;
   mark(budgetMs: number): Promise<{ mark: DatabaseMark; fuzzy?: string }>;
-  /** What the mark has beyond the base. `withCopy`: the base did not have it. Gives the frames that it wrote. */
-  finish(tree: TreeWriter, withCopy: boolean): Promise<{ frames: number }>;
+  /**
+   * What the mark has beyond the base. `withCopy`: the base did not have it. `logPath`: where the log goes, if not beside the
+   * database. Gives the frames that it wrote.
+   */
+  finish(tree: TreeWriter, withCopy: boolean, logPath?: string): Promise<{ frames: number }>;
   /** Rows by table in our own copy, where the source at the mark can no longer be asked. */
   countCopy(): Promise<Record<string, number> | undefined>;
 }

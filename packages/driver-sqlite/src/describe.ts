@@ -8,13 +8,17 @@ export function sqliteRuntime(): Runtime {
   return { id: RUNTIME_ID, version: process.versions.sqlite ?? "", arch: process.arch, extensions: [], settings: {} };
 }
 
-export function describeSqlite(databases: readonly CapturedDatabase[], exclude: readonly string[]): Description {
+export function describeSqlite(
+  databases: readonly CapturedDatabase[],
+  { exclude, rests }: { exclude: readonly string[]; rests: boolean },
+): Description {
   const journals = databases.filter((each) => each.mode === "rollback").map((each) => each.found.name);
   return {
     version: `SQLite ${process.versions.sqlite}`,
     runtime: sqliteRuntime(),
     hasLog: journals.length === 0,
-    ...(exclude.length === 0 ? { base: "full", finish: "log" } : { finish: "full" }),
+    ...(exclude.length === 0 && !rests ? { base: "full" } : {}),
+    finish: exclude.length === 0 ? "log" : "full",
     notes: [
       ...(exclude.length === 0
         ? []

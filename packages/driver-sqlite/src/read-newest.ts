@@ -9,22 +9,26 @@ const SKIP_FRAMES = 8;
 const CHECKSUM_AT = 16;
 
 /** Of so many frames, where the newest version of each page stands, in order. */
-export function newestFrames(pages: Uint32Array, first: number): number[] {
+export function newestFrames(pages: Iterable<number>, first: number): number[] {
   const newest = new Map<number, number>();
-  for (const [index, page] of pages.entries()) newest.set(page, first + index);
+  let frame = first;
+  for (const page of pages) newest.set(page, frame++);
   return [...newest.values()].sort((a, b) => a - b);
 }
 
+export type FrameRun = { from: number; to: number /** Those that are wanted. */; frames: number[] };
+
 /** Stretches of frames that hold those which are wanted, none longer than a block. */
-export function* runsOf(wanted: readonly number[], mostFrames: number): Generator<{ from: number; to: number }> {
-  let run: { from: number; to: number } | undefined;
+export function* runsOf(wanted: readonly number[], mostFrames: number): Generator<FrameRun> {
+  let run: FrameRun | undefined;
   for (const frame of wanted) {
     if (run !== undefined && frame - run.to < SKIP_FRAMES && frame - run.from < mostFrames) {
       run.to = frame + 1;
+      run.frames.push(frame);
       continue;
     }
     if (run !== undefined) yield run;
-    run = { from: frame, to: frame + 1 };
+    run = { from: frame, to: frame + 1, frames: [frame] };
   }
   if (run !== undefined) yield run;
 }

@@ -5,8 +5,10 @@ import type { LogTarget } from "@stillpoint/contracts/log";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { RecoverInput } from "@stillpoint/driver/recover";
+import { checkTreePath } from "@stillpoint/driver/tree-path";
 import { baseRecord } from "./base-record.ts";
 import type { MarkDetail } from "./mark-detail.ts";
+import { RECORD_PATH, record } from "./record.ts";
 import { restoreShipped } from "./restore-shipped.ts";
 import { BASE_PATH, SHIPPED_DIRECTORY } from "./shipped-files.ts";
 import { type ShippedTarget, shippedFiles } from "./shipped-log.ts";
@@ -16,7 +18,7 @@ const PIECES = ".stillpoint/pieces";
 const COUNTER_AT = 24;
 
 /** Replays the log into the base's databases, which are whole files afterwards, with no log beside them. */
-export async function recoverShipped({ directory, log, target, cutId }: RecoverInput): Promise<Mark> {
+export async function recoverShipped({ directory, log, target, marked, cutId }: RecoverInput): Promise<Mark> {
   const pieces = join(directory, PIECES);
   const paths: string[] = [];
   await mkdir(pieces, { recursive: true });
@@ -36,8 +38,9 @@ export async function recoverShipped({ directory, log, target, cutId }: RecoverI
       base: directory,
       log: paths,
       to: directory,
-      target: shippedTarget(target),
+      target: marked === undefined ? shippedTarget(target) : { position: marked.place },
     });
+    if (marked !== undefined) return await markOfPoint(directory, cutId);
     const names = new Set(restored.databases.map(({ name }) => name));
     const before = baseRecord.parse(JSON.parse(await readFile(join(directory, BASE_PATH), "utf8")));
     for (const { name } of before.databases) if (!names.has(name)) await rm(join(directory, name), { force: true });
@@ -54,6 +57,17 @@ export async function recoverShipped({ directory, log, target, cutId }: RecoverI
   } finally {
     for (const left of [PIECES, SHIPPED_DIRECTORY]) await rm(join(directory, left), { recursive: true, force: true });
   }
+}
+
+/** Of a point that rests on the log: its finish, which lies in the directory too, says which databases it has. */
+async function markOfPoint(directory: string, cutId: string): Promise<Mark> {
+  const { databases } = record.parse(JSON.parse(await readFile(join(directory, RECORD_PATH), "utf8")));
+  const detail: MarkDetail = { databases: [] };
+  for (const { name, mode, frames } of databases) {
+    if (mode === "wal") detail.databases.push({ mode, name, salts: [0, 0], frame: frames, frames });
+    else detail.databases.push({ mode, name, counter: await changeCounter(join(directory, checkTreePath(name))) });
+  }
+  return { cutId, position: `${databases.length} databases`, detail, notes: [] };
 }
 
 function shippedTarget(target: LogTarget): ShippedTarget {

@@ -20,12 +20,12 @@ export function createSqliteDriver(
 ): Driver<SqliteSource> & Required<Pick<Driver<SqliteSource>, "ship">> {
   return {
     kind: "sqlite",
-    async open(source, context) {
+    async open(source, context, { heldPlace } = {}) {
       const found = await findSource(source);
       await using failed = new AsyncDisposableStack();
       const holder = failed.use(await startHolder(context.signal));
       const clock = await machineClock();
-      const capture = await openCapture(source, found, { holder, context, limits, clock });
+      const capture = await openCapture(source, found, { holder, context, limits, clock, heldPlace });
       failed.move();
       return capture;
     },

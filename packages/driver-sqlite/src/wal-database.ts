@@ -34,10 +34,10 @@ export interface WalDatabase extends CapturedDatabase {
 export async function holdWalDatabase(input: DatabaseInput): Promise<WalDatabase> {
   const { found, pageSize, holder, context, index, walLimitBytes } = input;
   const copyPath = join(context.directory, `${index}.db`);
-  const from = await walEnd(found.path);
+  const begins = await walEnd(found.path);
   await holder.ask("hold", { path: found.path });
-  const copied = { from, to: await walEnd(found.path), pageSize };
-  const log = await followWal(`${found.path}-wal`, pageSize, join(context.directory, `${index}.frames`));
+  const copied = { from: begins.address, to: (await walEnd(found.path)).address, pageSize };
+  const log = await followWal(`${found.path}-wal`, pageSize, join(context.directory, `${index}.frames`), begins);
   await log.advance();
   log.mayRestart();
   let isCopied = false;
@@ -100,15 +100,23 @@ export async function holdWalDatabase(input: DatabaseInput): Promise<WalDatabase
       marked = frames;
       return { mark: { mode: "wal", name: found.name, salts: [...salts], frame, frames } };
     },
-    async finish(tree, withCopy) {
+    async finish(tree, withCopy, logPath = `${found.name}-wal`) {
       if (withCopy) await addCopy(tree);
-      if (marked > 0) {
-        const { size, body } = log.file(marked);
-        const { mode, uid, gid } = found;
-        const path = `${found.name}-wal`;
-        await tree.add({ type: "file", path, size, hint: "content", mode, uid, gid, mtimeMs: context.now() }, body);
-      }
-      return { frames: marked };
+      if (marked === 0) return { frames: 0 };
+      const { frames, size, body } = log.file(marked);
+      const { mode, uid, gid } = found;
+      const entry = {
+        type: "file",
+        path: logPath,
+        size,
+        hint: "content",
+        mode,
+        uid,
+        gid,
+        mtimeMs: context.now(),
+      } as const;
+      await tree.add(entry, body);
+      return { frames };
     },
     async countCopy() {
       // The copy is the base alone; its rows say nothing of the mark.

@@ -75,10 +75,11 @@ export async function framePages(shm: FileHandle, first: number, count: number):
   return new Uint32Array(bytes.buffer, bytes.byteOffset, count);
 }
 
-/** Where a database's log ends now. Its holder has it open, so the file is there. */
-export async function walEnd(path: string): Promise<WalAddress> {
+/** Where a database's log ends now, and the checksum of its last frame. Its holder has it open, so the file is there. */
+export async function walEnd(path: string): Promise<{ address: WalAddress; checksum: Checksum }> {
   await using shm = await open(`${path}-shm`, "r");
   const index = readWalIndex(shm.fd);
-  if (index !== undefined) return { salts: [...index.salts], frames: index.frames };
+  if (index !== undefined)
+    return { address: { salts: [...index.salts], frames: index.frames }, checksum: index.checksum };
   throw sourceChanged(path, "its -shm file cannot be read: a writer died in the middle of a commit");
 }

@@ -1,6 +1,8 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { diskError } from "@stillpoint/driver/disk-error";
+import { newestFrames, runsOf } from "./read-newest.ts";
 import { sourceChanged } from "./source-error.ts";
+import type { WalAddress } from "./wal-address.ts";
 import {
   adoptFrame,
   type Checksum,
@@ -14,6 +16,8 @@ import {
 } from "./wal-format.ts";
 
 const BLOCK_BYTES = 1 << 20;
+/** Where a frame that commits says how many pages the database has. */
+const COMMITTED_AT = 4;
 
 /** A database's commits since its base, as frames in a file of ours. */
 export interface WalLog extends AsyncDisposable {
@@ -23,9 +27,15 @@ export interface WalLog extends AsyncDisposable {
    * The live log may begin anew, once, from where it is now: every frame in it was checkpointed when the hold was taken.
    */
   mayRestart(): void;
-  /** A valid write-ahead log of the first so many frames, whatever logs they stood in. */
-  file(frames: number): { size: number; body: AsyncIterable<Uint8Array> };
+  /**
+   * A valid write-ahead log of what the first so many frames come to, whatever logs they stood in: each page once, as the last of
+   * them left it, in one transaction.
+   */
+  file(frames: number): { frames: number; size: number; body: AsyncIterable<Uint8Array> };
 }
+
+/** Where a log is followed from: what lies before it in its generation is nobody's concern. */
+export type FollowedFrom = { address: WalAddress; checksum: Checksum };
 
 /** A log's generation: SQLite begins it anew under new salts, from the start of the same file. */
 type Generation = { header: WalHeader; frames: number; checksum: Checksum };
@@ -35,10 +45,17 @@ type Generation = { header: WalHeader; frames: number; checksum: Checksum };
  * checked by the log's own checksums; frames of a transaction under way may still be rewritten. The log file carries no
  * POSIX locks, so it may be opened here.
  */
-export async function followWal(walPath: string, pageSize: number, spoolPath: string): Promise<WalLog> {
+export async function followWal(
+  walPath: string,
+  pageSize: number,
+  spoolPath: string,
+  from: FollowedFrom,
+): Promise<WalLog> {
   const spool = await open(spoolPath, "w+", 0o600);
   const length = frameBytes(pageSize);
   let spooled = 0;
+  /** Which page each frame in the spool is of. */
+  const pages: number[] = [];
   let generation: Generation | undefined;
   let restartableAt: number | undefined;
 
@@ -47,7 +64,9 @@ export async function followWal(walPath: string, pageSize: number, spoolPath: st
     const isAllowed = generation === undefined || generation.frames === restartableAt;
     if (!isAllowed) throw sourceChanged(walPath, "its log was restarted over frames that nobody had read");
     restartableAt = undefined;
-    return { header, frames: 0, checksum: header.checksum };
+    const { salts, frames } = from.address;
+    const goesOn = generation === undefined && frames > 0 && isEqual(salts, header.salts);
+    return goesOn ? { header, frames, checksum: from.checksum } : { header, frames: 0, checksum: header.checksum };
   };
 
   const take = async (live: FileHandle, current: Generation): Promise<void> => {
@@ -63,6 +82,7 @@ export async function followWal(walPath: string, pageSize: number, spoolPath: st
         const checked = checkFrame(block.subarray(valid * length, (valid + 1) * length), current.header, checksum);
         if (checked === undefined) break;
         checksum = checked.checksum;
+        pages[origin + frames + valid] = block.readUInt32BE(valid * length);
         if (checked.commits) commits.push({ frames: frames + valid + 1, checksum });
       }
       await writeAll(spool, block.subarray(0, valid * length), (origin + frames) * length);
@@ -95,7 +115,12 @@ export async function followWal(walPath: string, pageSize: number, spoolPath: st
       restartableAt = generation?.frames ?? 0;
     },
     file(frames) {
-      return { size: HEADER_BYTES + frames * length, body: rewritten(spool, frames, pageSize) };
+      const newest = newestFrames(pages.slice(0, frames), 0);
+      return {
+        frames: newest.length,
+        size: HEADER_BYTES + newest.length * length,
+        body: rewritten(spool, newest, pageSize),
+      };
     },
     async [Symbol.asyncDispose]() {
       await spool.close();
@@ -103,21 +128,26 @@ export async function followWal(walPath: string, pageSize: number, spoolPath: st
   };
 }
 
-/** The frames of all generations as one: their own order, one header, checksums anew. */
-async function* rewritten(spool: FileHandle, frames: number, pageSize: number): AsyncGenerator<Buffer> {
+/** Frames of all generations as one transaction: their own order, one header, checksums anew. */
+async function* rewritten(spool: FileHandle, frames: readonly number[], pageSize: number): AsyncGenerator<Buffer> {
   const length = frameBytes(pageSize);
   const { bytes, header } = makeWalHeader(pageSize, [1, 1]);
   yield bytes;
   let checksum = header.checksum;
   const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / length));
-  for (let at = 0; at < frames; at += perBlock) {
-    const count = Math.min(perBlock, frames - at);
-    const block = Buffer.alloc(count * length);
-    await spool.read(block, 0, block.byteLength, at * length);
-    for (let index = 0; index < count; index += 1) {
-      checksum = adoptFrame(block.subarray(index * length, (index + 1) * length), header, checksum);
+  const last = frames.at(-1);
+  for (const run of runsOf(frames, perBlock)) {
+    const read = Buffer.alloc((run.to - run.from) * length);
+    await spool.read(read, 0, read.byteLength, run.from * length);
+    const wanted: Buffer[] = [];
+    for (const number of run.frames) {
+      const frame = read.subarray((number - run.from) * length, (number - run.from + 1) * length);
+      // What an earlier frame committed is no moment any more, for pages that later ones have are not as they were then.
+      if (number !== last) frame.writeUInt32BE(0, COMMITTED_AT);
+      checksum = adoptFrame(frame, header, checksum);
+      wanted.push(frame);
     }
-    yield block;
+    yield Buffer.concat(wanted);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { LogPosition } from "@stillpoint/contracts/log";
 import type { BackupType, SourceKind } from "@stillpoint/contracts/names";
 import type { Mark, Runtime } from "@stillpoint/contracts/point";
 import type { Query, QueryRow } from "@stillpoint/contracts/query";
@@ -72,6 +73,11 @@ export type OpenOptions = {
    * and the mark says where in the log it is. A driver that makes its own base all the same describes itself with one.
    */
   shipped?: boolean;
+  /**
+   * Waits for a place of that log that the repository holds, and that serves; undefined: in the time that is given none came.
+   * For a driver whose marks are no places of the log: it carries itself what lies between such a place and the mark.
+   */
+  heldPlace?: (serves: (held: LogPosition) => Promise<boolean>) => Promise<LogPosition | undefined>;
 };
 
 /**
