@@ -1,4 +1,6 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { ensurePostgres } from "@stillpoint/parts/postgres-part";
@@ -50,6 +52,22 @@ export const startMeasuredPostgres: StartMeasured = async (directory, partsDirec
         const [, rate] = /^tps = ([0-9.]+)/m.exec(told) ?? [];
         if (rate === undefined) throw new Error(`pgbench told no rate: ${told}`);
         return Number(rate);
+      },
+      logged: async () => Number(await program("psql", "-XAtq", "-c", "select pg_current_wal_lsn() - '0/0'")),
+      peer: {
+        name: "pg_receivewal",
+        async start() {
+          const archive = await mkdtemp(join(directory, "archive-"));
+          const child = spawn(join(part.binDirectory, "pg_receivewal"), ["-D", archive], { env, stdio: "inherit" });
+          await once(child, "spawn");
+          return {
+            async [Symbol.asyncDispose]() {
+              child.kill("SIGINT");
+              if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+              await rm(archive, { recursive: true });
+            },
+          };
+        },
       },
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };

@@ -14,6 +14,10 @@ export type MeasuredStore = AsyncDisposable & {
   settle: () => Promise<void>;
   /** Writes for so long, with all its might: what it committed a second. */
   measure: (seconds: number) => Promise<number>;
+  /** What its log has grown to, in bytes. */
+  logged?: () => Promise<number>;
+  /** What the store's own makers give for the same, to a local directory; it ends when it is disposed of. */
+  peer?: { name: string; start: () => Promise<AsyncDisposable> };
 };
 
 /** `directory`: its own, below which servers that do not run as root may walk. */

@@ -15,20 +15,25 @@ const PARTS = fileURLToPath(new URL("../../../../.stillpoint/parts", import.meta
 const SOURCE = "store";
 const GOAL_PERCENT = 5;
 
-const STORES: Readonly<Record<string, StartMeasured>> = {
-  PostgreSQL: startMeasuredPostgres,
-  "SQLite, payments": measuredSqlite("payments"),
-  "SQLite, rows": measuredSqlite("rows"),
-};
+const STORES: readonly { name: string; kind: MeasuredStore["kind"]; start: StartMeasured }[] = [
+  { name: "PostgreSQL", kind: "postgres", start: startMeasuredPostgres },
+  { name: "SQLite, payments", kind: "sqlite", start: measuredSqlite("payments") },
+  { name: "SQLite, rows", kind: "sqlite", start: measuredSqlite("rows") },
+];
 
-type Round = { rate: number; cpuMs: number };
-/** With shipping and without, one right after the other. */
-export type Pair = { on: Round; off: Round };
+type Round = { rate: number; cpuMs: number; loggedBytes?: number };
+/** With shipping, without, and with the peer's, one right after the other. */
+export type Turn = { on: Round; off: Round; peer?: Round };
 
-/** What shipping costs a store under full load: its throughput with and without, in turns. */
+const WAYS = { on: "with shipping", off: "without", peer: "with the peer's" } as const;
+type Way = keyof typeof WAYS;
+
+/** What shipping costs a store under full load: its throughput with and without, and with its maker's own tool, in turns. */
 export const ship: Area = async (options) => {
   const figures: Figure[] = [];
-  for (const [name, start] of Object.entries(STORES)) figures.push(...(await measureStore(name, start, options)));
+  for (const { name, kind, start } of STORES)
+    if (options.stores.length === 0 || options.stores.includes(kind))
+      figures.push(...(await measureStore(name, start, options)));
   return figures;
 };
 
@@ -46,19 +51,20 @@ async function measureStore(
       environment: store.environment,
     });
     await store.measure(Math.min(seconds, 5)); // what is done once only is nobody's
-    const pairs: Pair[] = [];
+    const ways: Way[] = store.peer === undefined ? ["on", "off"] : ["on", "off", "peer"];
+    const turns: Turn[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      // The first of two has a colder disk: each comes first as often.
-      const first = round % 2 === 0 ? "on" : "off";
-      const one = await runRound(store, system, first, seconds);
-      const other = await runRound(store, system, first === "on" ? "off" : "on", seconds);
-      const pair = first === "on" ? { on: one, off: other } : { on: other, off: one };
-      pairs.push(pair);
-      log(
-        `${name}: ${pair.off.rate.toFixed(0)}/s without, ${pair.on.rate.toFixed(0)}/s with: ${costOf(pair).toFixed(1)} %`,
-      );
+      const found: Partial<Turn> = {};
+      // The first has a colder disk: each comes first in its turn.
+      for (let i = 0; i < ways.length; i += 1) {
+        const way = ways[(round + i) % ways.length] ?? "off";
+        found[way] = await runRound(store, system, way, seconds);
+        log(`${name}, ${WAYS[way]}: ${found[way].rate.toFixed(0)} commits/s`);
+      }
+      const { on, off, peer } = found;
+      if (on !== undefined && off !== undefined) turns.push({ on, off, ...(peer && { peer }) });
     }
-    return shipFigures(name, pairs, seconds);
+    return shipFigures(name, turns, seconds, store.peer?.name);
   } finally {
     await rm(base, { recursive: true, force: true });
   }
@@ -68,28 +74,30 @@ function planOf(store: MeasuredStore, ship: "off" | { flush?: string }): PlanInp
   return { sources: { [SOURCE]: store.source(ship) }, schedule: [], validate: false };
 }
 
-async function runRound(store: MeasuredStore, system: ShippedSystem, how: keyof Pair, seconds: number): Promise<Round> {
-  const isOn = how === "on";
-  if (isOn) await system.acceptAndSee(planOf(store, {}), SOURCE, "started");
+async function runRound(store: MeasuredStore, system: ShippedSystem, way: Way, seconds: number): Promise<Round> {
+  if (way === "on") await system.acceptAndSee(planOf(store, {}), SOURCE, "started");
   await store.settle();
   const ours = system.system.processes.filter(({ name }) => name === `agent-${store.kind}` || name === "vault");
   const cpuMs = async () => {
     const each = await Promise.all(ours.map(({ pid }) => cpuMsOf(pid)));
     return each.reduce((sum, ms) => sum + ms, 0);
   };
-  const before = await cpuMs();
+  await using _peer = way === "peer" ? await store.peer?.start() : undefined;
+  const before = { cpuMs: await cpuMs(), logged: await store.logged?.() };
   const rate = await store.measure(seconds);
-  const round = { rate, cpuMs: (await cpuMs()) - before };
-  if (isOn) {
+  const round: Round = { rate, cpuMs: (await cpuMs()) - before.cpuMs };
+  const logged = await store.logged?.();
+  if (logged !== undefined && before.logged !== undefined) round.loggedBytes = logged - before.logged;
+  if (way === "on") {
     await until("all of it is shipped", async () => (await system.log(SOURCE)).held !== undefined);
     await system.acceptAndSee(planOf(store, "off"), SOURCE, "stopped");
   }
   return round;
 }
 
-/** What shipping took of the throughput, in %. */
-export function costOf({ on, off }: Pair): number {
-  return (1 - on.rate / off.rate) * 100;
+/** What a round lost against one without, in %. */
+function costOf(round: Round, off: Round): number {
+  return (1 - round.rate / off.rate) * 100;
 }
 
 function median(values: readonly number[]): number {
@@ -98,14 +106,18 @@ function median(values: readonly number[]): number {
   return (below + above) / 2;
 }
 
-export function shipFigures(name: string, pairs: readonly Pair[], seconds: number): Figure[] {
-  const costs = pairs.map(costOf);
+export function shipFigures(name: string, turns: readonly Turn[], seconds: number, peerName?: string): Figure[] {
+  const costs = turns.map(({ on, off }) => costOf(on, off));
+  const peers = turns.flatMap(({ peer, off }) => (peer === undefined ? [] : [costOf(peer, off)]));
+  const logged = turns.flatMap(({ on: { loggedBytes } }) => (loggedBytes === undefined ? [] : [loggedBytes]));
   return [
-    figure(`${name}, without shipping`, median(pairs.map(({ off }) => off.rate)), "commits/s"),
-    figure(`${name}, with shipping`, median(pairs.map(({ on }) => on.rate)), "commits/s"),
-    atMost(`${name}, cost of shipping, middle of ${pairs.length} pairs`, median(costs), "%", GOAL_PERCENT),
+    figure(`${name}, without shipping`, median(turns.map(({ off }) => off.rate)), "commits/s"),
+    figure(`${name}, with shipping`, median(turns.map(({ on }) => on.rate)), "commits/s"),
+    ...(logged.length === 0 ? [] : [figure(`${name}, its log grew by`, median(logged) / seconds / 1e6, "MB/s")]),
+    atMost(`${name}, cost of shipping, middle of ${turns.length} turns`, median(costs), "%", GOAL_PERCENT),
     figure(`${name}, cost of shipping, least`, Math.min(...costs), "%"),
     figure(`${name}, cost of shipping, most`, Math.max(...costs), "%"),
-    figure(`${name}, agent and vault of one core`, median(pairs.map(({ on }) => on.cpuMs / seconds / 10)), "%"),
+    ...(peers.length === 0 ? [] : [figure(`${name}, cost of ${peerName}, middle`, median(peers), "%")]),
+    figure(`${name}, agent and vault of one core`, median(turns.map(({ on }) => on.cpuMs / seconds / 10)), "%"),
   ];
 }
