@@ -68,7 +68,7 @@ export async function restoreTree(
   return { bytes, mark: own };
 }
 
-/** The log where the store's recovery finds it; what the point says of itself stays as it was sealed. */
+/** The log where the store's recovery finds it; what the point says of itself stays as it was sealed, but for what was found. */
 async function recovered(
   directory: string,
   [base]: readonly string[],
@@ -82,12 +82,11 @@ async function recovered(
       where: mark.position,
       why: `this program knows no log of a ${driver.kind} source`,
     });
-  const { place, target, at } = mark.log;
+  const { place, target } = mark.log;
   const { baseRange, log } = await readLog({ base, place });
-  const marked = { place, atMs: Date.parse(at) };
-  const input = { directory, base: baseRange, log, target, marked, cutId: mark.cutId };
-  const { detail } = await driver.recover(input, { signal });
-  return { ...mark, detail };
+  const input = { directory, base: baseRange, log, target, marked: place, cutId: mark.cutId };
+  const { detail, notes } = await driver.recover(input, { signal });
+  return { ...mark, detail, notes: [...mark.notes, ...notes] };
 }
 
 /** By what a vault gives; `progress`: bytes since the last call. */

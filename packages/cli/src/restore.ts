@@ -143,6 +143,7 @@ async function restoreSource(world: World, from: From, source: PointSource, to: 
   const { bytes: count, mark } = await stillAlive(world, () => `${source.source}: ${bytes(read)}`, work);
   const ms = world.clock.monotonicMs() - startedMs;
   world.errorLine(`  ✓ ${source.source}: ${bytes(count)} in ${span(ms)}, ${rate(count, ms)}`);
+  for (const note of mark?.notes.slice(source.mark.notes.length) ?? []) world.errorLine(`    ${note}`);
   return {
     source: source.source,
     kind: source.kind,

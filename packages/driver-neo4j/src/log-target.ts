@@ -17,8 +17,8 @@ export type MarkAtOptions = {
   signal: AbortSignal;
   /** How far the log goes that was laid over the base. */
   shippedTo?: string | undefined;
-  /** Of a point: when it was marked. Users and rights are as of then, not as of the last transaction. */
-  untilMs?: number | undefined;
+  /** Of a point: its mark's place. Users and rights are as of there, not as of the last transaction. */
+  marked?: string | undefined;
 };
 
 /**
@@ -30,20 +30,24 @@ export async function markAt(
   directory: string,
   base: Pick<LogRange, "to">,
   target: LogTarget,
-  { cutId, signal, shippedTo, untilMs: markedMs }: MarkAtOptions,
+  { cutId, signal, shippedTo, marked }: MarkAtOptions,
 ): Promise<Mark> {
   const data = join(directory, "data");
   const database = await databaseIn(data);
   const end = placeOf(base.to);
   const { store, committedMs } = await storeAt(data, database, end, target, signal);
-  const reachedMs = target.to === "moment" ? target.ms : target.to === "newest" ? undefined : (committedMs ?? 0);
-  const untilMs = markedMs ?? reachedMs;
-  const upTo = shippedTo === undefined ? end.system : placeOf(shippedTo).system;
-  const system = await systemAt(data, { floor: end.system, upTo, untilMs }, signal);
+  const upTo = placeOf(marked ?? shippedTo ?? base.to).system;
+  const until = marked === undefined ? momentOf(target, committedMs) : { byte: upTo };
+  const system = await systemAt(data, { floor: end.system, upTo, until }, signal);
   const databaseId = (await readDatabaseId(neostorePath(data, database))) ?? "";
   const detail: PhysicalDetail = { format: "physical", databaseId, ...store, system: system.store };
   const when = committedMs === undefined ? [] : [`its last transaction was committed at ${toInstant(committedMs)}`];
   return { cutId, position: `tx ${store.txId}`, detail, notes: [...when, ...system.notes] };
+}
+
+function momentOf(target: LogTarget, committedMs = 0): { ms: number } | undefined {
+  if (target.to === "newest") return undefined;
+  return { ms: target.to === "moment" ? target.ms : committedMs };
 }
 
 export async function databaseIn(data: string): Promise<string> {

@@ -91,24 +91,22 @@ export async function openPhysical(
     },
     async mark({ cutId, budgetMs, fenced }: MarkRequest): Promise<Mark> {
       const deadline = context.monotonicMs() + budgetMs;
-      let txId = await lastCommitted(driver, database, where);
-      // The log shows a commit a moment before the server counts it: a mark must not be behind what the base holds.
-      while (txId < user.log.position.txId) {
-        await pause(deadline, context, user.log.position.txId, data);
-        txId = await lastCommitted(driver, database, where);
-      }
-      const counting = fenced ? quietCounts(txId) : undefined;
+      const committed = await lastCommitted(driver, database, where);
+      const counting = fenced ? quietCounts(committed) : undefined;
       counting?.catch(() => undefined); // awaited below
-      await waitForCommit(user, txId, deadline - context.monotonicMs(), context, data);
-      await system.log.advance();
+      // Before the database's own log is read to its end: whoever ships more of that has looked at users and rights later.
+      const { logVersion, offset } = await system.log.advance();
+      await waitForCommit(user, committed, deadline - context.monotonicMs(), context, data);
       // Counts are welcome, but nobody waits for them past half of the budget.
       const patience = Math.max(0, deadline - context.monotonicMs() - budgetMs / 2);
-      const counts = await Promise.race([counting, delay(patience, undefined, { ref: false })]);
+      const counted = await Promise.race([counting, delay(patience, undefined, { ref: false })]);
       const { position } = user.log;
+      // The log shows a commit a moment before the server counts it.
+      const counts = position.txId === committed ? counted : undefined;
       const standing = shipped && {
         place: {
           stream: await logStream(logs, position.logVersion, neostores),
-          at: tokenOf({ ...position, system: system.log.position }),
+          at: tokenOf({ ...position, system: { logVersion, offset } }),
         },
         target: { by: "transaction" as const, id: String(position.txId), inclusive: true },
         at: toInstant(context.now()),
@@ -124,7 +122,7 @@ export async function openPhysical(
       marked = physical ?? "shipped";
       return {
         cutId,
-        position: `tx ${txId}`,
+        position: `tx ${position.txId}`,
         detail: physical ?? {},
         ...(standing ? { log: standing } : {}),
         ...(counts === undefined ? {} : { counts }),
@@ -160,7 +158,7 @@ async function openStores(
   }
 }
 
-/** Reads the log until it shows the transaction, and stands at its end then. */
+/** Reads the log to its end until it shows the transaction. */
 async function waitForCommit(
   store: StoreCapture,
   txId: number,
@@ -169,10 +167,8 @@ async function waitForCommit(
   data: string,
 ) {
   const deadline = context.monotonicMs() + withinMs;
-  while ((await store.log.advance(txId)).txId < txId) await pause(deadline, context, txId, data);
-}
-
-async function pause(deadline: number, context: DriverContext, txId: number, data: string): Promise<void> {
-  if (context.monotonicMs() >= deadline) throw notShown(data, txId);
-  await delay(LOOK_EVERY_MS, undefined, { signal: context.signal });
+  while ((await store.log.advance()).txId < txId) {
+    if (context.monotonicMs() >= deadline) throw notShown(data, txId);
+    await delay(LOOK_EVERY_MS, undefined, { signal: context.signal });
+  }
 }

@@ -21,8 +21,8 @@ export async function recoverLog(
       await joinShippedSystemLog(directory);
     } else await layTail(directory, database, piece.range, await piece.read());
   }
-  const shippedTo = marked?.place.at ?? log.at(-1)?.range.to;
-  return await markAt(directory, base, wanted, { cutId, signal, shippedTo, untilMs: marked?.atMs });
+  const shippedTo = log.at(-1)?.range.to;
+  return await markAt(directory, base, wanted, { cutId, signal, shippedTo, marked: marked?.at });
 }
 
 function logTarget(target: Wanted): LogTarget {

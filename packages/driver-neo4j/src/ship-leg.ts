@@ -8,7 +8,7 @@ import { followLog, logGone } from "./log-follower.ts";
 import { LOG_HEADER_BYTES } from "./log-header.ts";
 import { type LogPosition, logName } from "./log-position.ts";
 import { readLogRun } from "./log-run.ts";
-import { type LogPlace, NO_SYSTEM, tokenOf } from "./log-token.ts";
+import { type LogByte, type LogPlace, NO_SYSTEM, tokenOf } from "./log-token.ts";
 import type { SystemLog } from "./system-log.ts";
 import { joinTail, type SystemPiece } from "./tail-bytes.ts";
 import { createTailCuts } from "./tail-cuts.ts";
@@ -30,8 +30,8 @@ export interface ShipLeg {
   readonly seen: LogPosition;
   /** The file that is read now. */
   readonly reading: number;
-  /** Sees what was written since in the system database's log. */
-  lookAtSystem(): Promise<void>;
+  /** Sees what was written since in the system database's log; where it ends then. */
+  lookAtSystem(): Promise<LogByte>;
   /** Sees what was written since. What keeps the leg from going on behind it is the answer: there is none else. */
   look(): Promise<LegBroken | undefined>;
   /** Gives the sink all that was seen. */
@@ -107,7 +107,10 @@ export async function openLeg(
     held = to;
   };
 
-  /** The growth of the system database's log goes with the last tail, or by itself where nothing else grew. */
+  /**
+   * The growth of the system database's log goes with the first tail, for a point that is marked within them, and once more
+   * with the last one, for a base that ends there; or by itself where nothing else grew.
+   */
   const tail = async (end: LogPosition) => {
     const ofSystem = system.pieces(held.system, seenOfSystem);
     const first = (await ofSystem.next()).value ?? undefined;
@@ -121,9 +124,9 @@ export async function openLeg(
         const size = offset - held.offset;
         const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size), 0, size, held.offset);
         if (bytesRead < size) throw new LegBroken(logGone(path, `it has become shorter than ${offset} bytes`));
-        const isLast = offset === pieces.at(-1);
-        const to = { logVersion: end.logVersion, offset, system: isLast ? (first?.to ?? held.system) : held.system };
-        await give(to, buffer, isLast ? first?.piece : undefined);
+        const carries = offset === pieces[0] || offset === pieces.at(-1);
+        const to = { logVersion: end.logVersion, offset, system: first?.to ?? held.system };
+        await give(to, buffer, carries ? first?.piece : undefined);
       }
     } else if (first !== undefined) await give({ ...held, system: first.to }, Buffer.alloc(0), first.piece);
     for await (const { piece, to } of ofSystem) await give({ ...held, system: to }, Buffer.alloc(0), piece);
@@ -141,6 +144,7 @@ export async function openLeg(
     },
     async lookAtSystem() {
       seenOfSystem = await system.look();
+      return seenOfSystem;
     },
     async look() {
       try {

@@ -13,6 +13,8 @@ const TELL_EVERY_MS = 3_000;
 /** A commit is in the log before it is acknowledged: what is not there by then is in another directory. */
 const SHOWS_WITHIN_MS = 1_000;
 const LOOK_EVERY_MS = 5;
+/** Who makes users without a pause must not keep the log from being shipped: they come whole with the next closed file. */
+const MOST_LOOKS = 20;
 
 export type ShippedLog = {
   /** The directory of the database's log, and of its like in a tree. */
@@ -78,18 +80,31 @@ async function shipLeg(leg: ShipLeg, source: ShippedLog, options: ShipOptions, c
   for (;;) {
     context.signal.throwIfAborted();
     const last = stop.aborted;
-    // Before the database's own log: what a place says of it was there when the rest was read.
-    await leg.lookAtSystem();
     // Asked before the log is read, so that it must show the answer. Of a server that is gone, what it wrote is taken first.
     const committed = source.committed();
     const asked = await committed.catch(() => 0); // thrown below
-    const broken = await lookUntil(leg, asked, context);
+    const broken = await lookAtBoth(leg, asked, context);
     await leg.flush();
     progress(leg.progress());
     if (broken !== undefined) throw broken;
     if (leg.seen.txId < (await committed)) throw notShown(source.logs, asked);
     if (last) return;
     await sleep(leg, options, context);
+  }
+}
+
+/**
+ * Looks while users and rights stand still, so that what a place says of them is neither older than the rest of it, which a
+ * mark would miss, nor newer, which a base in between would. They seldom move: who sees them move looks once more.
+ */
+async function lookAtBoth(leg: ShipLeg, txId: number, context: Context): Promise<LegBroken | undefined> {
+  let before = await leg.lookAtSystem();
+  for (let looks = 1; ; looks += 1) {
+    const broken = await lookUntil(leg, txId, context);
+    const after = await leg.lookAtSystem();
+    const stood = before.logVersion === after.logVersion && before.offset === after.offset;
+    if (stood || broken !== undefined || looks === MOST_LOOKS) return broken;
+    before = after;
   }
 }
 

@@ -12,8 +12,8 @@ export type SystemTarget = {
   floor: LogByte;
   /** How far the log goes that was laid over it. */
   upTo: LogByte;
-  /** All that was committed up to then; absent: all. */
-  untilMs: number | undefined;
+  /** All that was committed up to a moment, or stands before a byte of its log; undefined: all. */
+  until: { ms: number } | { byte: LogByte } | undefined;
 };
 
 /**
@@ -22,7 +22,7 @@ export type SystemTarget = {
  */
 export async function systemAt(
   data: string,
-  { floor, upTo, untilMs = Number.POSITIVE_INFINITY }: SystemTarget,
+  { floor, upTo, until }: SystemTarget,
   signal: AbortSignal,
 ): Promise<{ store: StoreMark; notes: string[] }> {
   const logs = logDirectory(data, "system");
@@ -33,7 +33,7 @@ export async function systemAt(
   let isBeyond = false;
   const follower = await followLog(logs, checkpoints.newest.oldestLogVersion, signal, (position, committedMs) => {
     // The first later one decides: what stands behind it was acknowledged later still, whatever time it bears.
-    isBeyond ||= !isUnsaid && floorTxId !== undefined && committedMs > untilMs;
+    isBeyond ||= !isUnsaid && floorTxId !== undefined && isBehind(position, committedMs, until);
     if (isBeyond) return;
     last = { position, committedMs };
     if (isAtOrBehind(position, floor)) floorTxId ??= position.txId;
@@ -52,6 +52,11 @@ export async function systemAt(
 }
 
 const NO_BYTE: LogByte = { logVersion: 0, offset: 0 };
+
+function isBehind(position: LogByte, committedMs: number, until: SystemTarget["until"]): boolean {
+  if (until === undefined) return false;
+  return "ms" in until ? committedMs > until.ms : !isAtOrBehind(until.byte, position);
+}
 
 function isAtOrBehind(one: LogByte, other: LogByte): boolean {
   return one.logVersion > other.logVersion || (one.logVersion === other.logVersion && one.offset >= other.offset);

@@ -1,5 +1,6 @@
 import { appendFile, mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogPosition } from "@stillpoint/contracts/log";
 import type { ShipProgress } from "@stillpoint/driver/ship";
@@ -7,6 +8,7 @@ import { type TemporaryDirectory, temporaryDirectory } from "@stillpoint/testkit
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NO_SYSTEM, placeOf, tokenOf } from "../src/log-token.ts";
 import { shipLog } from "../src/ship-log.ts";
+import { splitTail } from "../src/tail-bytes.ts";
 import { createTailCuts } from "../src/tail-cuts.ts";
 import { heldLog } from "./held-log.ts";
 import { logHeader, transactions } from "./log-bytes.ts";
@@ -43,10 +45,14 @@ const files = {
 };
 
 /** Ships what is there, and ends well. */
-async function ship(committed: number, from: LogPosition | undefined = held.newest): Promise<ShipProgress[]> {
+async function ship(
+  committed: number | (() => Promise<number>),
+  from: LogPosition | undefined = held.newest,
+): Promise<ShipProgress[]> {
   const told: ShipProgress[] = [];
+  const asked = typeof committed === "number" ? async () => committed : committed;
   await shipLog(
-    { logs, treeDirectory: TREE, systemLogs, neostores: [neostore], committed: async () => committed },
+    { logs, treeDirectory: TREE, systemLogs, neostores: [neostore], committed: asked },
     {
       owner: "test",
       ...(from === undefined ? {} : { from }),
@@ -250,6 +256,43 @@ describe("the log of users and rights", () => {
       { logVersion: 4, offset: 0, system: { logVersion: 0, offset: older.length } },
     ]);
     expect(await keptOfSystem(0)).toEqual(older);
+  });
+
+  test("is shipped no less far than a database's log that was written behind it", async () => {
+    await writeFile(path(3), files[3].subarray(0, 128 + transactions(11, 14).length));
+    await writeFile(systemPath(0), older);
+    await ship(14);
+    await ship(async () => {
+      // A user is made, and a transaction behind that, while the shipper looks for the transaction.
+      void wait(20).then(async () => {
+        await appendFile(systemPath(0), newer);
+        await writeFile(path(3), files[3]);
+      });
+      return 20;
+    });
+    expect(placeOf(held.newest?.at ?? "")).toEqual({
+      logVersion: 3,
+      offset: files[3].length,
+      system: { logVersion: 0, offset: older.length + newer.length },
+    });
+  });
+
+  test("goes with the first of several tails, and with the last again", async () => {
+    await writeFile(path(3), logHeader(3, 10));
+    await writeFile(systemPath(0), older);
+    await ship(10);
+    const { at: from } = held.newest ?? { at: "" };
+    await appendFile(path(3), transactions(11, 16, undefined, 2_000_000));
+    await appendFile(systemPath(0), newer);
+    await ship(16);
+    const tails = held.tails.filter((range) => range.from >= from);
+    expect(tails.length).toBeGreaterThan(2);
+    const whole = { logVersion: 0, offset: older.length + newer.length };
+    expect(tails.map(({ to }) => placeOf(to).system)).toEqual(tails.map(() => whole));
+    const carried = tails.map((range) => splitTail(range, held.bytesOf(range)).system?.bytes);
+    expect(carried[0]?.equals(newer), "a point in between needs it").toBe(true);
+    expect(carried.at(-1)?.equals(newer), "so does a base in between").toBe(true);
+    expect(await keptOfSystem(0)).toEqual(Buffer.concat([older, newer]));
   });
 
   test("may begin another file, and may have lost one: the database's own goes on", async () => {

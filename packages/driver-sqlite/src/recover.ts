@@ -38,7 +38,7 @@ export async function recoverShipped({ directory, log, target, marked, cutId }: 
       base: directory,
       log: paths,
       to: directory,
-      target: marked === undefined ? shippedTarget(target) : { position: marked.place },
+      target: marked === undefined ? shippedTarget(target) : { position: marked },
     });
     if (marked !== undefined) return await markOfPoint(directory, cutId);
     const names = new Set(restored.databases.map(({ name }) => name));

@@ -41,13 +41,13 @@ export async function restoredPoint(
   const log = kept.map(({ path, stream, from, to }): LogPiece => {
     return { type: "tail", range: { stream, from, to }, read: async () => await readFile(path) };
   });
-  const { place, target, at } = mark.log;
+  const { place, target } = mark.log;
   const input = {
     directory,
     base: { stream: place.stream, from: place.at, to: place.at },
     log,
     target,
-    marked: { place, atMs: Date.parse(at) },
+    marked: place,
     cutId: mark.cutId,
   };
   const { detail } = await sqliteDriver.recover(input, { signal: new AbortController().signal });

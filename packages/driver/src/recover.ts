@@ -17,8 +17,8 @@ export type RecoverInput = {
   /** From where the base's replay begins, in order and without a hole. */
   log: readonly LogPiece[];
   target: LogTarget;
-  /** Of a point: the place that its mark names, and when it was taken, in ms since the epoch. */
-  marked?: { place: LogPosition; atMs: number };
+  /** Of a point: the place that its mark names. */
+  marked?: LogPosition;
   /** Of the mark that comes of it. */
   cutId: string;
 };
