@@ -8,6 +8,8 @@ import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { recoverServed } from "../src/archive/recover-served.ts";
+import { refuseTakenPlaces } from "../src/archive/taken-places.ts";
+import { parseWalName } from "../src/archive/wal-name.ts";
 import { BASE_PATH, parseBaseFacts } from "../src/base-facts.ts";
 import { logRangeOf, walPositionOf } from "../src/log-position.ts";
 import { formatLsn, parseLsn, segmentName, segmentStart } from "../src/lsn.ts";
@@ -46,6 +48,17 @@ async function place(): Promise<string> {
   const { uid, gid } = await stat(server.dataDirectory);
   await chown(directory, uid, gid);
   return directory;
+}
+/** Of timeline 1, as the server itself has them. */
+async function readSegments(data: string): Promise<[bigint, Buffer][]> {
+  const names = (await readdir(join(data, "pg_wal"))).filter((name) => /^00000001[0-9A-F]{16}$/.test(name));
+  const read = async (name: string): Promise<[bigint, Buffer]> => {
+    const bytes = await readFile(join(data, "pg_wal", name));
+    const file = parseWalName(name);
+    if (file?.is !== "segment") throw new TypeError(`${name} is no segment`);
+    return [file.startIn(bytes.length), bytes];
+  };
+  return await Promise.all(names.map(read));
 }
 const context = async () => contextFor(server, await fresh(), never);
 const here = async () => (await client.query("select pg_current_wal_flush_lsn()::text as lsn")).rows[0].lsn as string;
@@ -191,6 +204,14 @@ test("a log in which a tablespace is made outside of the destination is not repl
   });
   await expect(served()).rejects.toMatchObject({ code: "PATH_UNSAFE", where: location });
   expect(await readdir(location, { recursive: true })).toEqual(files);
+  // A server that fetches for itself is given such a log where nobody has that directory, or it itself has.
+  const segments = await readSegments(server.dataDirectory);
+  const given = async (data: string | undefined) => {
+    for (const [start, bytes] of segments) await refuseTakenPlaces(bytes, start, data);
+  };
+  for (const data of [undefined, base])
+    await expect(given(data)).rejects.toMatchObject({ code: "PATH_UNSAFE", where: location });
+  await given(server.dataDirectory);
   await using sandbox = await going(before);
   expect(await Array.fromAsync(sandbox.query({ type: "statement", id: "s", text: "select n from before" }))).toEqual([
     { values: [1] },

@@ -6,6 +6,7 @@ import type { LogPiece } from "@stillpoint/driver/recover";
 import { layHistory, laySegment } from "@stillpoint/driver-postgres/archive/lay-file";
 import type { Archive } from "@stillpoint/driver-postgres/archive/serve-archive";
 import { type ServedLog, servedLog } from "@stillpoint/driver-postgres/archive/served-log";
+import { refuseTakenPlaces } from "@stillpoint/driver-postgres/archive/taken-places";
 import { BASE_PATH, parseBaseFacts } from "@stillpoint/driver-postgres/base-facts";
 import { isWithinJoined, joinedRanges, type SourceLog } from "@stillpoint/repository/log/source-log";
 import type { Repository } from "@stillpoint/repository/repository";
@@ -13,8 +14,20 @@ import { pieceFrom, repositoryLog } from "../log-pieces.ts";
 
 type Of = { plan: string; source: string };
 
+export type ArchiveOptions = {
+  signal: AbortSignal;
+  /** Of the server that is given the log, where that is known. */
+  data?: string | undefined;
+  /** A log that makes tablespaces where a server has some is given, too. */
+  allowTablespaces: boolean;
+};
+
 /** All that is held of a source's log as the files of an archive, which grows. */
-export async function logArchive(repository: Repository, of: Of, signal: AbortSignal): Promise<Archive> {
+export async function logArchive(
+  repository: Repository,
+  of: Of,
+  { signal, data, allowTablespaces }: ArchiveOptions,
+): Promise<Archive> {
   const first = await repository.sourceLog(of, signal);
   const segmentBytes = await segmentBytesOf(repository, first, of, signal);
   const read = (log: SourceLog) =>
@@ -44,7 +57,11 @@ export async function logArchive(repository: Repository, of: Of, signal: AbortSi
     },
     async fetch(name, directory) {
       const segment = files.segments.get(name);
-      if (segment !== undefined) return await laySegment(segment, directory, segmentBytes);
+      if (segment !== undefined) {
+        const path = await laySegment(segment, directory, segmentBytes);
+        if (!allowTablespaces) await refuseTakenPlaces(await readFile(path), segment.start, data);
+        return path;
+      }
       const history = files.histories.get(name);
       if (history !== undefined) return await layHistory(history, directory);
       throw new TypeError("unreachable: it was asked whether there is such a file");

@@ -31,7 +31,12 @@ export function addWalCommands(root: Command, world: World): void {
     withKey(command)
       .option("--plan <name>", "whose log; or STILLPOINT_WAL_PLAN")
       .option("--source <name>", "its name in the plan; or STILLPOINT_WAL_SOURCE")
-      .option("--repository <url>", "its URL or targets file; or STILLPOINT_REPOSITORY");
+      .option("--repository <url>", "its URL or targets file; or STILLPOINT_REPOSITORY")
+      .option(
+        "--allow-tablespaces",
+        "give a log also where it makes a tablespace in a directory that a server of this machine uses",
+        false,
+      );
   fromLog(wal.command("fetch"))
     .argument("<name>", "%f of restore_command")
     .argument("<path>", "%p of restore_command")

@@ -6,7 +6,7 @@ import { openAllTargets, openForReading } from "../open-targets.ts";
 import type { World } from "../world.ts";
 import { logArchive } from "./log-archive.ts";
 
-export type LogOf = KeyOptions & { plan?: string; source?: string; repository?: string };
+export type LogOf = KeyOptions & { plan?: string; source?: string; repository?: string; allowTablespaces: boolean };
 
 /** Whose log, and where it is: said by the options, or, where a server's setting is to stay short, by the environment. */
 export function logOf({ environment }: Pick<World, "environment">, options: LogOf) {
@@ -30,12 +30,15 @@ export async function fetchWal(world: World, name: string, to: string, options: 
   const of = logOf(world, options);
   await using targets = await openAllTargets(world, of.repository, options);
   await using repository = await openForReading(world, targets);
-  const archive = await logArchive(repository, of, world.signal);
-  if (!(await archive.has(name))) return "absent";
   const place = resolve(to);
+  const { signal } = world;
+  const { allowTablespaces } = options;
+  // PostgreSQL wants it in pg_wal, in its data directory.
+  const archive = await logArchive(repository, of, { signal, allowTablespaces, data: dirname(dirname(place)) });
+  if (!(await archive.has(name))) return "absent";
   const directory = await mkdtemp(join(dirname(place), ".stillpoint-"));
   try {
-    await rename(await archive.fetch(name, directory, world.signal), place);
+    await rename(await archive.fetch(name, directory, signal), place);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -49,7 +49,7 @@ export async function serveWal(world: World, options: ServeWalOptions): Promise<
     const of = logOf(world, options);
     const targets = stack.use(await openAllTargets(world, of.repository, options));
     const repository = stack.use(await openForReading(world, targets));
-    const archive = await logArchive(repository, of, signal);
+    const archive = await logArchive(repository, of, { signal, allowTablespaces: options.allowTablespaces });
     const home = join(directory, "fetch");
     const { monotonicMs } = world.clock;
     stack.use(
