@@ -27,7 +27,10 @@ export function directorySink(directory: string): LogSink {
     },
     async gap(gap) {
       const { length } = await gapsIn(directory);
-      await writeFile(join(directory, `gap-${length}`), JSON.stringify(gap));
+      // Whole or not there, as the pieces are: it is looked for while it is written.
+      const making = join(directory, "making-gap");
+      await writeFile(making, JSON.stringify(gap));
+      await rename(making, join(directory, `gap-${length}`));
     },
   };
 }
