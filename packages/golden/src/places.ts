@@ -5,6 +5,8 @@ const inRoot = (path: string) => fileURLToPath(new URL(`../../../${path}`, impor
 /** The repository that every later version must restore byte by byte, and what it holds. */
 export const GOLDEN = inRoot("fixtures/golden-v1");
 export const VECTORS = inRoot("packages/repository/test/vectors/format-1.json");
+/** What a shipped log adds to the format, and how it is read and laid. */
+export const LOG_VECTORS = inRoot("packages/repository/test/vectors/format-1-log.json");
 
 /** Below a golden directory. */
 export const IN_GOLDEN = {
