@@ -1,5 +1,6 @@
 import type { World } from "@stillpoint/cli/world";
 import { soakFaults } from "./faults.ts";
+import { soakFilesMoments } from "./files-moments/files-moments.ts";
 import { soakIndex } from "./large-index.ts";
 import { soakLargeSet } from "./large-set.ts";
 import { soakMillionFiles } from "./million-files/million-files.ts";
@@ -26,6 +27,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
   rpo: soakRpo,
   ship: soakShip,
   "ship-kill": soakShipKill,
+  "files-moments": soakFilesMoments,
   "neo4j-moments": soakNeo4jMoments,
   "qdrant-moments": soakQdrantMoments,
 };

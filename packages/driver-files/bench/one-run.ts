@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { BackupFigures } from "@stillpoint/contracts/point";
+import type { BackupFigures, Mark } from "@stillpoint/contracts/point";
 import type { FilesSource } from "@stillpoint/contracts/source";
 import type { DriverContext } from "@stillpoint/driver/driver";
 import { readTar } from "@stillpoint/driver/tar-reader";
@@ -26,11 +26,14 @@ export type RunOptions = {
   now: () => number;
   /** Done when the base is there, before the source is looked at again. */
   between?: (() => Promise<void>) | undefined;
+  /** What is done around the mark; by default it is as if a fence held. */
+  cut?: ((mark: (fenced: boolean) => Promise<Mark>) => Promise<void>) | undefined;
 };
 
 /** A run of a file source into a repository, as an agent and a vault do it, without the services between them. */
 export async function oneRun(repository: Repository, options: RunOptions): Promise<Run> {
   const { source, directory, name, before, now, between } = options;
+  const cut = options.cut ?? (async (mark) => void (await mark(true)));
   let base = { files: 0, taken: 0, readBytes: 0 };
   const context: DriverContext = {
     directory,
@@ -51,7 +54,7 @@ export async function oneRun(repository: Repository, options: RunOptions): Promi
   const first = await sendTar(repository, full, before?.[0], (tree) => capture.base(tree, earlier));
   await between?.();
   await capture.settle();
-  await capture.mark({ cutId: randomUUID(), budgetMs: 3_600_000, fenced: true });
+  await cut((fenced) => capture.mark({ cutId: randomUUID(), budgetMs: 3_600_000, fenced }));
   const second = await sendTar(repository, rest, undefined, (tree) => capture.finish(tree));
   const storedBytes = first.storedBytes + second.storedBytes;
   return { backups: [full, rest], bytes: first.bytes, storedBytes, base };

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,13 +13,12 @@ import { createTarWriter } from "@stillpoint/driver/tar-writer";
 import { connect } from "@stillpoint/driver-qdrant/cluster";
 import { qdrantDriver } from "@stillpoint/driver-qdrant/qdrant-driver";
 import { previewInto, restoreInto } from "@stillpoint/driver-qdrant/restore-into";
-import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { ensureQdrantDouble } from "@stillpoint/parts/qdrant-part";
 import { startQdrant } from "@stillpoint/parts/qdrant-server";
-import { initRepository } from "@stillpoint/repository/init-repository";
-import { openRepository, type Repository } from "@stillpoint/repository/repository";
+import type { Repository } from "@stillpoint/repository/repository";
 import { below, fraction, type Random, randomOf } from "@stillpoint/sample/random";
 import { numbersOf } from "../numbers.ts";
+import { ownRepository } from "../own-repository.ts";
 import { judgeVectors } from "./judge-vectors.ts";
 import {
   call,
@@ -79,7 +78,7 @@ export async function soakQdrantMoments(world: World, args: readonly string[]): 
   const stop = new AbortController();
   const optimizing = optimize(source, randomOf("optimizations", seed), every, stop.signal);
   optimizing.catch(() => undefined); // awaited below
-  const repository = resources.use(await newRepository(join(directory, "repository")));
+  const repository = resources.use(await ownRepository(join(directory, "repository")));
   const soak = { source, target, writers, repository, directory, random, signal: world.signal };
   const violations: string[] = [];
   for (let round = 1; round <= restores; round += 1) {
@@ -104,22 +103,6 @@ function failed({ signal }: World, error: unknown): { words: string; wrong: stri
   signal.throwIfAborted();
   const { code, message, why } = toStillpointError(error, "The restore failed");
   return { words: code, wrong: [`${message}: ${why ?? "no reason was given"}`] };
-}
-
-async function newRepository(path: string): Promise<Repository & AsyncDisposable> {
-  await mkdir(path);
-  const store = await openObjectStore(path, { environment: {} });
-  const passphrase = new Secret(randomBytes(16).toString("hex"));
-  const random = (length: number) => randomBytes(length);
-  await initRepository(store, { passphrase, random, now: Date.now, scryptCost: { n: 1024, r: 8, p: 1 } });
-  const repository = await openRepository(store, { passphrase, threads: 0 });
-  const close = repository[Symbol.asyncDispose].bind(repository);
-  return Object.assign(repository, {
-    async [Symbol.asyncDispose]() {
-      await close();
-      await store[Symbol.asyncDispose]();
-    },
-  });
 }
 
 /** Optimizations that run for a drawn time, one after the other. How many there were. */
