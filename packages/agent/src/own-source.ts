@@ -139,7 +139,7 @@ export function ownSource<Spec extends SourceSpec>(
         }),
       );
 
-      const { version, runtime, hasLog, base, finish, notes } = capture.description;
+      const { version, runtime, sizeBytes, hasLog, base, finish, notes } = capture.description;
       await bus.publishEvent(
         captureOpened,
         { runId, source },
@@ -159,6 +159,7 @@ export function ownSource<Spec extends SourceSpec>(
           notes,
           addresses: driver.addresses(spec),
           ...(base === undefined ? {} : { base }),
+          ...(sizeBytes === undefined ? {} : { sizeBytes }),
           ...(standing === undefined ? {} : { baseServes: standing.backupId }),
         },
       );

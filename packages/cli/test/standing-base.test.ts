@@ -92,6 +92,7 @@ describe("a point of a source whose log is shipped", () => {
     await using repository = await system.repository();
     const finish = await repository.headBackup(now?.backups[1] ?? "");
     expect(finish?.bytes).toBeLessThan(10_000); // counts of rows, no segment
+    expect(now?.sizeBytes).toBeGreaterThan(before?.sizeBytes ?? Number.POSITIVE_INFINITY);
   });
 
   it("is restored by a running vault and by the repository alone, into the same directory", async () => {
@@ -138,6 +139,7 @@ describe("a point of a source whose log is shipped", () => {
     const sessions = point.sources.find(({ source }) => source === "sessions");
     expect(sessions?.mark.log).toBeDefined();
     expect(sessions?.backups[0]).not.toContain(point.runId);
+    expect(sessions?.sizeBytes).toBeGreaterThan(0);
     const [byVault, byHand] = [join(system.directory, "sqlite-by-vault"), join(system.directory, "sqlite-in-python")];
     const options = { plan: "demo", over: false, dryRun: false, thaw: false };
     await restore(system.world, point.pointId, { ...options, to: byVault });

@@ -67,6 +67,7 @@ test("a point of a Neo4j whose log is shipped rests on its base, and comes back 
   const [before, now] = [first.sources[0], point.sources[0]];
   expect(now?.mark.log).toBeDefined();
   expect(now?.backups[0]).toBe(before?.backups[0]);
+  expect(now?.sizeBytes).toBeGreaterThan(0);
   {
     await using repository = await system.repository();
     expect((await repository.headBackup(now?.backups[1] ?? ""))?.bytes).toBe(0);

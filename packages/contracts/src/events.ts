@@ -41,6 +41,8 @@ export const captureOpened = defineEvent(
     fenceToken: z.number().int().positive(),
     version: z.string(),
     runtime,
+    /** What the store holds, by its own word. */
+    sizeBytes: z.number().int().nonnegative().optional(),
     hasLog: z.boolean(),
     /** What is made before the cut; absent where everything comes with the finish, or a base that stands already serves. */
     base: backupType.optional(),

@@ -62,6 +62,8 @@ export const backupFigures = z.object({
   bytes: z.number().int().nonnegative(),
   /** Bytes that it added to the repository: new chunks after compression and sealing. */
   storedBytes: z.number().int().nonnegative(),
+  /** The same before compression; backups of earlier releases do not say it. */
+  newBytes: z.number().int().nonnegative().optional(),
   files: z.number().int().nonnegative(),
   /** SHA-256 over the tar's entries in order, as the repository format defines it. */
   checksum: sha256,
@@ -106,6 +108,8 @@ export const pointSource = z.object({
   addresses: z.array(z.string()).default([]),
   bytes: z.number().int().nonnegative(),
   storedBytes: z.number().int().nonnegative(),
+  /** What the store held when it was opened, by its own word; absent where the full of each point says it. */
+  sizeBytes: z.number().int().nonnegative().optional(),
   ms: z.number().nonnegative(),
 });
 export type PointSource = z.infer<typeof pointSource>;

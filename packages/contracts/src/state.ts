@@ -56,6 +56,7 @@ export const runSource = z.object({
   finished: z.array(backupId),
   bytes: z.number().nonnegative(),
   storedBytes: z.number().nonnegative(),
+  sizeBytes: z.number().int().nonnegative().optional(),
   ms: z.number().nonnegative(),
   skipped: z.string().optional(),
 });

@@ -15,6 +15,8 @@ import { enterpriseRuntime, RUNTIME_ID, SUPPORTED, settingNotes } from "./requir
 import { startSandbox } from "./sandbox.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import { shipNeo4j } from "./ship.ts";
+import { databaseDirectory } from "./store-capture.ts";
+import { storeSize } from "./store-size.ts";
 
 /**
  * Neo4j Community 5.26: hot copies of its files and its log, or an export over Bolt where the files cannot be read. Enterprise by
@@ -39,6 +41,7 @@ async function openCapture(source: Neo4jSource, context: DriverContext, options:
   // What Enterprise's tool backs up needs nothing that is shipped.
   const shipped = options.shipped === true && way.by === "files";
   const description = describe(connected.facts, way, shipped);
+  if (way.by === "files") description.sizeBytes = await storeSize(databaseDirectory(way.data, connected.database));
   const steps = await openSteps(source, { ...connected, description }, way, context, { shipped });
   const owned = opening.move();
   const step = async <Result>(work: Promise<Result>): Promise<Result> =>

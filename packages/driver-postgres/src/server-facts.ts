@@ -84,6 +84,14 @@ export async function serverFacts(connection: Connection): Promise<ServerFacts> 
   };
 }
 
+/** Bytes of the databases that this role may connect to: what others hold it may not be told. */
+export async function readSize(connection: Connection): Promise<number> {
+  const [answer] = await connection.query(
+    `select coalesce(sum(pg_database_size(oid)), 0)::text as size from pg_database where has_database_privilege(oid, 'connect')`,
+  );
+  return rowOf(answer, z.object({ size: z.coerce.number().int() })).size;
+}
+
 const databaseFacts = z.object({ extensions: z.array(z.string()), unlogged: z.array(z.string()) });
 export type DatabaseFacts = z.infer<typeof databaseFacts>;
 

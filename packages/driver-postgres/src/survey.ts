@@ -3,7 +3,7 @@ import type { Connection, ConnectOptions } from "./connection.ts";
 import { connect } from "./connection.ts";
 import { checkRequirements, checkVersion, majorOf, notesOf } from "./requirements.ts";
 import { runtimeOf } from "./runtime.ts";
-import { readDatabase, type ServerFacts, serverFacts, versionNumber } from "./server-facts.ts";
+import { readDatabase, readSize, type ServerFacts, serverFacts, versionNumber } from "./server-facts.ts";
 
 export type Survey = { facts: ServerFacts; major: number; description: Description; unlogged: string[] };
 
@@ -28,6 +28,7 @@ export async function survey(
   const description: Description = {
     version: `PostgreSQL ${facts.settings.server_version}`,
     runtime: runtimeOf(facts, version, [...extensions].sort()),
+    sizeBytes: await readSize(connection),
     hasLog: true,
     base: "full",
     finish: "log",

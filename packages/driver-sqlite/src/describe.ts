@@ -16,6 +16,7 @@ export function describeSqlite(
   return {
     version: `SQLite ${process.versions.sqlite}`,
     runtime: sqliteRuntime(),
+    sizeBytes: databases.reduce((sum, { found }) => sum + found.size, 0),
     hasLog: journals.length === 0,
     ...(exclude.length === 0 && !rests ? { base: "full" } : {}),
     finish: exclude.length === 0 ? "log" : "full",

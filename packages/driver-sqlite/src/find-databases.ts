@@ -14,6 +14,7 @@ export type FoundDatabase = {
   uid: number;
   gid: number;
   mtimeMs: number;
+  size: number;
 };
 
 const WILDCARD = /[*?[\]{}!()]/;
@@ -47,9 +48,9 @@ async function look(at: string, name: string): Promise<FoundDatabase | undefined
     const path = await realpath(at);
     const found = await stat(path);
     if (!found.isFile()) return undefined;
-    const { dev, ino, mode, uid, gid, mtimeMs } = found;
+    const { dev, ino, mode, uid, gid, mtimeMs, size } = found;
     await access(path, constants.R_OK);
-    return { path, name, identity: `${dev}:${ino}`, mode: mode & 0o7777, uid, gid, mtimeMs };
+    return { path, name, identity: `${dev}:${ino}`, mode: mode & 0o7777, uid, gid, mtimeMs, size };
   } catch (error) {
     const code = codeOf(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;

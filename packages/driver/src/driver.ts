@@ -49,6 +49,8 @@ export type Description = {
   /** Of the server, for people: `PostgreSQL 15.18`. */
   version: string;
   runtime: Runtime;
+  /** What the store holds now, where its points may rest on a base and do not say it. */
+  sizeBytes?: number;
   /** The log kinds can be marked by position; the others fix a snapshot when they are cut. */
   hasLog: boolean;
   /** What `base` makes; absent where everything is captured at the finish. */

@@ -61,7 +61,7 @@ export async function prepareSource(context: RunContext, source: string, after: 
       newerThan = session.fenceToken;
       continue;
     }
-    const { kind, site, runtime, addresses, fenceToken } = session;
+    const { kind, site, runtime, sizeBytes, addresses, fenceToken } = session;
     const brought: RunSource = {
       source,
       kind,
@@ -74,6 +74,7 @@ export async function prepareSource(context: RunContext, source: string, after: 
       finished: [],
       bytes: sum(done.backups, "bytes") + (done.standing?.bytes ?? 0),
       storedBytes: sum(done.backups, "storedBytes"),
+      ...(sizeBytes === undefined ? {} : { sizeBytes }),
       ms: context.monotonicMs() - startedMs,
     };
     await context.sources.write(brought);

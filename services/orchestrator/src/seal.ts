@@ -22,7 +22,7 @@ export function assemblePoint(
         why: `its mark is of cut ${each.mark?.cutId ?? "none"}, the point's is ${cut.cutId}`,
       });
     }
-    const { source, kind, site, mark, runtime, addresses, bytes, storedBytes, ms } = each;
+    const { source, kind, site, mark, runtime, addresses, bytes, storedBytes, sizeBytes, ms } = each;
     captured.push({
       source,
       kind,
@@ -32,6 +32,7 @@ export function assemblePoint(
       addresses,
       bytes,
       storedBytes,
+      ...(sizeBytes === undefined ? {} : { sizeBytes }),
       ms,
       backups: [...each.base, ...each.finished],
     });

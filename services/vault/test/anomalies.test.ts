@@ -1,6 +1,7 @@
 import { createCipheriv, randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import type { Bus } from "@stillpoint/bus/bus";
 import { captureAnomaly, captureUsual } from "@stillpoint/contracts/events";
 import { vaultSeal } from "@stillpoint/contracts/vault";
@@ -145,4 +146,37 @@ test("a source that is as it was again says so, and a proven point is held rathe
   await writeFile(join(root, "dump"), "");
   const again = await takePoint();
   expect((await nextTold(bus, after, 2))[1]).toEqual({ usual: `${again.pointId} the source is as it was` });
+});
+
+test("a database that rests on its log is told of when what is shipped of it compresses no more", async () => {
+  await using setup = await installation("shipped-anomalies");
+  const { bus, repository } = setup;
+  await using _vault = await inProcessService(service, setup.nats, setup.settings);
+  const after = await bus.lastEventSequence();
+  const of = { plan: "shop", source: "orders", kind: "postgres" } as const;
+  const MB = 1_000_000;
+  const write = async (backupId: string, type: "full" | "log", [from, to]: [number, number], body: Buffer) => {
+    const stretch = { stream: "00000001", from: String(from).padStart(16, "0"), to: String(to).padStart(16, "0") };
+    const startedAt = "2026-01-01T00:00:00.000Z";
+    const entry = { type: "file", path: "f", mode: 0o600, mtimeMs: 0, size: body.length, hint: "content" } as const;
+    const items = [{ entry, body: Readable.from([body]) }];
+    const head = { ...of, backupId, type, runId: randomUUID(), log: stretch, startedAt };
+    await repository.writeFiles(head, Readable.from(items));
+    return stretch;
+  };
+  await write("base", "full", [0, 1], randomBytes(4 * MB));
+  const text = (day: number) =>
+    Buffer.from(Array.from({ length: 40_000 }, (_, i) => `${day} ${i} `.padEnd(50)).join(""));
+  const pointOn = async (day: number, shipped: Buffer) => {
+    const { stream, to } = await write(`log-${day}`, "log", [day - 1, day], shipped);
+    const { sealedAt: _, ...point } = trialPoint("shop", `2026-01-0${day}T12:00:00.000Z`, "base");
+    const log = { place: { stream, at: to }, at: point.startedAt, target: { by: "name", name: "cut" } } as const;
+    const sources = point.sources.map((each) => ({ ...each, ...of, mark: { ...each.mark, log } }));
+    return (await bus.request(vaultSeal, {}, { point: { ...point, sources } }, { timeoutMs: 20_000 })).point;
+  };
+  for (const day of [1, 2, 3, 4]) await pointOn(day, text(day));
+  const bad = await pointOn(5, randomBytes(2 * MB));
+  expect(await nextTold(bus, after, 1)).toMatchObject([{ anomaly: `${bad.pointId} what is new, compressed to` }]);
+  const good = await pointOn(6, text(6));
+  expect((await nextTold(bus, after, 2))[1]).toEqual({ usual: `${good.pointId} the source is as it was` });
 });

@@ -11,6 +11,7 @@ function source(bytes: number, storedBytes: number, counts?: Record<string, numb
     ...one,
     bytes,
     dataBytes: bytes,
+    fresh: { bytes: 0, storedBytes: 0 },
     storedBytes,
     mark: { ...one.mark, ...(counts === undefined ? {} : { counts }) },
   };
@@ -48,6 +49,17 @@ test("of what is new when most of it was known before", () => {
 test("of data that is new each time when it does not compress any more", () => {
   const compressed = [1, 2, 3, 4].map(() => source(100 * MB, 40 * MB));
   expect(whats(findAnomalies(source(100 * MB, 100 * MB), compressed))).toEqual(["share of it that is new"]);
+});
+
+test("of new data that compresses no more, where there is enough of it, however much is new at other times", () => {
+  const fresh = (bytes: number, storedBytes: number) => ({ ...source(100 * MB, 0), fresh: { bytes, storedBytes } });
+  const before = [fresh(20 * MB, 5 * MB), fresh(60 * MB, 18 * MB), fresh(2 * MB, MB / 2), fresh(0, 0)];
+  expect(findAnomalies(fresh(20 * MB, 19 * MB), before)).toEqual([
+    { what: "what is new, compressed to", value: 95, usual: 25, unit: "%" },
+  ]);
+  expect(findAnomalies(fresh(20 * MB, 10 * MB), before)).toEqual([]);
+  expect(findAnomalies(fresh(9 * MB, 9 * MB), before)).toEqual([]);
+  expect(findAnomalies(fresh(20 * MB, 19 * MB), [fresh(0, 0), ...before.slice(2)])).toEqual([]);
 });
 
 test("of counts that leap, or that are gone", () => {

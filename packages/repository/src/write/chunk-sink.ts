@@ -42,6 +42,7 @@ export function chunkSink(options: SinkOptions) {
   let stored: IndexedPack[] = [];
   const begun: string[] = [];
   let storedBytes = 0;
+  let newBytes = 0;
 
   const packs = packWriter({
     store: options.store,
@@ -91,6 +92,7 @@ export function chunkSink(options: SinkOptions) {
 
   async function seal(slab: SharedArrayBuffer, fresh: readonly NamedSpan[], type: ChunkType): Promise<void> {
     const plainBytes = fresh.reduce((sum, { length }) => sum + length, 0);
+    newBytes += plainBytes;
     const { pack, first } = packs.assign(fresh.length, plainBytes);
     const { sealed, lengths } = await pool.run({
       task: "seal",
@@ -126,6 +128,10 @@ export function chunkSink(options: SinkOptions) {
   return {
     get storedBytes() {
       return storedBytes;
+    },
+    /** The same before compression and sealing. */
+    get newBytes() {
+      return newBytes;
     },
     epoch,
     /** Whether a chunk is there, or about to be, for this backup to stand on. */

@@ -257,6 +257,7 @@ export async function writeItems(
       ...head,
       bytes,
       storedBytes: sink.storedBytes,
+      newBytes: sink.newBytes,
       files,
       checksum: checksum.digest("hex"),
       ...(log === undefined ? {} : { log }),

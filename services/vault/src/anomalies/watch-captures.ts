@@ -8,9 +8,10 @@ import type { Point, PointSource } from "@stillpoint/contracts/point";
 import type { UsualPoints } from "@stillpoint/contracts/state";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import type { Repository } from "@stillpoint/repository/repository";
-import { type Finding, findAnomalies, POINTS_COMPARED, type SizedSource } from "./find-anomalies.ts";
+import { type Finding, findAnomalies, POINTS_COMPARED } from "./find-anomalies.ts";
 import { lastGood } from "./last-good.ts";
 import { pointsBefore } from "./points-before.ts";
+import { sizedSources } from "./sized-sources.ts";
 
 export type CaptureWatch = {
   repository: Repository;
@@ -42,12 +43,6 @@ async function usualBefore({ repository }: CaptureWatch, point: Point): Promise<
     .slice(0, POINTS_COMPARED)
     .reverse()
     .map(({ pointId }) => pointId);
-}
-
-async function sized({ repository }: CaptureWatch, source: PointSource): Promise<SizedSource> {
-  const [full = ""] = source.backups; // its log comes behind
-  const figures = await repository.headBackup(full);
-  return { ...source, dataBytes: figures?.bytes ?? source.bytes };
 }
 
 async function holdLastGood({ repository }: CaptureWatch, point: Point): Promise<UsualPoints["alarm"]> {
@@ -89,16 +84,17 @@ async function judge(watch: CaptureWatch, usual: Usual, point: Point): Promise<v
     return;
   }
 
-  const earlier = (await Promise.all(known.points.map((id) => watch.repository.point(id)))).filter(
-    (each) => each !== undefined,
-  );
+  const read = async (ids: readonly string[]) =>
+    (await Promise.all(ids.map((id) => watch.repository.point(id)))).filter((each) => each !== undefined);
+  const earlier = await read(known.points);
+  // What was shipped up to the one that was unlike them is no part of what is new now.
+  const since = await read(known.last === undefined ? [] : [known.last]);
   const findings = new Map<PointSource, Finding[]>();
   for (const source of point.sources) {
-    const before = earlier.flatMap(({ sources }) => sources.filter((each) => each.source === source.source));
-    const found = findAnomalies(
-      await sized(watch, source),
-      await Promise.all(before.map((each) => sized(watch, each))),
-    );
+    const sizes = await sizedSources(watch.repository, [...earlier, ...since, point], source.source);
+    const now = sizes.get(pointId);
+    const before = earlier.flatMap((each) => sizes.get(each.pointId) ?? []);
+    const found = now === undefined ? [] : findAnomalies(now, before);
     if (found.length > 0) findings.set(source, found);
   }
   if (findings.size === 0) {
