@@ -41,8 +41,8 @@ async function openCapture(source: Neo4jSource, context: DriverContext, options:
   // What Enterprise's tool backs up needs nothing that is shipped.
   const shipped = options.shipped === true && way.by === "files";
   const description = describe(connected.facts, way, shipped);
-  if (way.by === "files") description.sizeBytes = await storeSize(databaseDirectory(way.data, connected.database));
   const steps = await openSteps(source, { ...connected, description }, way, context, { shipped });
+  if (way.by === "files") description.sizeBytes = await storeSize(databaseDirectory(way.data, connected.database));
   const owned = opening.move();
   const step = async <Result>(work: Promise<Result>): Promise<Result> =>
     await cancellable(context, "A capture was cancelled", where, work);
