@@ -9,8 +9,9 @@ import { pages } from "./pages-area.ts";
 import { repository } from "./repository-area.ts";
 import { ship } from "./ship/ship-area.ts";
 import { machineLine, table } from "./table.ts";
+import { wal } from "./wal/wal-area.ts";
 
-const AREAS: Readonly<Record<string, Area>> = { repository, pages, index, ship, capture };
+const AREAS: Readonly<Record<string, Area>> = { repository, pages, index, ship, capture, wal };
 const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--seconds N] [--small-files N] [--chunks N] [--stores KIND,…] [--no-s3]`;
 
 function positive(text: string, option: string): number {

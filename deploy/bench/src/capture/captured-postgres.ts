@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { ensurePostgres } from "@stillpoint/parts/postgres-part";
 import { type PostgresServer, startPostgres } from "@stillpoint/parts/postgres-server";
 import { unprivilegedUser } from "@stillpoint/parts/server-user";
 import type { NativeTool, StartCaptured } from "./captured-store.ts";
-import { runTool, versionOf } from "./tool-on-path.ts";
+import { findPgBackRest } from "./pgbackrest.ts";
+import { runTool } from "./tool-on-path.ts";
 
 /** What pgbench fills for one unit of scale. */
 const SCALE_MEGABYTES = 15.6;
@@ -65,35 +66,14 @@ export const startCapturedPostgres: StartCaptured = async ({ directory, partsDir
   }
 };
 
-/** Where it is on PATH. It copies pages of a running cluster; the log that makes them whole is not in what is measured. */
+/** It copies pages of a running cluster; the log that makes them whole is not in what is measured. */
 async function pgBackRest(server: PostgresServer): Promise<NativeTool[]> {
-  const version = await versionOf("pgbackrest", "version");
-  if (version === undefined) return [];
-  const call = async (at: string, ...args: string[]) => {
-    const inside = { lock: join(at, "lock"), log: join(at, "log"), repo: join(at, "repo") };
-    await Promise.all(Object.values(inside).map((path) => mkdir(path, { recursive: true })));
-    // Without a file of its own it would read the machine's.
-    const config = join(at, "pgbackrest.conf");
-    await writeFile(config, "");
-    await runTool("pgbackrest", args, {
-      PGBACKREST_STANZA: "bench",
-      PGBACKREST_CONFIG: config,
-      PGBACKREST_REPO1_PATH: inside.repo,
-      PGBACKREST_LOCK_PATH: inside.lock,
-      PGBACKREST_LOG_PATH: inside.log,
-      PGBACKREST_LOG_LEVEL_FILE: "off",
-      PGBACKREST_PG1_PATH: server.dataDirectory,
-      PGBACKREST_PG1_PORT: String(server.port),
-      PGBACKREST_PG1_SOCKET_PATH: server.socketDirectory,
-      PGBACKREST_PG1_USER: server.user,
-      PGBACKREST_ARCHIVE_CHECK: "n",
-      PGBACKREST_START_FAST: "y",
-      PGBACKREST_COMPRESS_TYPE: "zst",
-    });
-  };
+  const found = await findPgBackRest(server);
+  if (found === undefined) return [];
+  const { name, call } = found;
   return [
     {
-      name: `pgBackRest ${version}`,
+      name,
       async full(at) {
         await call(at, "stanza-create", "--no-online");
         await call(at, "backup", "--type=full");
