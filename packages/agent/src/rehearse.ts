@@ -76,7 +76,7 @@ export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, oute
     answered,
     failed,
     egress,
-    notes: rehearsal.mark.notes,
+    notes: mark.notes,
   };
 }
 

@@ -211,6 +211,7 @@ test("a source that cannot be read is told of and tried again, and its recovery 
     { plan: "unread", source: SOURCE, attempt: 1, error: { code: "SOURCE_UNREACHABLE", where: later } },
     { attempt: 2 },
   ]);
+  expect(failures[1]?.forMs, "since the first").toBeGreaterThan(failures[0]?.forMs ?? 0);
   expect(await agent.metrics()).toMatch(/stillpoint_shipping_failures_total\{.*code="SOURCE_UNREACHABLE"\} [2-9]/);
   await writeFile(later, "it is there");
   await untilShipped(log);
