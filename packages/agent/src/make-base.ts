@@ -1,13 +1,14 @@
 import type { CommandHandler } from "@stillpoint/bus/take-commands";
 import type { baseSource } from "@stillpoint/contracts/commands";
 import { toStillpointError } from "@stillpoint/contracts/errors";
-import { baseFailed, baseMade, progress } from "@stillpoint/contracts/events";
+import { baseFailed, baseMade } from "@stillpoint/contracts/events";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import { vaultLog, vaultTicket } from "@stillpoint/contracts/vault";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import { driverContext } from "./driver-context.ts";
 import type { AgentShared } from "./own-source.ts";
+import { progressReport } from "./progress-report.ts";
 import { backupSender } from "./send-backup.ts";
 import type { PlansInForce } from "./shipping/plans-in-force.ts";
 import { wantedOf } from "./shipping/wanted.ts";
@@ -40,22 +41,7 @@ export function makeBase<Spec extends SourceSpec>(
     if (!wanted.isWanted) return;
     const alive = AbortSignal.any([signal, lease.lost]);
     const told = { ...about, kind, baseId, why };
-    const startedMs = clock.monotonicMs();
-    const report = (step: "base" | "finish", backupId: string, bytes: number, storedBytes: number | undefined) =>
-      bus.publishSignal(
-        progress,
-        { runId: baseId, source },
-        {
-          runId: baseId,
-          source,
-          kind,
-          step,
-          backupId,
-          bytes,
-          ms: clock.monotonicMs() - startedMs,
-          ...(storedBytes === undefined ? {} : { storedBytes }),
-        },
-      );
+    const report = progressReport(context, { runId: baseId, source, kind });
     try {
       const { newestBaseAt } = await bus.request(vaultLog, {}, about, { timeoutMs: ASKED_WITHIN_MS, signal: alive });
       if (newestBaseAt !== undefined && newestBaseAt >= dueAt) return;

@@ -2,7 +2,7 @@ import type { Bucket } from "@stillpoint/bus/bucket";
 import type { CommandHandler } from "@stillpoint/bus/take-commands";
 import type { captureSource } from "@stillpoint/contracts/commands";
 import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors";
-import { captureOpened, captureRefused, progress } from "@stillpoint/contracts/events";
+import { captureOpened, captureRefused } from "@stillpoint/contracts/events";
 import { toInstant } from "@stillpoint/contracts/names";
 import { sessionAbort, sessionClose, sessionCut, sessionFinish, sessionReady } from "@stillpoint/contracts/sessions";
 import type { SourceSpec } from "@stillpoint/contracts/source";
@@ -12,6 +12,7 @@ import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { ServiceContext } from "@stillpoint/service/define-service";
 import { driverContext } from "./driver-context.ts";
 import { findStanding } from "./find-standing.ts";
+import { progressReport } from "./progress-report.ts";
 import { backupSender } from "./send-backup.ts";
 import { captureSession } from "./session.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -49,32 +50,12 @@ export function ownSource<Spec extends SourceSpec>(
 
     const ended = new AbortController();
     const alive = AbortSignal.any([signal, lease.lost, ended.signal]);
-    const startedMs = clock.monotonicMs();
     await using directory = await claimDirectory(shared.workDirectory, "capture");
     const at = () => toInstant(clock.now());
-    const report = (
-      step: "open" | "base" | "settle" | "cut" | "finish",
-      backupId: string | undefined,
-      bytes: number,
-      storedBytes?: number,
-    ) =>
-      bus.publishSignal(
-        progress,
-        { runId, source },
-        {
-          runId,
-          source,
-          kind: driver.kind,
-          step,
-          bytes,
-          ms: clock.monotonicMs() - startedMs,
-          ...(backupId === undefined ? {} : { backupId }),
-          ...(storedBytes === undefined ? {} : { storedBytes }),
-        },
-      );
+    const report = progressReport(context, { runId, source, kind: driver.kind });
 
     try {
-      report("open", undefined, 0);
+      report("open");
       const spec = body.spec as Spec; // the subject's kind is the driver's; checked just below
       if (body.spec.kind !== driver.kind) {
         throw new StillpointError("INVALID_REQUEST", {
@@ -116,7 +97,7 @@ export function ownSource<Spec extends SourceSpec>(
       answering.use(
         await bus.answer(sessionCut, mine, async ({ body: asked }) => {
           const mark = await steps.cut(asked);
-          report("cut", undefined, 0);
+          report("cut");
           return { mark };
         }),
       );

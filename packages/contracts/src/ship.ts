@@ -5,7 +5,7 @@ import type { SourceSpec } from "./source.ts";
 
 const flush = duration.refine((ms) => ms >= 100 && ms <= 3_600_000, "must be between 100ms and 1h");
 
-const baseAge = duration.refine((ms) => ms >= 3_600_000, "must be at least 1h");
+const baseAge = duration.refine((ms) => ms >= 300_000, "must be at least 5m");
 
 /** Text that is kept as it was written, so that a spec that was read is still one that can be read. */
 export function written(schema: z.ZodType<unknown, string>) {

@@ -29,7 +29,7 @@ test.each([
   { flush: "fast" },
   { retain: "0 B" },
   { retain: "much" },
-  { base: "10m" },
+  { base: "1m" },
   { flsh: "1s" },
 ])("%j is refused", (ship) => {
   expect(sourceSpec.safeParse({ ...orders, ship }).success).toBe(false);

@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Query, QueryRow } from "@stillpoint/contracts/query";
 import type { DriverContext, Sandbox, SandboxInput } from "@stillpoint/driver/driver";
-import { isolate } from "@stillpoint/driver/isolation";
 import { answerQuery } from "./answer-query.ts";
 import { type Checked, type Finding, fail, pass } from "./check.ts";
 import { clientBin } from "./client-program.ts";
 import { connect } from "./connection.ts";
 import { type DumpDetail, parseDumpDetail, ROLES_PATH } from "./dump-mark.ts";
+import { isolateTree } from "./isolate-tree.ts";
 import { SILENCE, settingsText } from "./recovery-settings.ts";
-import { giveTo, programEnvironment, programRunner, SESSION_SETTINGS } from "./sandbox.ts";
+import { programEnvironment, programRunner, SESSION_SETTINGS } from "./sandbox.ts";
 import { PORT, startQuiet } from "./sandbox-server.ts";
 import { dumpChecks } from "./store-checks.ts";
 
@@ -26,16 +26,7 @@ export async function startLoaded(input: SandboxInput, context: DriverContext): 
   const major = Number(/^pg(\d+)/.exec(runtime.id)?.[1] ?? 0);
   const { bin, version } = await clientBin(WHAT, major, tools.postgresBin);
   await using started = new AsyncDisposableStack();
-  const isolation = started.use(
-    await isolate({
-      directory: context.directory,
-      keep: [directory, bin],
-      user: tools.serverUser,
-      open: tools.openSandboxes,
-      signal,
-    }),
-  );
-  await giveTo(isolation, context.directory, directory);
+  const isolation = started.use(await isolateTree(directory, bin, context));
   const data = join(context.directory, "data");
   const own = Number(version.split(".")[0]);
   const run = programRunner(bin, isolation, context, programEnvironment(isolation.sockets, detail.bootstrapUser, own));

@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { access, chmod, lchown, readdir, readFile, rm } from "node:fs/promises";
+import { access, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Query, QueryRow } from "@stillpoint/contracts/query";
 import type { DriverContext, Sandbox, SandboxInput } from "@stillpoint/driver/driver";
-import { type Isolation, isolate } from "@stillpoint/driver/isolation";
+import type { Isolation } from "@stillpoint/driver/isolation";
 import { lastWords } from "@stillpoint/driver/last-words";
 import { answerQuery } from "./answer-query.ts";
 import { type Checked, type ProgramResult, pass } from "./check.ts";
 import { connect, sessionOptions } from "./connection.ts";
 import { checkPlaces } from "./foreign-places.ts";
+import { isolateTree } from "./isolate-tree.ts";
 import { parseMarkDetail } from "./mark-detail.ts";
 import { programVersion } from "./runtime.ts";
 import { PORT, startServer } from "./sandbox-server.ts";
@@ -40,20 +41,11 @@ export type RestoredServer = AsyncDisposable & {
 
 export async function startRestored(input: SandboxInput, context: DriverContext): Promise<RestoredServer> {
   const { directory, mark } = input;
-  const { signal, tools } = context;
+  const { signal } = context;
   const detail = parseMarkDetail(mark);
   const { bin, version, major } = await serverProgram(directory, context);
   await using started = new AsyncDisposableStack();
-  const isolation = started.use(
-    await isolate({
-      directory: context.directory,
-      keep: [directory, bin],
-      user: tools.serverUser,
-      open: tools.openSandboxes,
-      signal,
-    }),
-  );
-  await giveTo(isolation, context.directory, directory);
+  const isolation = started.use(await isolateTree(directory, bin, context));
   const environment = programEnvironment(isolation.sockets, detail.bootstrapUser, major);
   const run = programRunner(bin, isolation, context, environment);
   await checkPlaces(directory, detail);
@@ -127,17 +119,6 @@ export async function serverProgram(
     why,
     hint: `rehearse on an agent with the image of PostgreSQL ${major}`,
   });
-}
-
-/** The server's account owns the tree; others are kept out, or PostgreSQL refuses to start. */
-export async function giveTo({ account }: Isolation, own: string, directory: string): Promise<void> {
-  if (account !== undefined) {
-    const { uid, gid } = account;
-    await lchown(own, uid, gid);
-    await lchown(directory, uid, gid);
-    for (const path of await readdir(directory, { recursive: true })) await lchown(join(directory, path), uid, gid);
-  }
-  await chmod(directory, 0o700);
 }
 
 /** Programs take the source's time-outs off by themselves, too late for their first statements. */

@@ -7,12 +7,13 @@ import type { QueryRow } from "@stillpoint/contracts/query";
 import { Secret } from "@stillpoint/contracts/secret";
 import type { DriverContext, Sandbox, SandboxInput, Tools } from "@stillpoint/driver/driver";
 import { listenOnLoopback } from "@stillpoint/driver/forwarder";
+import { freePort } from "@stillpoint/driver/free-port";
 import { type Isolation, isolate } from "@stillpoint/driver/isolation";
 import { lastWords } from "@stillpoint/driver/last-words";
 import { answerQuery } from "./answer-query.ts";
 import { restoreServer } from "./restore-server.ts";
 import { type QdrantServer, qdrantServer } from "./server.ts";
-import { freePort, ownDirectories, serverEnvironment, untilReady } from "./server-process.ts";
+import { ownDirectories, serverEnvironment, untilReady } from "./server-process.ts";
 import { DOUBLE_RUNTIME, readVersion, runtimeOf } from "./server-version.ts";
 
 const LOG_FILE = "qdrant.log";

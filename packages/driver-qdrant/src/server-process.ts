@@ -1,9 +1,8 @@
-import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
-import { createServer } from "node:net";
 import { dirname, isAbsolute, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Secret } from "@stillpoint/contracts/secret";
+import { freePort } from "@stillpoint/driver/free-port";
 import type { QdrantServer } from "./server.ts";
 
 const READY_MS = 60_000;
@@ -35,17 +34,6 @@ export function ownDirectories(command: readonly string[]): string[] {
     if (value !== undefined) return value.split(":");
     return isAbsolute(word) ? [dirname(word)] : [];
   });
-}
-
-/** Free outside; inside a namespace of its own every port is. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new TypeError("unreachable: it listens on TCP");
-  return address.port;
 }
 
 /** Rejects when the server ends before it answers. */

@@ -42,6 +42,8 @@ export async function soakShip(world: World, args: readonly string[]): Promise<s
       settings: { checkpoint_timeout: `${Math.max(30, CHECKPOINT_MS / rate / 1_000)}s` },
     },
     flush: `${Math.max(100, Math.round(FLUSH_MS / rate))}ms`,
+    // As long as the log is kept, as by default: points keep it from their base on.
+    base: `${Math.max(300, Math.round(keepLogMs / 1_000))}s`,
     plan: {
       schedule: [`every ${Math.max(1, Math.round(POINTS_MS / rate / 1_000))}s`],
       keep: { log: `${keepLogMs}ms`, points: { last: 4 }, minimum: 1 },

@@ -25,6 +25,8 @@ export type WrittenSystem = AsyncDisposable & {
 export type WrittenOptions = {
   load: PostgresLoad;
   flush: string;
+  /** How old a base may grow. */
+  base?: string;
   plan: Omit<PlanInput, "sources">;
   environment: Record<string, string>;
   isolate?: boolean;
@@ -40,7 +42,8 @@ export async function startWrittenSystem(world: World, options: WrittenOptions):
   starting.defer(() => rm(directory, { recursive: true, force: true }));
   await chmod(directory, 0o755); // servers that do not run as root pass through
   const own: World = { ...worldIn(directory, world.partsDirectory, world.signal), clock: world.clock };
-  const { load, flush, plan } = options;
+  const { load, flush, base, plan } = options;
+  const ship = { flush, ...(base === undefined ? {} : { base }) };
   const postgres = starting.use(await startWrittenPostgres(directory, world.partsDirectory, load));
   const sqlite = starting.use(await startWrittenSqlite(directory, load));
   const password = "${env:SOAK_POSTGRES_PASSWORD}";
@@ -49,8 +52,8 @@ export async function startWrittenSystem(world: World, options: WrittenOptions):
       plan: {
         ...plan,
         sources: {
-          [postgres.source]: { kind: "postgres", url: postgres.url, password, ship: { flush } },
-          [sqlite.source]: { kind: "sqlite", path: sqlite.path, ship: { flush } },
+          [postgres.source]: { kind: "postgres", url: postgres.url, password, ship },
+          [sqlite.source]: { kind: "sqlite", path: sqlite.path, ship },
         },
       },
       environment: {

@@ -4,17 +4,17 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogRange, LogTarget } from "@stillpoint/contracts/log";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { DriverContext } from "@stillpoint/driver/driver";
-import { isolate } from "@stillpoint/driver/isolation";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import { BASE_PATH, parseBaseFacts } from "../base-facts.ts";
 import { replayedBy } from "../foreign-places.ts";
+import { giveTo, isolateTree } from "../isolate-tree.ts";
 import { configuration, withoutTraces } from "../layout.ts";
 import { type MarkDetail, parseMarkDetail } from "../mark-detail.ts";
 import { recoveryTarget } from "../recover.ts";
 import { LAID_OUT } from "../recovery-settings.ts";
 import { recoveryMark } from "../recovery-target.ts";
-import { giveTo, serverProgram } from "../sandbox.ts";
+import { serverProgram } from "../sandbox.ts";
 import { ARCHIVE_COMMAND, ARCHIVE_PATH } from "./archive-client.ts";
 import { pieceArchive } from "./piece-archive.ts";
 import { type RunningRecovery, runRecovery } from "./run-recovery.ts";
@@ -60,7 +60,7 @@ const AT_ONCE = 3;
  */
 export async function recoverServed(input: ServedRecovery, context: DriverContext): Promise<Recovered> {
   const { directory, base, log, action, patienceMs = PATIENCE_MS } = input;
-  const { signal, tools } = context;
+  const { signal } = context;
   const facts = parseBaseFacts(await readFile(join(directory, BASE_PATH), "utf8"));
   const served = servedLog(base, log, facts.segmentBytes);
   const { timeline, at: until } = served.until;
@@ -80,15 +80,9 @@ export async function recoverServed(input: ServedRecovery, context: DriverContex
     await giveTo(isolation, context.directory, directory);
   };
 
-  await using isolation = await isolate({
-    directory: context.directory,
-    keep: [directory, bin],
-    user: tools.serverUser,
-    open: tools.openSandboxes,
-    // A server that is told to end is stopped well: what it has recovered need not be recovered again.
-    signal: new AbortController().signal,
-  });
-  await giveTo(isolation, context.directory, directory);
+  // A server that is told to end is stopped well: what it has recovered need not be recovered again.
+  const { signal: neverEnded } = new AbortController();
+  await using isolation = await isolateTree(directory, bin, { ...context, signal: neverEnded });
   const recovering = async () => {
     await using archive = await serveArchive({
       directory: join(directory, ARCHIVE_PATH),
