@@ -30,11 +30,16 @@ export async function viewServer(connection: Connection, slotName: string): Prom
 
 /**
  * Makes the slot, which keeps the WAL from where the server stands. As it is made it keeps it from the last checkpoint on:
- * no base begins there any more, and after a slot that was given up that may be too much at once.
+ * no base begins there any more, and after a slot that was given up that may be too much at once. A checkpoint that begins just
+ * then lies ahead of where the WAL is flushed to, and a slot does not go back.
  */
 export async function makeSlot(replication: Connection, sql: Connection, name: string): Promise<void> {
   await replicationCommand(replication, `CREATE_REPLICATION_SLOT ${name} PHYSICAL RESERVE_WAL`);
-  await sql.query("select pg_replication_slot_advance($1, pg_current_wal_flush_lsn())", [name]);
+  await sql.query(
+    `select pg_replication_slot_advance(slot_name, flushed)
+     from pg_replication_slots, pg_current_wal_flush_lsn() flushed where slot_name = $1 and restart_lsn < flushed`,
+    [name],
+  );
 }
 
 /** `wait`: for the connection that reads from it, which is known to end. */

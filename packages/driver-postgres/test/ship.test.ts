@@ -5,6 +5,7 @@ import { chown, cp, mkdir, open, readdir, readFile, stat, writeFile } from "node
 import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { Secret } from "@stillpoint/contracts/secret";
 import type { Sandbox } from "@stillpoint/driver/driver";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import type { ShipOptions, ShipProgress } from "@stillpoint/driver/ship";
@@ -14,11 +15,13 @@ import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { recoverServed } from "../src/archive/recover-served.ts";
 import { BASE_PATH, parseBaseFacts } from "../src/base-facts.ts";
+import { connect } from "../src/connection.ts";
 import { logRangeOf, walPositionOf } from "../src/log-position.ts";
 import { parseLsn, segmentStart } from "../src/lsn.ts";
 import { postgresDriver } from "../src/postgres-driver.ts";
 import type { RecoveryTarget } from "../src/recovery-target.ts";
-import { shipSlotName } from "../src/ship-slot.ts";
+import { dropSlot, makeSlot, shipSlotName } from "../src/ship-slot.ts";
+import { sourceAddress } from "../src/source-address.ts";
 import { directorySink, gapsIn, heldIn, piecesIn } from "./directory-sink.ts";
 import { recovered, takenBase } from "./recovering.ts";
 import { connected, contextFor, sourceOf } from "./subject.ts";
@@ -222,6 +225,32 @@ test("a slot that is gone is one gap, and the log goes on behind it", async () =
   await holds(directory, await here());
   await third.stop();
   expect(await gapsIn(directory)).toHaveLength(1);
+});
+
+test("a slot is made also while checkpoints begin ahead of what is flushed", async () => {
+  await using checkpoints = await connected(server.url());
+  await using writer = await connected(server.url());
+  const address = sourceAddress(sourceOf(server));
+  const options = { address, password: new Secret(server.password), signal: never, what: "Cannot make a slot" };
+  await using sql = await connect(options);
+  await using replication = await connect({ ...options, replication: true });
+  let isDone = false;
+  const all = [
+    [checkpoints, "checkpoint"],
+    [writer, "select pg_logical_emit_message(false, 'test', repeat('x', 500))"],
+  ] as const;
+  const busy = all.map(async ([by, text]) => {
+    while (!isDone) await by.query(text);
+  });
+  try {
+    for (let turn = 0; turn < 40; turn += 1) {
+      await makeSlot(replication, sql, "made_in_haste");
+      await dropSlot(replication, "made_in_haste");
+    }
+  } finally {
+    isDone = true;
+    await Promise.all(busy);
+  }
 });
 
 test("a slot that is taken away while it is read from ends the shipper, and the next one records the gap", async () => {
