@@ -22,6 +22,10 @@ export const SYSTEM_CALL_FLAGS: readonly string[] =
     ? [FLAG, "--disable-warning=ExperimentalWarning"]
     : [];
 
+export function isSystemCallThread(): boolean {
+  return process.execArgv.includes(FLAG);
+}
+
 /** What Linux allows at most for a list of names, and for a value. */
 const MOST_BYTES = 65_536;
 const SEEK_DATA = 3;
@@ -29,7 +33,7 @@ const SEEK_HOLE = 4;
 
 /** Undefined where the thread has no such interface. */
 export function openSystemCalls(): SystemCalls | undefined {
-  if (!process.execArgv.includes(FLAG)) return undefined;
+  if (!isSystemCallThread()) return undefined;
   const ffi = process.getBuiltinModule("node:ffi");
   const { functions } = ffi.dlopen(null, {
     llistxattr: { return: "i64", arguments: ["string", "pointer", "u64"] },

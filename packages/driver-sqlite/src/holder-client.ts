@@ -1,6 +1,7 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { SYSTEM_CALL_FLAGS } from "@stillpoint/direct-io/system-calls";
 import { type Answer, type Ask, type Operation, operations, reply } from "./holder-messages.ts";
 import { sourceError } from "./source-error.ts";
 
@@ -16,7 +17,7 @@ export interface Holder extends AsyncDisposable {
 export async function startHolder(signal: AbortSignal): Promise<Holder> {
   signal.throwIfAborted();
   const child = fork(fileURLToPath(new URL("./holder.ts", import.meta.url)), [], {
-    execArgv: [],
+    execArgv: [...SYSTEM_CALL_FLAGS],
     env: {},
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });

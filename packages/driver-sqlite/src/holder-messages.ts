@@ -58,6 +58,11 @@ export const operations = {
   checkpoint: { ask: z.object({ path }), answer: nothing },
   /** The same, then writers are kept out until `turn`. */
   lock: { ask: z.object({ path }), answer: nothing },
+  /**
+   * WAL: nobody else checkpoints from now on, or everybody may again. Not kept where this machine cannot, and where somebody
+   * is at it just now.
+   */
+  keep: { ask: z.object({ path, keep: z.boolean() }), answer: z.object({ kept: z.boolean() }) },
   /** Lets writers in again, and nothing of the log go. */
   unlock: { ask: z.object({ path }), answer: nothing },
   /** Lets the checkpoint pass, holds again, lets writers in. */

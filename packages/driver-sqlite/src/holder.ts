@@ -4,6 +4,7 @@
  */
 import { openSync, readSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { type CheckpointLock, openCheckpointLock } from "./checkpoint-lock.ts";
 import { copyBytes, copyDatabase, copyWhileWritten } from "./copy-database.ts";
 import { countRows } from "./count-rows.ts";
 import { fixCopy } from "./fix-copy.ts";
@@ -26,6 +27,8 @@ type Opened = {
   spare?: DatabaseSync;
   /** Made when a log is first let go; `isLocked` while writers are kept out. */
   turning?: Turning;
+  /** `isKept`: it is taken again after each checkpoint of ours. */
+  checkpoints?: { lock: CheckpointLock | undefined; isKept: boolean };
 };
 type Turning = { writer: DatabaseSync; checkpointer: DatabaseSync; isLocked: boolean };
 const opened = new Map<string, Opened>();
@@ -72,8 +75,15 @@ function checkpointHeld(of: Opened, path: string): Turning {
     writer: new DatabaseSync(path, { timeout: 0 }),
     isLocked: false,
   };
-  of.turning.checkpointer.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  checkpoint(of, of.turning);
   return of.turning;
+}
+
+/** True: all of the log is in the database. */
+function checkpoint({ checkpoints }: Opened, { checkpointer }: Turning): boolean {
+  const row = checkpointer.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
+  if (checkpoints?.isKept === true) checkpoints.lock?.take();
+  return row?.log === row?.checkpointed;
 }
 
 /**
@@ -239,12 +249,20 @@ const handlers: { [Name in Operation]: (ask: Ask<Name>) => Answer<Name> | Promis
     const turning = locked(of, path);
     try {
       of.reader.exec("COMMIT");
-      const row = turning.checkpointer.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
+      const complete = checkpoint(of, turning);
       begin(of.reader);
-      return { complete: row?.log === row?.checkpointed };
+      return { complete };
     } finally {
       unlock(turning);
     }
+  },
+  keep({ path, keep }) {
+    const of = find(path);
+    of.checkpoints ??= { lock: openCheckpointLock(path), isKept: false };
+    const { lock } = of.checkpoints;
+    of.checkpoints.isKept = keep && lock?.take() === true;
+    if (!keep) lock?.release();
+    return { kept: of.checkpoints.isKept };
   },
   pin({ paths }) {
     handlers.unpin({ paths });

@@ -3,6 +3,7 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { DriverContext } from "@stillpoint/driver/driver";
 import type { ShipOptions } from "@stillpoint/driver/ship";
 import type { Holder } from "./holder-client.ts";
+import { keepCheckpoints } from "./keep-checkpoints.ts";
 import type { MachineClock } from "./machine-clock.ts";
 import type { ShipLimits } from "./ship-limits.ts";
 import { LOOK_MOST_MS, positionOf } from "./ship-position.ts";
@@ -26,6 +27,9 @@ const LOOK_AGAIN_MS = 5;
  * times as long as its limit meanwhile, and no longer.
  */
 const REST_TIMES = 50;
+/** Before they are, it is read and checkpointed until that takes no longer, so often at most. */
+const SHORT_ROUND_MS = 10;
+const MOST_ROUNDS = 4;
 const LONGEST_TIMES = 8;
 
 type Input = {
@@ -78,13 +82,15 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
     }
   };
 
+  const checkpoints = keepCheckpoints(holder, context.monotonicMs);
   const roll = async (database: ShippedDatabase, index: WalIndex) => {
     const { rolled } = await holder.ask("roll", { path: database.found.path });
     if (rolled) rolledAt.set(database, index);
   };
 
   /** False: a busy writer, or an agent that may only read: the log grows on, and it is tried again. */
-  const asked = async (operation: "checkpoint" | "lock", { path, name }: ShippedDatabase["found"]) => {
+  const asked = async (operation: "checkpoint" | "lock", database: ShippedDatabase) => {
+    const { path, name } = database.found;
     try {
       await holder.ask(operation, { path });
       return true;
@@ -92,6 +98,7 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
       if (error instanceof StillpointError && error.code === "SOURCE_LOST") throw error;
       const why = error instanceof Error ? error.message : String(error);
       context.log(`cannot let the log of ${name} be checkpointed`, { why });
+      if (operation === "checkpoint") await checkpoints.leave(database);
       return false;
     }
   };
@@ -101,12 +108,16 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
     const { found } = database;
     const limitFrames = Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
     due.set(database, index.frames + Math.ceil(limitFrames / 8));
-    // What takes long is done before: nearly all that is there is read by then, and in the database.
-    if (!(await asked("checkpoint", found))) return;
-    const before = await seeWithin(LOCKED_PATIENCE_MS);
-    if (before === undefined) return;
-    await take(before);
-    if (!(await asked("lock", found))) return;
+    // What takes long is done before: nearly all that is there is read by then, and in the database. Less is left each time.
+    for (let round = 0, tookMs = Number.POSITIVE_INFINITY; round < MOST_ROUNDS && tookMs > SHORT_ROUND_MS; round += 1) {
+      const began = context.monotonicMs();
+      if (!(await asked("checkpoint", database))) return;
+      const before = await seeWithin(LOCKED_PATIENCE_MS);
+      if (before === undefined) return;
+      await take(before);
+      tookMs = context.monotonicMs() - began;
+    }
+    if (!(await asked("lock", database))) return;
     const started = context.monotonicMs();
     const seen = await seeWithin(LOCKED_PATIENCE_MS);
     // Not all of it can be read just now: it is tried again.
@@ -182,11 +193,15 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
   /** False: there was nothing to be seen just now. */
   const look = async (gone: readonly string[]): Promise<boolean> => {
     const seen = see();
-    if (seen === undefined) return false;
+    if (seen === undefined) {
+      await checkpoints.release();
+      return false;
+    }
     await take(seen, gone);
     for (const database of shipped.databases) {
       const index = seen.indexes.get(database);
       if (index === undefined) continue;
+      await checkpoints.seen(database, index);
       const limit = due.get(database) ?? Math.ceil(limits.walLimitBytes / frameBytes(database.pageSize));
       if (index.frames * frameBytes(database.pageSize) > options.retainMostBytes) throw tooLong(database);
       const rests = context.monotonicMs() < (restsUntil.get(database) ?? 0) && index.frames < limit * LONGEST_TIMES;

@@ -225,6 +225,33 @@ describe("a shipped log", () => {
     expect(await newest(base)).toBe(writer.written.length);
   });
 
+  test("of an application without a pause is checkpointed by the shipper alone, and by anybody once there is one", async () => {
+    const app = await bench.app("a.db", "PRAGMA journal_mode=WAL", SEQUENCES, "CREATE TABLE total (rows INTEGER)");
+    await app.sql("INSERT INTO total VALUES (0)");
+    const shipping = await ship("a.db");
+    const base = await takeBase(bench, "a.db");
+    const isRefused = async () => (await app.sql("PRAGMA wal_checkpoint(PASSIVE)"))[0]?.busy === 1;
+    let rows = 0;
+    await waitFor("a checkpoint is refused", async () => {
+      await app.sql("BEGIN");
+      for (const last = rows + 20; rows < last; ) {
+        rows += 1;
+        await app.sql("INSERT INTO written VALUES (?, ?)", rows, "filling ".repeat(5000));
+      }
+      await app.sql("UPDATE total SET rows = ?", rows);
+      await app.sql("COMMIT");
+      return await isRefused();
+    });
+    // A writer dies in the middle of saying what it committed: who repairs that needs the shipper's lock.
+    await using index = await open(`${bench.at("a.db")}-shm`, "r+");
+    await index.write(Buffer.alloc(48, 1), 0, 48, 48);
+    expect(await app.sql("SELECT count(*) AS rows FROM written")).toEqual([{ rows }]);
+    await waitFor("a checkpoint is not refused any more", async () => !(await isRefused()));
+    await shipping.stop();
+    expect(await sink.gaps()).toEqual([]);
+    expect(await newest(base)).toBe(rows);
+  });
+
   test("of several databases comes back as one moment; one that went is not there, one that came is a gap", async () => {
     const [one, two] = [await application("one.db", 30), await application("two.db", 70)];
     const third = await application("three.db");
