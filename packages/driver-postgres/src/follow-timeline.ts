@@ -25,6 +25,9 @@ export type Followed = "stopped" | WalPosition | undefined;
  */
 const BUSY_BYTES_PER_SECOND = 131_072;
 
+/** However seldom is flushed: a server may drop slots that nobody read from for a minute (idle_replication_slot_timeout). */
+const MOST_ALONE_MS = 30_000;
+
 /**
  * Ships what comes until it is told to stop or the server ends its side. One that writes little is listened to all the time, so
  * that it waits for us when it shuts down; from a busy one the WAL is fetched for each flush, up to where the server is then.
@@ -46,6 +49,7 @@ export async function followTimeline(following: Following): Promise<Followed> {
     return end !== undefined && shipper.received() >= end;
   };
   for (let isFetching = false; ; ) {
+    const fetchedMs = isFetching ? monotonicMs() : undefined;
     const feed = openFeed(shipper.received());
     const next = () => {
       const event = feed.events.next();
@@ -68,7 +72,7 @@ export async function followTimeline(following: Following): Promise<Followed> {
           await flush();
           isFetching = false;
         } else {
-          alarm.ringIn(flushMs);
+          if (!isFetching) alarm.ringIn(flushMs);
           await shipper.take(happened.value.bytes);
           isNewest = happened.value.isNewest;
         }
@@ -80,7 +84,8 @@ export async function followTimeline(following: Following): Promise<Followed> {
     await feed.close();
     if (isAtEnd()) return "stopped";
     if (isFetching) {
-      alarm.ringIn(flushMs);
+      const tookMs = fetchedMs === undefined ? 0 : monotonicMs() - fetchedMs;
+      alarm.ringIn(Math.max(0, Math.min(flushMs, MOST_ALONE_MS) - tookMs));
       await ringing;
       ringing = alarm.rung();
     }
