@@ -29,7 +29,7 @@ export function keepCheckpoints(holder: Holder, monotonicMs: () => number) {
       if (last === undefined || left.has(database)) return;
       const isSame = isEqual(index.salts, last.index.salts);
       const frames = isSame ? index.frames - last.index.frames : index.frames;
-      const isFast = frames >= FAST_FRAMES_PER_MS * (ms - last.ms);
+      const isFast = frames > 0 && frames >= FAST_FRAMES_PER_MS * (ms - last.ms);
       if (isFast || kept.has(database)) await keep(database, isFast);
     },
     /** Nothing can be seen: who repairs a log that a writer died in needs this lock too. */
