@@ -89,8 +89,11 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
   if (own === undefined) throw new Error(`the sample has no plan ${PLAN}`);
   // A machine that is busy with other tests must not make a point fuzzy: what is tried here is order, not speed.
   const uploads = { ...own.sources.uploads, budget: { ms: 14_000 } };
+  // A point waits for a flush before its fence.
+  const sessions = { ...own.sources.sessions, ship: { flush: "200ms" } };
   const cut = { ...own.cut, ttl: "20s", budget: "15s" };
-  const plan: SamplePlan = { ...own, sources: { ...own.sources, uploads }, cut, validate: options.validate };
+  const sources = { ...own.sources, uploads, sessions };
+  const plan: SamplePlan = { ...own, sources, cut, validate: options.validate };
   const content = options.planFile?.(plan, directory) ?? { plans: { [PLAN]: plan } };
   await writeFile(planFile, JSON.stringify(content)); // JSON is YAML
   const system = starting.use(
