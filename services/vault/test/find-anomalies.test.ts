@@ -62,6 +62,21 @@ test("of new data that compresses no more, where there is enough of it, however 
   expect(findAnomalies(fresh(20 * MB, 19 * MB), [fresh(0, 0), ...before.slice(2)])).toEqual([]);
 });
 
+test("a point that made its own base is no leap where those before it rested on their log", () => {
+  const log = {
+    place: { stream: "1", at: "1" },
+    at: "2026-01-01T12:00:00.000Z",
+    target: { by: "name", name: "cut" },
+  } as const;
+  const resting = [1, 2, 3, 4].map(() => {
+    const each = source(100 * MB, 400);
+    return { ...each, fresh: { bytes: 20 * MB, storedBytes: 4 * MB }, mark: { ...each.mark, log } };
+  });
+  const based = { ...source(100 * MB, 60 * MB), fresh: { bytes: 60 * MB, storedBytes: 60 * MB } };
+  expect(findAnomalies(based, resting)).toEqual([]);
+  expect(whats(findAnomalies(based, [...resting, ...usual().slice(0, 3)]))).toEqual(["share of it that is new"]);
+});
+
 test("of counts that leap, or that are gone", () => {
   const before = usual({ "public.orders": 10_000, "public.tiny": 10, "public.gone": 500 });
   const now = source(100 * MB, 0, { "public.orders": 4_000, "public.tiny": 90 });

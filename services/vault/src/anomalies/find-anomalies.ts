@@ -60,11 +60,13 @@ export function findAnomalies(source: SizedSource, earlier: readonly SizedSource
   const { dataBytes, storedBytes } = source;
   if (isOff(dataBytes, usualBytes) && Math.abs(dataBytes - usualBytes) >= LEAST_BYTES)
     found.push({ what: "size", value: dataBytes, usual: usualBytes, unit: "bytes" });
-  const usualShare = median(earlier.map(newShare));
-  if (storedBytes >= LEAST_BYTES && newShare(source) - usualShare > MOST_NEW)
+  // A base has what came since the base before it, a point that rests on its log what came since the point before it.
+  const alike = earlier.filter(({ mark }) => (mark.log === undefined) === (source.mark.log === undefined));
+  const usualShare = median(alike.map(newShare));
+  if (alike.length >= LEAST_POINTS && storedBytes >= LEAST_BYTES && newShare(source) - usualShare > MOST_NEW)
     found.push({ what: "share of it that is new", value: newShare(source), usual: usualShare, unit: "%" });
   const compressed = compressedTo(source);
-  const usually = earlier.flatMap(({ fresh }) =>
+  const usually = alike.flatMap(({ fresh }) =>
     fresh.bytes < LEAST_COMPRESSED_BYTES ? [] : [(100 * fresh.storedBytes) / fresh.bytes],
   );
   const usualLength = median(usually);
