@@ -37,10 +37,9 @@ export async function followTimeline(following: Following): Promise<Followed> {
   let ringing = alarm.rung();
   /** Nothing before the first time: what comes until then was written before. */
   let flushed: { at: Lsn; ms: number } | undefined;
-  const isMuch = (bytes: bigint, ms: number) => Number(bytes) * 1_000 > BUSY_BYTES_PER_SECOND * ms;
-  /** After a pause what came since a flush began counts, and not the pause. */
   const isBusy = () =>
-    flushed !== undefined && isMuch(shipper.received() - flushed.at, Math.min(flushMs, monotonicMs() - flushed.ms));
+    flushed !== undefined &&
+    Number(shipper.received() - flushed.at) * 1_000 > BUSY_BYTES_PER_SECOND * (monotonicMs() - flushed.ms);
   const flush = async () => {
     flushed = { at: shipper.received(), ms: monotonicMs() };
     await shipper.flush();
@@ -76,8 +75,6 @@ export async function followTimeline(following: Following): Promise<Followed> {
           if (!isFetching) alarm.ringIn(flushMs);
           await shipper.take(happened.value.bytes);
           isNewest = happened.value.isNewest;
-          // More already than a calm server writes until its flush is due.
-          if (flushed !== undefined && isMuch(shipper.received() - flushed.at, flushMs)) isFetching = true;
         }
         arriving = next();
       }
