@@ -414,6 +414,14 @@ test("a server that stops has given its last byte, and one that comes back on an
   await holds(directory, await here());
   await takenBase(sourceOf(server), contextFor(server, await fresh(), never), base);
   await client.query("insert into history values (2)");
+  // The base's end filled a segment: until the server is seen to be calm again, nobody listens when it stops.
+  await waitFor("it is listened to", async () => {
+    const { rows } = await client.query("select active from pg_replication_slots where slot_name = $1", [
+      shipSlotName(directory),
+    ]);
+    return rows[0]?.active === true;
+  });
+  await holds(directory, await here());
   await server.stop();
   expect(await first.ended).toMatchObject({ code: "SOURCE_LOST" });
 
