@@ -43,16 +43,19 @@ export async function restoreStore(
   const { world, shelf } = from;
   const begunMs = world.clock.monotonicMs();
   await using home = await emptyHome(from);
-  const { to } = home;
-  const out: string[] = [];
-  const said: World = { ...quiet(world), out: (text) => void out.push(text) };
-  const options = { ...shelf, ...PLAINLY, source: store.source, to, at, exclusive: false, json: true };
-  await restoreMoment(said, options);
-  const restored = told.parse(JSON.parse(out.join("")));
+  const options = { ...shelf, ...PLAINLY, source: store.source, to: home.to, at, exclusive: false, json: true };
+  const restored = told.parse(await saidBy(world, (said) => restoreMoment(said, options)));
   const found = await ask(from, store, home, restored, checked);
   const ms = world.clock.monotonicMs() - begunMs;
   const closed = restored.reads.filter(({ type }) => type === "closed").length;
   return { found, closed, tails: restored.reads.length - closed, ms };
+}
+
+/** What a command prints as JSON. */
+async function saidBy(world: World, run: (said: World) => Promise<unknown>): Promise<unknown> {
+  const out: string[] = [];
+  await run({ ...quiet(world), out: (text) => void out.push(text) });
+  return JSON.parse(out.join(""));
 }
 
 /** Restores a store's part of a point, by `stillpoint restore <point>`, starts it, checks it, and asks what it holds. */
@@ -64,11 +67,8 @@ export async function restorePoint(
   const { world, shelf } = from;
   const begunMs = world.clock.monotonicMs();
   await using home = await emptyHome(from);
-  const { to } = home;
-  const out: string[] = [];
-  const said: World = { ...quiet(world), out: (text) => void out.push(text) };
-  await restore(said, pointId, { ...shelf, ...PLAINLY, source: store.source, to, json: true });
-  const { sources } = pointTold.parse(JSON.parse(out.join("")));
+  const options = { ...shelf, ...PLAINLY, source: store.source, to: home.to, json: true };
+  const { sources } = pointTold.parse(await saidBy(world, (said) => restore(said, pointId, options)));
   const [restored] = sources;
   if (restored === undefined) throw new Error(`nothing of ${store.source} was restored`);
   const found = await ask(from, store, home, restored, true);
