@@ -1,4 +1,5 @@
 import type { Alarm } from "./alarm.ts";
+import { nextFetchMs } from "./fetch-pace.ts";
 import type { WalPosition } from "./log-position.ts";
 import type { Lsn } from "./lsn.ts";
 import type { TimelineShipper } from "./ship-timeline.ts";
@@ -11,6 +12,7 @@ export type Following = {
   /** Rings when a flush is due, and when it is asked to stop. */
   alarm: Alarm;
   flushMs: number;
+  segmentBytes: number;
   /** Once it is asked to stop: up to where it still ships. */
   stopAt: () => Lsn | undefined;
   monotonicMs: () => number;
@@ -23,7 +25,7 @@ export type Followed = "stopped" | WalPosition | undefined;
  * A server sends its WAL commit by commit to one who listens. At thousands a second that takes more of the server's processors
  * than the bytes do: one that writes more than this is listened to once for each flush only.
  */
-const BUSY_BYTES_PER_SECOND = 131_072;
+const BUSY_BYTES_PER_MS = 131.072;
 
 /** However seldom is flushed: a server may drop slots that nobody read from for a minute (idle_replication_slot_timeout). */
 const MOST_ALONE_MS = 30_000;
@@ -33,13 +35,13 @@ const MOST_ALONE_MS = 30_000;
  * that it waits for us when it shuts down; from a busy one the WAL is fetched for each flush, up to where the server is then.
  */
 export async function followTimeline(following: Following): Promise<Followed> {
-  const { openFeed, shipper, alarm, flushMs, stopAt, monotonicMs } = following;
+  const { openFeed, shipper, alarm, flushMs, segmentBytes, stopAt, monotonicMs } = following;
   let ringing = alarm.rung();
   /** Nothing before the first time: what comes until then was written before. */
   let flushed: { at: Lsn; ms: number } | undefined;
-  const isBusy = () =>
-    flushed !== undefined &&
-    Number(shipper.received() - flushed.at) * 1_000 > BUSY_BYTES_PER_SECOND * (monotonicMs() - flushed.ms);
+  const bytesPerMs = () =>
+    flushed === undefined ? 0 : Number(shipper.received() - flushed.at) / Math.max(1, monotonicMs() - flushed.ms);
+  const isBusy = () => bytesPerMs() > BUSY_BYTES_PER_MS;
   const flush = async () => {
     flushed = { at: shipper.received(), ms: monotonicMs() };
     await shipper.flush();
@@ -79,13 +81,15 @@ export async function followTimeline(following: Following): Promise<Followed> {
         arriving = next();
       }
     }
-    isFetching = isBusy();
+    const written = bytesPerMs();
+    isFetching = written > BUSY_BYTES_PER_MS;
     await flush();
     await feed.close();
     if (isAtEnd()) return "stopped";
     if (isFetching) {
       const tookMs = fetchedMs === undefined ? 0 : monotonicMs() - fetchedMs;
-      alarm.ringIn(Math.max(0, Math.min(flushMs, MOST_ALONE_MS) - tookMs));
+      const withinMs = Math.max(0, Math.min(flushMs, MOST_ALONE_MS) - tookMs);
+      alarm.ringIn(nextFetchMs({ received: shipper.received(), segmentBytes, bytesPerMs: written, withinMs }));
       await ringing;
       ringing = alarm.rung();
     }

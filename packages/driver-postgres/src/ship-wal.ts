@@ -125,6 +125,7 @@ async function shipRound(it: Shipping, known: string | undefined): Promise<strin
         shipper,
         alarm: bell,
         flushMs,
+        segmentBytes,
         stopAt: guard.stopAt,
         monotonicMs,
       });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { BaseFacts } from "../src/base-facts.ts";
+import { nextFetchMs } from "../src/fetch-pace.ts";
 import { layout } from "../src/layout.ts";
 import { logPositionOf, logRangeOf, walPositionOf } from "../src/log-position.ts";
 import { parseLsn } from "../src/lsn.ts";
@@ -28,6 +29,27 @@ test("a timeline's history says whom it comes from, and can be written anew", ()
   expect(["0/3000147", "0/3000148", "0/7000000"].map((lsn) => timelineAt(ancestry, parseLsn(lsn), 3))).toEqual([
     1, 2, 3,
   ]);
+});
+
+describe("a busy server's WAL is fetched", () => {
+  const received = parseLsn("0/3400000"); // a quarter of a segment
+  const next = (bytesPerMs: number) => nextFetchMs({ received, segmentBytes: MB16, bytesPerMs, withinMs: 5_000 });
+
+  test("when a flush is due, where no segment will be full by then", () => {
+    expect(next(0)).toBe(5_000);
+    expect(next(2_500)).toBe(5_000);
+  });
+
+  test("just after the last segment that will be full by then, so that little of the open one is stored twice", () => {
+    for (const bytesPerMs of [2_700, 7_000, 40_000]) {
+      const ms = next(bytesPerMs);
+      expect(ms).toBeLessThanOrEqual(5_000);
+      const open = (MB16 / 4 + ms * bytesPerMs) % MB16;
+      expect(open).toBeGreaterThan(0);
+      expect(open).toBeLessThan(0.051 * ms * bytesPerMs);
+      expect(5_000 - ms).toBeLessThan((1.1 * MB16) / bytesPerMs + 250);
+    }
+  });
 });
 
 describe("the log goes on", () => {
