@@ -40,6 +40,10 @@ export type ProcessSettings = {
   signal: AbortSignal;
 };
 
+/** What works in bytes shares a laptop with the stores and with what uses them: those come first. */
+const GIVES_WAY = new Set(["vault", ...AGENTS]);
+const NICE = "5";
+
 const STOP_WITHIN_MS = 30_000;
 const READY_WITHIN_MS = 60_000;
 const POLL_MS = 50;
@@ -74,9 +78,10 @@ async function startOnce(group: ProcessGroup, settings: ProcessSettings) {
     STILLPOINT_HEALTH_PORT: String(settings.healthPort),
     STILLPOINT_PARENT_PID: String(process.pid),
   };
+  const givesWay = group.services.some((name) => GIVES_WAY.has(name));
   const flags = group.services.includes("vault") ? NODE_FLAGS : [];
   const child = spawn(process.execPath, [...flags, "--disable-warning=ExperimentalWarning", host, ...paths], {
-    env: { ...settings.environment, ...own },
+    env: { ...(givesWay ? { STILLPOINT_NICE: NICE } : {}), ...settings.environment, ...own },
     stdio: ["ignore", "ignore", "pipe"],
     detached: true, // Ctrl-C on the terminal is ours to pass on, once, in order
   });

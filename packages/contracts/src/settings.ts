@@ -40,6 +40,8 @@ export const installationSettings = z.object({
    */
   STILLPOINT_LEASE_TTL_MS: integerSetting({ min: 1_000 }).default(30_000),
   STILLPOINT_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  /** How far this process gives way to others of its machine, as nice(1) has it. */
+  STILLPOINT_NICE: integerSetting({ min: 0, max: 19 }).default(0),
   /** For /live, /ready and /metrics; 0: none. */
   STILLPOINT_HEALTH_PORT: integerSetting({ min: 0, max: 65_535 }).default(0),
   STILLPOINT_HEALTH_HOST: z.string().default("127.0.0.1"),

@@ -9,6 +9,7 @@ import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { PreparedService, Service } from "./define-service.ts";
 import { type BadSetting, type EnvironmentReaders, parseSettings, settingsError } from "./environment.ts";
+import { giveWay } from "./give-way.ts";
 import { serveHealth } from "./health.ts";
 import { createLogger, standardError } from "./logger.ts";
 import { openProcessBus } from "./process-bus.ts";
@@ -39,6 +40,7 @@ export async function runServices(services: readonly Service[]): Promise<never> 
   try {
     const prepared = prepare(services, readers);
     log = createLogger(label, prepared.settings.STILLPOINT_LOG_LEVEL, destination);
+    if (prepared.settings.STILLPOINT_NICE > 0) await giveWay(prepared.settings.STILLPOINT_NICE);
     process.exit(await live(prepared, label, readers, log));
   } catch (error) {
     const failure = toStillpointError(error, "Cannot start");

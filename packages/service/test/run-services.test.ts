@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -67,6 +67,17 @@ test("a signal closes what was opened last first, services before the bus, and e
   expect(await run.exit).toBe(0);
   const lines = run.out().trim().split("\n");
   expect(lines.slice(-4)).toEqual(["first: signal", "second: closed, bus there", "first: closed b", "first: closed a"]);
+});
+
+test("a process that is to give way does so in each of its threads", async () => {
+  const run = start([FIRST], { STILLPOINT_NICE: "7" });
+  await until("started", () => run.out().includes("first: started"));
+  const threads = `/proc/${run.child.pid}/task`;
+  // Behind the name in parentheses, which may have any in it, the 17th field is the priority.
+  const told = (await readdir(threads)).map((thread) => readFile(join(threads, thread, "stat"), "utf8"));
+  const nice = (await Promise.all(told)).map((stat) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+  expect(nice.length).toBeGreaterThan(1);
+  expect(new Set(nice)).toEqual(new Set(["7"]));
 });
 
 test("a second signal ends a stop that takes too long, with 130", async () => {
