@@ -50,6 +50,7 @@ async function measureStore(
       plan: planOf(store, "off"),
       environment: store.environment,
     });
+    await store.settle();
     await store.measure(Math.min(seconds, 5)); // what is done once only is nobody's
     const ways: Way[] = store.peer === undefined ? ["on", "off"] : ["on", "off", "peer"];
     const turns: Turn[] = [];
@@ -75,8 +76,8 @@ function planOf(store: MeasuredStore, ship: "off" | { flush?: string }): PlanInp
 }
 
 async function runRound(store: MeasuredStore, system: ShippedSystem, way: Way, seconds: number): Promise<Round> {
-  if (way === "on") await system.acceptAndSee(planOf(store, {}), SOURCE, "started");
   await store.settle();
+  if (way === "on") await system.acceptAndSee(planOf(store, {}), SOURCE, "started");
   const ours = system.system.processes.filter(({ name }) => name === `agent-${store.kind}` || name === "vault");
   const cpuMs = async () => {
     const each = await Promise.all(ours.map(({ pid }) => cpuMsOf(pid)));
