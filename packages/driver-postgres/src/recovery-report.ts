@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { lastWords } from "@stillpoint/driver/last-words";
 import { endsInside } from "./log-end.ts";
-import { formatLsn, historyName } from "./lsn.ts";
+import { formatLsn, historyName, parseLsn } from "./lsn.ts";
 import type { MarkDetail } from "./mark-detail.ts";
 import { parseHistory } from "./timeline-history.ts";
 
@@ -24,23 +24,22 @@ export async function postmasterStatus(directory: string): Promise<string | unde
 
 /** What a server's log says of where recovery stopped. One that did not stop at the mark opened the wrong data. */
 export async function whereItStopped(log: string, detail: MarkDetail): Promise<string> {
-  const expected = stopWords(detail);
   const lines = (await readFile(log, "utf8")).split("\n");
-  const line = expected
-    .map((words) => lines.findLast((each) => each.includes(words)))
+  const line = stopWords(detail)
+    .map((words) => lines.findLast((each) => each.includes(words) && isAtOrBehind(each, detail)))
     .find((each) => each !== undefined);
   if (line === undefined) throw await recoveryFailed("recovery did not stop at the mark", log);
   return line.replace(/^.*?LOG:\s*/, "");
 }
 
 /** What PostgreSQL says where it stops for a target; the first that it said counts. */
-function stopWords({ target, lsn }: MarkDetail): string[] {
+function stopWords({ target }: MarkDetail): string[] {
   const at = "inclusive" in target && target.inclusive ? "after" : "before";
   switch (target.by) {
     case "name":
       return [`recovery stopping at restore point "${target.name}"`];
     case "lsn":
-      return [`recovery stopping ${at} WAL location (LSN) "${formatLsn(lsn)}"`];
+      return [`recovery stopping ${at} WAL location (LSN) "`];
     case "xid":
       return ["commit", "abort"].map((end) => `recovery stopping ${at} ${end} of transaction ${target.xid},`);
     case "time":
@@ -50,6 +49,12 @@ function stopWords({ target, lsn }: MarkDetail): string[] {
     case "latest":
       return [REDO_DONE];
   }
+}
+
+/** A place may lie inside of a record, or at the head of a page: recovery stops at the first record that does not begin before it. */
+function isAtOrBehind(line: string, { target, lsn }: MarkDetail): boolean {
+  const [, stopped] = /WAL location \(LSN\) "([^"]+)"/.exec(line) ?? [];
+  return target.by !== "lsn" || (stopped !== undefined && parseLsn(stopped) >= lsn);
 }
 
 /** Recovery takes damage for the end of the log, where no target is set: what it did not read must be half a record. */

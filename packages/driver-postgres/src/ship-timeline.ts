@@ -42,14 +42,15 @@ export async function timelineShipper(options: ShipperOptions): Promise<Timeline
   const { timeline, parent, history, segmentBytes, spool, sink } = options;
   let start = segmentStart(options.from, segmentBytes);
   let received = start;
-  // A timeline's tails begin with its first segment: the bytes that it has from its parent are the same, in another file.
-  let durable = parent?.at === options.from ? start : options.from;
+  /** A timeline begins with its first segment: the bytes that it has from its parent are the same there, in another file. */
+  const first = parent === undefined ? undefined : segmentStart(parent.at, segmentBytes);
+  let durable = options.from;
   let tails = 0;
   await spool.begin(start);
 
   const rangeOf = (from: Lsn, to: Lsn): LogRange => ({
     ...logRangeOf(timeline, from, to),
-    ...(parent !== undefined && from <= parent.at && parent.at < to ? { after: logPositionOf(parent) } : {}),
+    ...(parent !== undefined && from === first ? { after: logPositionOf(parent) } : {}),
   });
   const isDurable = (at: Lsn) => {
     durable = at;
@@ -58,9 +59,8 @@ export async function timelineShipper(options: ShipperOptions): Promise<Timeline
   const close = async () => {
     const metadata = { mode: 0o600, mtimeMs: options.now(), hint: "content" } as const;
     const name = segmentName(timeline, start, segmentBytes);
-    const isFirst = parent !== undefined && segmentStart(parent.at, segmentBytes) === start;
     await sink.closed(rangeOf(start, received), async (tree) => {
-      if (isFirst && history !== undefined) {
+      if (first === start && history !== undefined) {
         const body = Buffer.from(history);
         const path = `pg_wal/${historyName(timeline)}`;
         await tree.add({ ...metadata, type: "file", path, size: body.length }, Readable.from([body]));
@@ -89,6 +89,13 @@ export async function timelineShipper(options: ShipperOptions): Promise<Timeline
       }
     },
     async flush() {
+      // The timeline begins in one piece that holds more than its parent does: a restore that enters it asks for its first
+      // segment and none of the parent's there, and takes what begins in the middle of it, or ends before the branch, for the end.
+      if (parent !== undefined && durable <= parent.at) {
+        if (received <= parent.at) return;
+        if (received - start > TAIL_MOST_BYTES) return await close();
+        durable = start;
+      }
       while (durable < received) {
         if (tails >= TAILS_MOST) return await close();
         const most = durable + TAIL_MOST_BYTES;

@@ -406,6 +406,34 @@ test("REPLICATION is right enough; without it, or without a free slot, the setti
   );
 });
 
+/** The server, which was stopped, comes back on a timeline of its own. */
+async function promoted(): Promise<void> {
+  const { uid, gid } = await stat(server.dataDirectory);
+  await writeFile(join(server.dataDirectory, "recovery.signal"), "");
+  await chown(join(server.dataDirectory, "recovery.signal"), uid, gid);
+  await server.restart();
+  client = resources.use(await connected(server.url()));
+  await waitFor("it has been promoted", async () => {
+    const { rows } = await client.query("select pg_is_in_recovery() as still");
+    return rows[0].still === false;
+  });
+}
+
+/** What a sink holds, as a recovery takes it. */
+async function served(shipped: string, base: string, directory: string) {
+  await promisify(execFile)("cp", ["-a", base, directory]);
+  const facts = parseBaseFacts(await readFile(join(directory, BASE_PATH), "utf8"));
+  const log = (await piecesIn(shipped)).map(({ kind, range, path }): LogPiece => {
+    if (kind === "tail") return { type: "tail", range, read: () => readFile(path) };
+    const extract = (to: string, file = "") => cp(join(path, file), join(to, file), { recursive: true });
+    return { type: "closed", range, extract };
+  });
+  return {
+    ...{ directory, log, action: "promote" as const, cutId: randomUUID() },
+    base: logRangeOf(facts.timeline, segmentStart(facts.start, facts.segmentBytes), facts.end),
+  };
+}
+
 test("a server that stops has given its last byte, and one that comes back on another timeline is followed without a gap", async () => {
   const directory = await fresh("switched");
   await using first = await shipping(directory);
@@ -425,15 +453,7 @@ test("a server that stops has given its last byte, and one that comes back on an
   await server.stop();
   expect(await first.ended).toMatchObject({ code: "SOURCE_LOST" });
 
-  const { uid, gid } = await stat(server.dataDirectory);
-  await writeFile(join(server.dataDirectory, "recovery.signal"), "");
-  await chown(join(server.dataDirectory, "recovery.signal"), uid, gid);
-  await server.restart();
-  client = resources.use(await connected(server.url()));
-  await waitFor("it has been promoted", async () => {
-    const { rows } = await client.query("select pg_is_in_recovery() as still");
-    return rows[0].still === false;
-  });
+  await promoted();
   await client.query("insert into history values (3)");
   await using second = await shipping(directory);
   await holds(directory, await here());
@@ -447,24 +467,11 @@ test("a server that stops has given its last byte, and one that comes back on an
   await using tails = await recovered(latest, { by: "latest" }, contextFor(server, await fresh(), never));
   expect(await number(tails, "select max(n) from history")).toBe(3);
   // Fetched as it goes: the server asks for the history itself, which is made of what the tails say.
-  const served = join(root, "served-tails");
-  await promisify(execFile)("cp", ["-a", base, served]);
-  const facts = parseBaseFacts(await readFile(join(served, BASE_PATH), "utf8"));
-  const input = {
-    directory: served,
-    base: logRangeOf(facts.timeline, segmentStart(facts.start, facts.segmentBytes), facts.end),
-    log: pieces.map(({ kind, range, path }): LogPiece => {
-      if (kind === "tail") return { type: "tail", range, read: () => readFile(path) };
-      const extract = (to: string, file = "") => cp(join(path, file), join(to, file), { recursive: true });
-      return { type: "closed", range, extract };
-    }),
-    target: { by: "latest" } as const,
-    action: "promote" as const,
-    cutId: randomUUID(),
-  };
+  const directoryServed = join(root, "served-tails");
+  const input = { ...(await served(directory, base, directoryServed)), target: { by: "latest" } as const };
   const opened = await recoverServed(input, contextFor(server, await fresh(), never, { openSandboxes: true }));
   expect(opened.recovered).toContain("redo done at");
-  const { stdout } = await promisify(execFile)(join(server.binDirectory, "pg_controldata"), [served]);
+  const { stdout } = await promisify(execFile)(join(server.binDirectory, "pg_controldata"), [directoryServed]);
   expect(stdout).toMatch(/Latest checkpoint's TimeLineID: +3\n/);
 
   const { rows } = await client.query("insert into history values (4) returning pg_current_xact_id()::text as xid");
@@ -485,5 +492,47 @@ test("a server that stops has given its last byte, and one that comes back on an
     const it = { ...given, directory: join(root, `restored-${name}`) };
     await using sandbox = await recovered(it, target, contextFor(server, await fresh(), never));
     expect([name, await number(sandbox, "select max(n) from history")]).toEqual([name, expected]);
+  }
+});
+
+test("a timeline that was left deep in a segment, beyond what is held of it, is recovered over before the next one closes any", async () => {
+  const directory = await fresh("deep");
+  await using first = await shipping(directory);
+  await client.query("create table deep (n int); insert into deep values (1); select pg_switch_wal()");
+  await holds(directory, await here());
+  const base = join(root, "base-deep");
+  await takenBase(sourceOf(server), contextFor(server, await fresh(), never), base);
+  await holds(directory, await here());
+  await first.stop();
+  await client.query("create table filler as select n, repeat('x', 900) as t from generate_series(1, 7000) as few (n)");
+  await client.query("insert into deep values (2)");
+  await server.stop();
+  await promoted();
+  await using second = await shipping(directory);
+  await client.query("insert into deep values (3)");
+  const { rows } = await client.query(
+    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time`,
+  );
+  await client.query("insert into deep values (4)");
+  await holds(directory, await here());
+  await second.stop();
+  expect(await gapsIn(directory)).toEqual([]);
+  const pieces = await piecesIn(directory);
+  const { stream } = pieces.at(-1)?.range ?? {};
+  const [begins, ...more] = pieces.filter(({ range }) => range.stream === stream);
+  expect(begins?.range.after?.stream).not.toBe(stream);
+  expect(more.every(({ range }) => range.after === undefined)).toBe(true);
+  const { from = "", after } = begins?.range ?? {};
+  expect(BigInt(`0x${after?.at}`) - BigInt(`0x${from}`)).toBeGreaterThan(4n << 20n);
+
+  for (const [name, target, expected] of [
+    ["newest", { by: "latest" }, 4],
+    ["time", { by: "time", at: rows[0].time }, 3],
+  ] as const) {
+    const input = { ...(await served(directory, base, join(root, `deep-${name}`))), target };
+    await recoverServed(input, contextFor(server, await fresh(), never, { openSandboxes: true }));
+    const it = { base, shipped: directory, directory: join(root, `deep-laid-${name}`) };
+    await using sandbox = await recovered(it, target, contextFor(server, await fresh(), never));
+    expect([name, await number(sandbox, "select max(n) from deep")]).toEqual([name, expected]);
   }
 });

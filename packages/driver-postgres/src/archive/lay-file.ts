@@ -3,12 +3,15 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
+import { walPositionOf } from "../log-position.ts";
+import { formatLsn } from "../lsn.ts";
 import { tailEntry } from "../recovery-target.ts";
 import { historyText } from "../timeline-history.ts";
 import type { HistoryFile, SegmentFile } from "./served-log.ts";
 
 /** Makes a segment in an empty directory of its own: its pieces in their order, and zeros behind them. The file's path. */
 export async function laySegment(segment: SegmentFile, directory: string, segmentBytes: number): Promise<string> {
+  refuseHole(segment);
   const path = `pg_wal/${segment.name}`;
   const tree = directoryTree(directory);
   for (const piece of segment.pieces)
@@ -18,6 +21,23 @@ export async function laySegment(segment: SegmentFile, directory: string, segmen
   await using file = await open(join(directory, path), "r+");
   await file.truncate(segmentBytes);
   return join(directory, path);
+}
+
+/** Zeros behind the log are its end for PostgreSQL: before or between its bytes they would open the server too early. */
+function refuseHole({ name, start, pieces }: SegmentFile): void {
+  let reached = start;
+  for (const { range } of pieces) {
+    const from = walPositionOf({ stream: range.stream, at: range.from }).at;
+    const to = walPositionOf({ stream: range.stream, at: range.to }).at;
+    if (from > reached)
+      throw new StillpointError("LOG_GAP", {
+        what: "The log has a hole here",
+        where: name,
+        why: `nothing is held from ${formatLsn(reached)} to ${formatLsn(from)}, and what comes behind it is`,
+        hint: "stillpoint log shows which moments can be had",
+      });
+    if (to > reached) reached = to;
+  }
 }
 
 /** The server's own history file where it was shipped; else what is known of the timeline's past. */
