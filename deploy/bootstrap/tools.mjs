@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { runQuietly } from "./run-quietly.mjs";
 import { bringLibrary } from "./system-library.mjs";
 
@@ -48,6 +48,8 @@ export async function installWorkspace(checkout, { pnpm, env }, say) {
 function toolsIn(modules, nodePackage, base) {
   const path = [join(modules, nodePackage, "bin"), join(modules, ".bin"), base.PATH].join(delimiter);
   const env = { ...base, PATH: path, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" };
+  // Most of what a process of ours takes to start is stripping types and compiling: what one did serves the next.
+  env.NODE_COMPILE_CACHE ??= join(dirname(modules), "compile-cache");
   return { node: join(modules, nodePackage, "bin/node"), pnpm: join(modules, ".bin/pnpm"), env };
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { ownDatabase } from "@stillpoint/testkit/postgres";
+import { PROCESS_ENVIRONMENT } from "@stillpoint/testkit/process-environment";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -159,7 +160,7 @@ async function startProcess(state: string): Promise<{ child: ChildProcess; hookU
     {
       stdio: ["ignore", "pipe", "inherit"],
       env: {
-        PATH: process.env.PATH,
+        ...PROCESS_ENVIRONMENT,
         SAMPLE_POSTGRES: connections.postgres?.url,
         SAMPLE_SQLITE: connections.sqlite.path,
         SAMPLE_FILES: connections.files?.directory,

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { World } from "@stillpoint/cli/world";
 import { PARTS_DIRECTORY } from "@stillpoint/testkit/parts-directory";
+import { PROCESS_ENVIRONMENT } from "@stillpoint/testkit/process-environment";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bounds } from "../src/bounds.ts";
@@ -64,7 +65,7 @@ describe(`points over five stores that are written to throughout (STILLPOINT_TES
 function worldIn(directory: string): World {
   const quiet = () => undefined;
   return {
-    environment: { PATH: process.env.PATH, HOME: directory },
+    environment: { ...PROCESS_ENVIRONMENT, HOME: directory },
     home: join(directory, "home"),
     partsDirectory: PARTS_DIRECTORY,
     clock: { now: Date.now, monotonicMs: () => performance.now() },

@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { newIdentity } from "@stillpoint/repository/keys/age";
 import { startKmsStandIn } from "@stillpoint/testkit/kms-stand-in";
+import { PROCESS_ENVIRONMENT } from "@stillpoint/testkit/process-environment";
 import { ownBucket } from "@stillpoint/testkit/s3";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { startTransitStandIn } from "@stillpoint/testkit/transit-stand-in";
@@ -184,7 +185,7 @@ describe("stillpoint key", () => {
     const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
     const args = ["key", "add", "passphrase", "--repository", setup.repository, "--key-file", setup.at("first")];
     const child = spawn(process.execPath, [main, ...args], {
-      env: { PATH: process.env.PATH, STILLPOINT_HOME: setup.at("home") },
+      env: { ...PROCESS_ENVIRONMENT, STILLPOINT_HOME: setup.at("home") },
     });
     child.stdin.end("a sentence that I know by heart\n");
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
@@ -201,7 +202,7 @@ describe("stillpoint key", () => {
     const command = [process.execPath, main, ...args].map((each) => `'${each}'`).join(" ");
     // util-linux: runs the command at a terminal of its own.
     const child = spawn("script", ["-qec", command, "/dev/null"], {
-      env: { PATH: process.env.PATH, STILLPOINT_HOME: setup.at("home") },
+      env: { ...PROCESS_ENVIRONMENT, STILLPOINT_HOME: setup.at("home") },
     });
     const prompts = ["New passphrase: ", "The same again: "];
     let seen = "";

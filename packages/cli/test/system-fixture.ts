@@ -15,6 +15,7 @@ import { samplePlan } from "@stillpoint/sample/plan";
 import { type Sample, startSample } from "@stillpoint/sample/sample";
 import { seedSample } from "@stillpoint/sample/seed";
 import { PARTS_DIRECTORY } from "@stillpoint/testkit/parts-directory";
+import { PROCESS_ENVIRONMENT } from "@stillpoint/testkit/process-environment";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { driverOf } from "../src/drivers.ts";
 import { followRun } from "../src/follow.ts";
@@ -139,7 +140,7 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
 
 export function testWorld(directory: string): World {
   return {
-    environment: { PATH: process.env.PATH, HOME: directory },
+    environment: { ...PROCESS_ENVIRONMENT, HOME: directory },
     home: join(directory, "home"),
     partsDirectory: PARTS_DIRECTORY,
     clock: { now: Date.now, monotonicMs: () => performance.now() },
@@ -223,7 +224,7 @@ export async function runCommand(
   args: string[],
   environment: Record<string, string> = {},
 ): Promise<{ code: number; out: string; err: string }> {
-  const env = { PATH: process.env.PATH, STILLPOINT_HOME: test.world.home, ...environment };
+  const env = { ...PROCESS_ENVIRONMENT, STILLPOINT_HOME: test.world.home, ...environment };
   return new Promise((resolve) => {
     execFile(process.execPath, [MAIN, ...args], { env, maxBuffer: 64_000_000 }, (error, out, err) =>
       resolve({ code: error === null ? 0 : Number(error.code), out, err }),

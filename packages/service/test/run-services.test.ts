@@ -33,8 +33,10 @@ afterEach(() => {
 });
 
 function start(services: string[], env: Record<string, string>, rest: { flags?: string[]; ipc?: boolean } = {}): Run {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const own = { PATH, NODE_COMPILE_CACHE, STILLPOINT_NATS_URL: nats.url, STILLPOINT_FIRST_PASSWORD: "geheim" };
   const child = spawn(process.execPath, [HOST, ...services, ...(rest.flags ?? [])], {
-    env: { PATH: process.env.PATH, STILLPOINT_NATS_URL: nats.url, STILLPOINT_FIRST_PASSWORD: "geheim", ...env },
+    env: { ...own, ...env },
     stdio: rest.ipc ? ["ignore", "pipe", "pipe", "ipc"] : ["ignore", "pipe", "pipe"],
   });
   children.push(child);

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { freePort } from "@stillpoint/parts/free-port";
 import { type RunningServer, startServer } from "@stillpoint/parts/server-process";
 import { inOwnDirectory } from "./own-server.ts";
+import { PROCESS_ENVIRONMENT } from "./process-environment.ts";
 
 export type ServiceProcess = RunningServer & {
   /** The service's own directory; its log is `service.log` in it, one JSON object a line. */
@@ -31,7 +32,7 @@ export async function startService(
       command: process.execPath,
       args: ["--disable-warning=ExperimentalWarning", main],
       cwd: dir,
-      env: { PATH: process.env.PATH, ...settings, STILLPOINT_HEALTH_PORT: String(port) },
+      env: { ...PROCESS_ENVIRONMENT, ...settings, STILLPOINT_HEALTH_PORT: String(port) },
       logFile: `${dir}/service.log`,
       user: undefined,
       deathSignal: "SIGKILL",

@@ -8,6 +8,7 @@ import type { AlertRule } from "@stillpoint/contracts/plan";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { inProcessService, testBus } from "@stillpoint/testkit/in-process-service";
 import { ownNats } from "@stillpoint/testkit/nats";
+import { PROCESS_ENVIRONMENT } from "@stillpoint/testkit/process-environment";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterEach, expect, test } from "vitest";
 import { service } from "../src/service.ts";
@@ -212,7 +213,7 @@ test("a notice that waited for its channel is delivered by the next process when
   const start = () => {
     const child = spawn(process.execPath, [join(import.meta.dirname, "../src/main.ts")], {
       env: {
-        PATH: process.env.PATH,
+        ...PROCESS_ENVIRONMENT,
         ...SETTINGS,
         STILLPOINT_NATS_URL: nats.url,
         STILLPOINT_LEASE_TTL_MS: "1000",
