@@ -3,6 +3,7 @@ import { duration } from "@stillpoint/contracts/duration";
 import { planFile } from "@stillpoint/contracts/plan";
 import { installationSettings } from "@stillpoint/contracts/settings";
 import type { SourceSpec } from "@stillpoint/contracts/source";
+import { NODE_FLAGS } from "@stillpoint/repository/node-flags";
 import { parseSettings } from "@stillpoint/service/environment";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -39,8 +40,10 @@ describe.each(services)("services/%s", (name) => {
   test("has a container, from the Dockerfile's target of its name, that runs its main without root's rights", () => {
     expect(composeService(name).build).toEqual({ context: ".", dockerfile: "deploy/images/Dockerfile", target: name });
     const target = imageTarget(name);
+    const takesBytes = name === "vault" || name.startsWith("agent-");
     expect(target.entrypoint).toEqual([
       "node",
+      ...(takesBytes ? NODE_FLAGS : []),
       "--disable-warning=ExperimentalWarning",
       `services/${name}/src/main.ts`,
     ]);

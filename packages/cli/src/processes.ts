@@ -41,7 +41,7 @@ export type ProcessSettings = {
 };
 
 /** What works in bytes shares a laptop with the stores and with what uses them: those come first. */
-const GIVES_WAY = new Set(["vault", ...AGENTS]);
+const BYTE_SIDE = new Set(["vault", ...AGENTS]);
 const NICE = "5";
 
 const STOP_WITHIN_MS = 30_000;
@@ -78,10 +78,10 @@ async function startOnce(group: ProcessGroup, settings: ProcessSettings) {
     STILLPOINT_HEALTH_PORT: String(settings.healthPort),
     STILLPOINT_PARENT_PID: String(process.pid),
   };
-  const givesWay = group.services.some((name) => GIVES_WAY.has(name));
-  const flags = group.services.includes("vault") ? NODE_FLAGS : [];
+  const isByteSide = group.services.some((name) => BYTE_SIDE.has(name));
+  const flags = isByteSide ? NODE_FLAGS : [];
   const child = spawn(process.execPath, [...flags, "--disable-warning=ExperimentalWarning", host, ...paths], {
-    env: { ...(givesWay ? { STILLPOINT_NICE: NICE } : {}), ...settings.environment, ...own },
+    env: { ...(isByteSide ? { STILLPOINT_NICE: NICE } : {}), ...settings.environment, ...own },
     stdio: ["ignore", "ignore", "pipe"],
     detached: true, // Ctrl-C on the terminal is ours to pass on, once, in order
   });
