@@ -8,8 +8,8 @@ const SAME_SIGNAL_MS = 300;
  * Runs the command under the new Node and ends as it ends, with its exit code or by its signal. It has a session of its
  * own, so that the only signals it gets are those we pass on: each once, for to it a second one means "now".
  */
-export async function handOver({ node, entry, args, cwd, env }) {
-  const argv = [node, entry, ...args];
+export async function handOver({ node, flags = [], entry, args, cwd, env }) {
+  const argv = [node, ...flags, entry, ...args];
   // With us gone, nobody would be left to end it.
   if (spawnSync("setpriv", ["--version"]).status === 0) argv.unshift("setpriv", "--pdeathsig", "TERM", "--");
   const child = spawn(argv[0], argv.slice(1), { cwd, env, stdio: "inherit", detached: true });

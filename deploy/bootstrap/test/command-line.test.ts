@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { NODE_FLAGS } from "@stillpoint/repository/node-flags";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { expect, test } from "vitest";
 import { commandLine } from "../command-line.mjs";
@@ -10,13 +11,14 @@ test("a command runs its entry point with the person's arguments, where that per
   expect(
     commandLine(checkout.path, ["stillpoint", "restore", "--to", "./here"], { INIT_CWD: "/home/me" }, "/"),
   ).toEqual({
+    flags: NODE_FLAGS,
     entry: join(checkout.path, "packages/cli/src/main.ts"),
     args: ["restore", "--to", "./here"],
     cwd: "/home/me",
   });
   await place(checkout.path, "deploy/demo/src/main.ts");
   const start = commandLine(checkout.path, ["start", "--isolate"], {}, "/srv");
-  expect(start).toMatchObject({ entry: join(checkout.path, "deploy/demo/src/main.ts"), cwd: "/srv" });
+  expect(start).toMatchObject({ flags: [], entry: join(checkout.path, "deploy/demo/src/main.ts"), cwd: "/srv" });
   expect(start?.args.at(-1)).toBe("--isolate");
 });
 
