@@ -29,6 +29,7 @@ describe("a point of a source whose log is shipped", () => {
   let client: pg.Client;
   let first: Point;
   let second: Point;
+  let after: number;
 
   beforeAll(async () => {
     const server = opened.use(await ownPostgres({ settings: { wal_level: "replica" } }));
@@ -69,7 +70,7 @@ describe("a point of a source whose log is shipped", () => {
       async () => (await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 5_000 })).baseServes,
     );
     await client.query("insert into entry select generate_series(1001, 1500)");
-    const after = await system.bus.lastEventSequence();
+    after = await system.bus.lastEventSequence();
     second = await system.backUp("ledger");
     await client.query("insert into entry values (9999)");
     const proof = await followProof(
@@ -162,25 +163,29 @@ describe("a point of a source whose log is shipped", () => {
   });
 
   it("rests on the next base once the replay would take a third of the RTO, which is made beside the points", async () => {
-    const after = await system.bus.lastEventSequence();
     // At 20 MB in a second, a third of the RTO of 5 s is 33 MB.
     await client.query(
       "create table more as select repeat(md5(n::text), 10) as text from generate_series(1, 150000) n",
     );
-    const stop = AbortSignal.timeout(100_000);
-    let made: string | undefined;
-    for await (const fact of system.bus.followEvents([baseMade], { after, signal: stop })) {
-      if (fact.type !== baseMade.subject) continue;
-      expect(fact.body).toMatchObject({ ...LEDGER, why: expect.stringContaining("a third of the RTO") });
-      made = fact.body.figures.backupId;
-      break;
-    }
-    await waitFor("the new base serves", async () => {
-      const { replay } = await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 5_000 });
-      return replay?.base === made;
-    });
+    const before = second.sources[0]?.backups[0];
+    // On a busy machine the next one is due before the first is looked at, or rehearsals measure less: whichever it is that serves.
+    await waitFor(
+      "a new base serves",
+      async () => {
+        const { replay } = await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 30_000 });
+        return replay !== undefined && replay.base !== before;
+      },
+      100_000,
+    );
     const third = await system.backUp("ledger");
-    expect(third.sources[0]?.backups[0]).toBe(made);
     expect(third.sources[0]?.mark.log).toBeDefined();
+    const rests = third.sources[0]?.backups[0];
+    const stop = AbortSignal.timeout(30_000);
+    for await (const fact of system.bus.followEvents([baseMade], { after, signal: stop })) {
+      if (fact.type !== baseMade.subject || fact.body.figures.backupId !== rests) continue;
+      expect(fact.body).toMatchObject({ ...LEDGER, why: expect.stringContaining("a third of the RTO") });
+      return;
+    }
+    throw new Error(`the point rests on ${rests}, which was not made beside the points`);
   });
 });
