@@ -52,7 +52,7 @@ async function publishBase(asker: BaseAsker, plan: ScheduledPlan, source: string
     replay:
       !baseServes || replay === undefined
         ? undefined
-        : { storedMs: Date.parse(replay.storedAt), logBytes: replay.logBytes },
+        : { storedMs: Date.parse(replay.storedAt), baseBytes: replay.bytes, logBytes: replay.logBytes },
     newestBaseMs: newestBaseAt === undefined ? undefined : Date.parse(newestBaseAt),
     bytesPerSecond: (await rates.get(key))?.value.bytesPerSecond,
     rtoMs: plan.rtoMs,

@@ -5,7 +5,7 @@ const HOUR = 3_600_000;
 const NOW = 1_000 * HOUR;
 const state = (more: Partial<BaseState> = {}): BaseState => ({
   kind: "postgres",
-  replay: { storedMs: NOW - HOUR, logBytes: 1_000_000 },
+  replay: { storedMs: NOW - HOUR, baseBytes: 1e12, logBytes: 1_000_000 },
   newestBaseMs: NOW - HOUR,
   bytesPerSecond: 10_000_000,
   rtoMs: 900_000,
@@ -13,7 +13,8 @@ const state = (more: Partial<BaseState> = {}): BaseState => ({
   nextLongMs: undefined,
   ...more,
 });
-const standing = (ageMs: number, logBytes = 0) => ({ storedMs: NOW - ageMs, logBytes });
+const GIB = 1_073_741_824;
+const standing = (ageMs: number, logBytes = 0, baseBytes = 1e12) => ({ storedMs: NOW - ageMs, baseBytes, logBytes });
 
 it.each<[string, Partial<BaseState>, RegExp | undefined]>([
   ["no base is due where one serves", {}, undefined],
@@ -37,6 +38,20 @@ it.each<[string, Partial<BaseState>, RegExp | undefined]>([
     { kind: "neo4j", replay: standing(HOUR, 1_300_000_000), bytesPerSecond: undefined },
     /325 s/,
   ],
+  [
+    "what a fresh base has to replay itself is borne by any RTO",
+    { replay: standing(HOUR, 33_554_432), bytesPerSecond: 1_000 },
+    undefined,
+  ],
+  ["and no more than that", { replay: standing(HOUR, 33_554_433), bytesPerSecond: 1_000 }, /more than a third/],
+  ["a log of four times its base is borne", { replay: standing(HOUR, 8 * GIB, 2 * GIB), rtoMs: 24 * HOUR }, undefined],
+  [
+    "a longer one is not, however much time there is",
+    { replay: standing(HOUR, 8 * GIB + 1, 2 * GIB), rtoMs: 24 * HOUR },
+    /8193 MiB, is long beside its base of 2048 MiB/,
+  ],
+  ["beside a small base a gibibyte is borne", { replay: standing(HOUR, GIB, 1_000), rtoMs: 24 * HOUR }, undefined],
+  ["and no more", { replay: standing(HOUR, GIB + 1, 1_000), rtoMs: 24 * HOUR }, /long beside its base of 1 MiB/],
   ["a base grows too old by its plan", { replay: standing(24 * HOUR) }, /older than 24 h/],
   ["and not before", { replay: standing(24 * HOUR - 1) }, undefined],
   ["a point that is kept for long is near", { replay: standing(7 * HOUR), nextLongMs: NOW + HOUR }, /kept for long/],
