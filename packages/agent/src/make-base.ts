@@ -6,6 +6,7 @@ import { toInstant } from "@stillpoint/contracts/names";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import { vaultLog, vaultTicket } from "@stillpoint/contracts/vault";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
+import { flushAsker } from "./ask-flush.ts";
 import { driverContext } from "./driver-context.ts";
 import type { AgentShared } from "./own-source.ts";
 import { progressReport } from "./progress-report.ts";
@@ -55,6 +56,8 @@ export function makeBase<Spec extends SourceSpec>(
       const vault = await bus.request(vaultTicket, {}, claims, { timeoutMs: ASKED_WITHIN_MS, signal: alive });
       const send = backupSender({ runId: baseId, source, fenceToken, signal: alive, streams: shared.streams, report });
       const figures = await send("base", type, vault, (tree) => capture.base(tree), { doing: "base", bytes: 0 });
+      // It serves once its log is held up to where it ended; who cannot be asked flushes when it is due.
+      await flushAsker({ bus, leases: shared.buckets.leases, clock }, about)();
       await bus.publishEvent(baseMade, about, { ...told, figures, at: toInstant(clock.now()) }, { key: baseId });
     } catch (thrown) {
       if (signal.aborted) throw signal.reason;

@@ -2,6 +2,7 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { shipSource } from "@stillpoint/contracts/commands";
 import { logGapped, logShipped, shippingFailed, shippingStarted, shippingStopped } from "@stillpoint/contracts/events";
+import { flushLog } from "@stillpoint/contracts/flush";
 import type { Event } from "@stillpoint/contracts/messages";
 import { BUCKETS } from "@stillpoint/contracts/topology";
 import { waitFor } from "@stillpoint/testkit/wait-for";
@@ -125,6 +126,35 @@ test("a stop flushes what is there and gives the command back; a plan that chang
   expect(await told(log, shippingFailed)).toEqual([]);
   expect(await told(log, shippingStopped)).toEqual([]);
   await expect(stat(letGoOf(log.path))).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("what is asked for is held though no flush is due for an hour; asked again, and of the next shipper, it is too", async () => {
+  await using log = await growingLog(installation, "asked-for");
+  const flush = () =>
+    installation.bus.request(
+      flushLog,
+      { plan: log.plan, source: SOURCE },
+      {},
+      { timeoutMs: 5_000, patienceMs: 20_000 },
+    );
+  await log.accept(RARE);
+  await log.ask();
+  {
+    await using _agent = await installation.agent();
+    await untilShipped(log);
+    for (const bytes of [300, 200]) {
+      await log.grow(bytes);
+      expect((await log.held()).bytes.length).toBeLessThan(log.written().length);
+      for (let again = 0; again < 3; again += 1) expect(await flush()).toEqual({ asked: true });
+      await untilHeld(log);
+    }
+  }
+  await using _agent = await installation.agent();
+  await untilShipped(log, 2);
+  await log.grow(SEGMENT_BYTES);
+  await flush();
+  await untilHeld(log);
+  expect(await told(log, shippingFailed)).toEqual([]);
 });
 
 test.each([

@@ -8,6 +8,8 @@ export type LeaseOptions = {
   /** What the bucket forgets a key after. */
   ttlMs: number;
   renewEveryMs?: number | undefined;
+  /** Said in the lease: the requests that its owner answers. */
+  hears?: string[] | undefined;
 };
 
 export type Lease = AsyncDisposable & {
@@ -36,20 +38,21 @@ export async function acquireLease(
 ): Promise<Lease | undefined> {
   const since = toInstant(connection.clock.now());
   const begun = connection.clock.monotonicMs();
-  const created = await bucket.create(key, { owner, since });
-  if (created.written) return hold(connection, bucket, key, { owner, since }, created.revision, begun, options);
+  const claim = { owner, since, ...(options.hears === undefined ? {} : { hears: options.hears }) };
+  const created = await bucket.create(key, claim);
+  if (created.written) return hold(connection, bucket, key, claim, created.revision, begun, options);
   const { current } = created;
   // A create whose answer was lost was repeated, and met itself.
   const isOurs =
     current?.value.owner === owner && current.value.since === since && current.value.renewedAt === undefined;
-  return isOurs ? hold(connection, bucket, key, { owner, since }, current.revision, begun, options) : undefined;
+  return isOurs ? hold(connection, bucket, key, claim, current.revision, begun, options) : undefined;
 }
 
 function hold(
   connection: Connection,
   bucket: LeaseBucket,
   key: string,
-  claim: { owner: string; since: string },
+  claim: { owner: string; since: string; hears?: string[] },
   fenceToken: number,
   begunMs: number,
   options: LeaseOptions,

@@ -8,6 +8,7 @@ import { toInstant } from "@stillpoint/contracts/names";
 import { Secret } from "@stillpoint/contracts/secret";
 import { postgresSource, type SourceSpec, sqliteSource } from "@stillpoint/contracts/source";
 import type { Driver, DriverContext, Tools } from "@stillpoint/driver/driver";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { LogSink, ShipProgress } from "@stillpoint/driver/ship";
 import { postgresDriver } from "@stillpoint/driver-postgres/postgres-driver";
 import { sqliteDriver } from "@stillpoint/driver-sqlite/sqlite-driver";
@@ -86,7 +87,15 @@ async function bench(kept?: { url: string; environment: Record<string, string> }
     const progress = (told: ShipProgress) => {
       latest = told;
     };
-    const options = { owner: "shop/test", flushMs: 200, retainMostBytes: 1e9, sink, progress, stop: stop.signal };
+    const options = {
+      owner: "shop/test",
+      flushMs: 200,
+      retainMostBytes: 1e9,
+      flushSoon: flushAsks().next,
+      sink,
+      progress,
+      stop: stop.signal,
+    };
     const shipping = of.driver.ship?.(of.spec, options, await contextFor(of as Shipped<never>)) ?? Promise.reject();
     shipping.catch(() => undefined);
     opened.defer(async () => {

@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { baseMade } from "@stillpoint/contracts/events";
+import { flushLog } from "@stillpoint/contracts/flush";
 import type { Point } from "@stillpoint/contracts/point";
 import { vaultLog } from "@stillpoint/contracts/vault";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
@@ -22,6 +23,8 @@ function rowsIn(database: DatabaseSync): Record<string, number> {
 }
 
 const LEDGER = { plan: "ledger", source: "orders" };
+/** No flush is due while these tests run: points and bases ask for what they wait for. */
+const SELDOM = { flush: "1h" };
 
 describe("a point of a source whose log is shipped", () => {
   const opened = new AsyncDisposableStack();
@@ -31,10 +34,18 @@ describe("a point of a source whose log is shipped", () => {
   let second: Point;
   let after: number;
 
+  const untilBaseServes = async (of: typeof LEDGER) => {
+    await system.bus.request(flushLog, of, {}, { timeoutMs: 5_000, patienceMs: 20_000 });
+    await waitFor(
+      "the base serves",
+      async () => (await system.bus.request(vaultLog, {}, of, { timeoutMs: 5_000 })).baseServes,
+    );
+  };
+
   beforeAll(async () => {
     const server = opened.use(await ownPostgres({ settings: { wal_level: "replica" } }));
     const url = `postgres://${server.user}@127.0.0.1:${server.port}/postgres`;
-    const orders = { kind: "postgres", url, password: "${env:PG_SECRET}", ship: { flush: "500ms" } };
+    const orders = { kind: "postgres", url, password: "${env:PG_SECRET}", ship: SELDOM };
     system = opened.use(
       await startTestSystem({
         isolate: false,
@@ -51,7 +62,7 @@ describe("a point of a source whose log is shipped", () => {
             demo: {
               ...plan,
               validate: false,
-              sources: { ...plan.sources, sessions: { ...plan.sources.sessions, ship: { flush: "500ms" } } },
+              sources: { ...plan.sources, sessions: { ...plan.sources.sessions, ship: SELDOM } },
             },
             ledger: { objectives: { rto: "5s" }, sources: { orders }, permitEgress: true },
           },
@@ -65,10 +76,7 @@ describe("a point of a source whose log is shipped", () => {
     await client.query("create table entry (id int primary key)");
     await client.query("insert into entry select generate_series(1, 1000)");
     first = await system.backUp("ledger");
-    await waitFor(
-      "the base serves",
-      async () => (await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 5_000 })).baseServes,
-    );
+    await untilBaseServes(LEDGER);
     await client.query("insert into entry select generate_series(1001, 1500)");
     after = await system.bus.lastEventSequence();
     second = await system.backUp("ledger");
@@ -131,11 +139,7 @@ describe("a point of a source whose log is shipped", () => {
 
   it("rests with SQLite too, whose restores by a vault and by restore.py have the rows of the mark", async () => {
     await system.backUp();
-    const of = { plan: "demo", source: "sessions" };
-    await waitFor(
-      "the base serves",
-      async () => (await system.bus.request(vaultLog, {}, of, { timeoutMs: 5_000 })).baseServes,
-    );
+    await untilBaseServes({ plan: "demo", source: "sessions" });
     const point = await system.backUp();
     const sessions = point.sources.find(({ source }) => source === "sessions");
     expect(sessions?.mark.log).toBeDefined();

@@ -9,6 +9,8 @@ export const lease = z.object({
   owner: token,
   since: instant,
   renewedAt: instant.optional(),
+  /** Requests that its owner answers for as long as it lives; absent: nothing is known of that. */
+  hears: z.array(token).optional(),
   /** The revision of the create. Absent until the first renewal: until then the entry's own revision is the token. */
   fenceToken: z.number().int().positive().optional(),
 });

@@ -76,20 +76,21 @@ async function afterBreak(
 }
 
 async function shipLeg(leg: ShipLeg, source: ShippedLog, options: ShipOptions, context: Context): Promise<void> {
-  const { progress, stop } = options;
+  const { progress, stop, flushSoon } = options;
   for (;;) {
     context.signal.throwIfAborted();
     const last = stop.aborted;
+    const asked = flushSoon();
     // Asked before the log is read, so that it must show the answer. Of a server that is gone, what it wrote is taken first.
     const committed = source.committed();
-    const asked = await committed.catch(() => 0); // thrown below
-    const broken = await lookAtBoth(leg, asked, context);
+    const txId = await committed.catch(() => 0); // thrown below
+    const broken = await lookAtBoth(leg, txId, context);
     await leg.flush();
     progress(leg.progress());
     if (broken !== undefined) throw broken;
-    if (leg.seen.txId < (await committed)) throw notShown(source.logs, asked);
+    if (leg.seen.txId < (await committed)) throw notShown(source.logs, txId);
     if (last) return;
-    await sleep(leg, options, context);
+    await sleep(leg, options, asked, context);
   }
 }
 
@@ -118,14 +119,19 @@ async function lookUntil(leg: ShipLeg, txId: number, context: Context): Promise<
   }
 }
 
-/** Until the next flush is due; progress is told meanwhile. */
-async function sleep(leg: ShipLeg, { flushMs, stop, progress }: ShipOptions, context: Context): Promise<void> {
+/** Until the next flush is due, or asked for; progress is told meanwhile. */
+async function sleep(
+  leg: ShipLeg,
+  { flushMs, stop, progress }: ShipOptions,
+  asked: AbortSignal,
+  context: Context,
+): Promise<void> {
   const due = context.monotonicMs() + flushMs;
-  const ends = AbortSignal.any([stop, context.signal]);
+  const ends = AbortSignal.any([stop, asked, context.signal]);
   for (;;) {
     const left = due - context.monotonicMs();
     if (left <= 0 || ends.aborted) return;
-    await delay(Math.min(left, TELL_EVERY_MS), undefined, { signal: ends }).catch(() => undefined); // told to end: seen above
+    await delay(Math.min(left, TELL_EVERY_MS), undefined, { signal: ends }).catch(() => undefined); // woken: seen above
     if (left <= TELL_EVERY_MS || ends.aborted) return;
     if ((await leg.look()) !== undefined) return; // the next flush sees it as well, and takes what is before it
     progress(leg.progress());

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogPosition } from "@stillpoint/contracts/log";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { ShipProgress } from "@stillpoint/driver/ship";
 import { type TemporaryDirectory, temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { waitFor } from "@stillpoint/testkit/wait-for";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { NO_SYSTEM, placeOf, tokenOf } from "../src/log-token.ts";
 import { shipLog } from "../src/ship-log.ts";
 import { splitTail } from "../src/tail-bytes.ts";
@@ -58,6 +60,7 @@ async function ship(
       ...(from === undefined ? {} : { from }),
       flushMs: 5,
       retainMostBytes: 1,
+      flushSoon: flushAsks().next,
       sink: held.sink,
       progress: (progress) => told.push(progress),
       stop: AbortSignal.abort(),
@@ -113,6 +116,34 @@ describe("the log of a source", () => {
     expect(held).toMatchObject({ gaps: [], holes: [] });
     expect(told).toEqual({ held: held.newest, server: held.newest, lagBytes: 0 });
     expect(placeOf(held.newest?.at ?? "")).toEqual({ logVersion: 5, offset: files[5].length, system: NO_SYSTEM });
+  });
+
+  test("goes out at once where it is asked for, though no flush is due for an hour", async () => {
+    await writeFile(path(3), files[3].subarray(0, -30));
+    const [asks, stop, kill] = [flushAsks(), new AbortController(), new AbortController()];
+    onTestFinished(() => kill.abort());
+    let committed = 19;
+    const shipping = shipLog(
+      { logs, treeDirectory: TREE, systemLogs, neostores: [neostore], committed: async () => committed },
+      {
+        owner: "test",
+        flushMs: 3_600_000,
+        retainMostBytes: 1,
+        flushSoon: asks.next,
+        sink: held.sink,
+        progress: () => undefined,
+        stop: stop.signal,
+      },
+      { signal: kill.signal, monotonicMs: () => performance.now(), log: () => undefined },
+    );
+    await waitFor("it begins", () => held.tails.length === 1);
+    await appendFile(path(3), files[3].subarray(-30));
+    committed = 20;
+    asks.ask();
+    await waitFor("the rest is held", () => held.tails.length === 2);
+    expect(await kept(3)).toEqual(files[3]);
+    stop.abort();
+    await shipping;
   });
 
   test("begins with the file that is open, where the sink holds nothing", async () => {
@@ -325,7 +356,14 @@ describe("what the log cannot tell", () => {
   test("a server that is gone leaves what it wrote: it is taken, then the loss is told", async () => {
     await writeFile(path(3), files[3]);
     const gone = new StillpointError("SOURCE_LOST", { what: "gone" });
-    const options = { owner: "", flushMs: 5, retainMostBytes: 1, sink: held.sink, progress: () => undefined };
+    const options = {
+      owner: "",
+      flushMs: 5,
+      retainMostBytes: 1,
+      flushSoon: flushAsks().next,
+      sink: held.sink,
+      progress: () => undefined,
+    };
     const context = {
       signal: new AbortController().signal,
       monotonicMs: () => performance.now(),

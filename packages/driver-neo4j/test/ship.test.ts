@@ -5,6 +5,7 @@ import type { LogRange } from "@stillpoint/contracts/log";
 import type { Mark } from "@stillpoint/contracts/point";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
 import type { DriverContext } from "@stillpoint/driver/driver";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import type { LogSink, ShipProgress } from "@stillpoint/driver/ship";
@@ -101,7 +102,15 @@ async function shipWithDeaths(held: ReturnType<typeof heldLog>, given: DriverCon
   };
   for (;;) {
     const from = held.newest === undefined ? {} : { from: held.newest };
-    const options = { owner: "test", flushMs: 100, retainMostBytes: 1, sink, stop, ...from };
+    const options = {
+      owner: "test",
+      flushMs: 100,
+      retainMostBytes: 1,
+      flushSoon: flushAsks().next,
+      sink,
+      stop,
+      ...from,
+    };
     try {
       await shipNeo4j(specOf(server), { ...options, progress: (progress) => told.push(progress) }, given);
       return { deaths, told };
@@ -229,7 +238,14 @@ test("what writers do while a shipper dies and is started again comes back to an
   await rename(path, join(directory.path, "pruned"));
   try {
     const position = { stream: from.stream, at: from.to };
-    const shipped = { owner: "test", flushMs: 100, retainMostBytes: 1, sink: second.sink, progress: () => undefined };
+    const shipped = {
+      owner: "test",
+      flushMs: 100,
+      retainMostBytes: 1,
+      flushSoon: flushAsks().next,
+      sink: second.sink,
+      progress: () => undefined,
+    };
     await shipNeo4j(specOf(server), { ...shipped, from: position, stop: AbortSignal.abort() }, await context("gap"));
     expect(second.gaps).toEqual([
       {
@@ -250,6 +266,7 @@ test("a source without its files is refused with what to set", async () => {
     owner: "test",
     flushMs: 100,
     retainMostBytes: 1,
+    flushSoon: flushAsks().next,
     sink: heldLog(directory.path, "neo4j").sink,
     progress: () => undefined,
     stop: AbortSignal.abort(),

@@ -9,12 +9,14 @@ export type Following = {
   /** Has the server send its WAL from there on, when the feed before it is closed. */
   openFeed: (at: Lsn) => WalFeed;
   shipper: TimelineShipper;
-  /** Rings when a flush is due, and when it is asked to stop. */
+  /** Rings when a flush is due, when one is asked for, and when it is asked to stop. */
   alarm: Alarm;
   flushMs: number;
   segmentBytes: number;
   /** Once it is asked to stop: up to where it still ships. */
   stopAt: () => Lsn | undefined;
+  /** Somebody waits for what comes before there. */
+  soonAt: () => Lsn;
   monotonicMs: () => number;
 };
 
@@ -35,16 +37,23 @@ const MOST_ALONE_MS = 30_000;
  * that it waits for us when it shuts down; from a busy one the WAL is fetched for each flush, up to where the server is then.
  */
 export async function followTimeline(following: Following): Promise<Followed> {
-  const { openFeed, shipper, alarm, flushMs, segmentBytes, stopAt, monotonicMs } = following;
+  const { openFeed, shipper, alarm, flushMs, segmentBytes, stopAt, soonAt, monotonicMs } = following;
   let ringing = alarm.rung();
   /** Nothing before the first time: what comes until then was written before. */
   let flushed: { at: Lsn; ms: number } | undefined;
   const bytesPerMs = () =>
     flushed === undefined ? 0 : Number(shipper.received() - flushed.at) / Math.max(1, monotonicMs() - flushed.ms);
   const isBusy = () => bytesPerMs() > BUSY_BYTES_PER_MS;
+  let given: Lsn = 0n;
+  const isAsked = () => soonAt() > given;
+  const hasAsked = () => shipper.received() >= soonAt();
+  const give = async () => {
+    if (hasAsked()) given = soonAt();
+    await shipper.flush();
+  };
   const flush = async () => {
     flushed = { at: shipper.received(), ms: monotonicMs() };
-    await shipper.flush();
+    await give();
   };
   const isAtEnd = () => {
     const end = stopAt();
@@ -60,12 +69,16 @@ export async function followTimeline(following: Following): Promise<Followed> {
       return event;
     };
     let isNewest = false;
-    for (let arriving = next(); !(isFetching && isNewest) && !isAtEnd(); ) {
+    for (let arriving = next(); !(isFetching && isNewest && hasAsked()) && !isAtEnd(); ) {
       const happened = await Promise.race([ringing, arriving]);
       if (happened === "rung") {
         ringing = alarm.rung();
-        isFetching = isBusy();
-        if (!isFetching || !isNewest) await flush();
+        // How much is written is told by the flushes that are due: between two of them there may be no time.
+        if (isAsked()) await give();
+        else {
+          isFetching = isBusy();
+          if (!isFetching || !isNewest) await flush();
+        }
       } else if (happened.done) {
         await shipper.end();
         return feed.following();
@@ -77,6 +90,7 @@ export async function followTimeline(following: Following): Promise<Followed> {
           if (!isFetching) alarm.ringIn(flushMs);
           await shipper.take(happened.value.bytes);
           isNewest = happened.value.isNewest;
+          if (isAsked() && hasAsked()) await give();
         }
         arriving = next();
       }

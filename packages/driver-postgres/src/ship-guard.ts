@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Alarm } from "./alarm.ts";
 import { connect } from "./connection.ts";
@@ -34,6 +35,8 @@ export type Guard = AsyncDisposable & {
   tell: () => void;
   /** Asked to stop, the shipper goes on up to here: where the server was then. */
   stopAt: () => Lsn | undefined;
+  /** Where the server was when a flush was asked for, or when this began. */
+  soonAt: () => Lsn;
   /** Why the log cannot go on, or throws what ended it. `gap`: what the error itself says. */
   explain: (gap: string | undefined, error: unknown) => Promise<string>;
 };
@@ -44,12 +47,13 @@ export type Guard = AsyncDisposable & {
  */
 export function openGuard({ it, view, timeline, position, letGo, bell }: GuardOptions): Guard {
   const { options, context, connection, sql, slot } = it;
-  const { stop, retainMostBytes, flushMs } = options;
+  const { stop, retainMostBytes, flushMs, flushSoon } = options;
   const ended = new AbortController();
   let flush = view.flush;
   let failure: { error: unknown } | undefined;
   let givenUp: { why: string; dropped: Promise<void> } | undefined;
   let stopAt: Lsn | undefined;
+  let soonAt = view.flush;
   let feed: Parameters<Guard["listenTo"]>[0] | undefined;
 
   const tell = () => {
@@ -99,6 +103,18 @@ export function openGuard({ it, view, timeline, position, letGo, bell }: GuardOp
         bell.ring();
       });
   };
+  const hearAsks = async () => {
+    for (let asked = flushSoon(); ; ) {
+      const wakes = AbortSignal.any([asked, ended.signal]);
+      if (!wakes.aborted) await once(wakes, "abort");
+      if (ended.signal.aborted) return;
+      asked = flushSoon();
+      await look();
+      soonAt = flush;
+      bell.ring();
+    }
+  };
+  void hearAsks().catch(() => undefined); // what ends it the watch meets as well, and tells of it
   let patience: NodeJS.Timeout | undefined;
   const watched = watch().catch((error: unknown) => {
     failure = { error };
@@ -113,6 +129,7 @@ export function openGuard({ it, view, timeline, position, letGo, bell }: GuardOp
     },
     tell,
     stopAt: () => stopAt,
+    soonAt: () => soonAt,
     async explain(gap, error) {
       if (givenUp !== undefined) {
         await givenUp.dropped;

@@ -127,6 +127,7 @@ async function shipRound(it: Shipping, known: string | undefined): Promise<strin
         flushMs,
         segmentBytes,
         stopAt: guard.stopAt,
+        soonAt: guard.soonAt,
         monotonicMs,
       });
       if (followed === "stopped") return undefined;

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogTarget } from "@stillpoint/contracts/log";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
@@ -52,6 +53,7 @@ beforeAll(async () => {
       owner: "served",
       flushMs: 50,
       retainMostBytes: 1e9,
+      flushSoon: flushAsks().next,
       sink: directorySink(shipped),
       progress: () => undefined,
       stop: stop.signal,

@@ -1,6 +1,8 @@
 /** A process that ships until it is killed. Its arguments are the source's port, user and the sink's directory. */
+
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import { postgresDriver } from "../src/postgres-driver.ts";
 import { directorySink, heldIn } from "./directory-sink.ts";
 import { contextFor, sourceOf } from "./subject.ts";
@@ -18,6 +20,7 @@ await postgresDriver.ship?.(
     ...(from === undefined ? {} : { from }),
     flushMs: 50,
     retainMostBytes: 1e9,
+    flushSoon: flushAsks().next,
     sink: directorySink(directory),
     progress: ({ held }) => void process.stdout.write(`${held.stream} ${held.at}\n`),
     stop: never,

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Secret } from "@stillpoint/contracts/secret";
 import type { Sandbox } from "@stillpoint/driver/driver";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { LogPiece } from "@stillpoint/driver/recover";
-import type { ShipOptions, ShipProgress } from "@stillpoint/driver/ship";
+import type { LogSink, ShipOptions, ShipProgress } from "@stillpoint/driver/ship";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
@@ -71,6 +72,7 @@ async function shipping(
     ...(from === undefined ? {} : { from }),
     flushMs: 50,
     retainMostBytes: 1e9,
+    flushSoon: flushAsks().next,
     sink: directorySink(directory),
     progress: (progress) => {
       latest = progress;
@@ -354,6 +356,49 @@ test("a busy server is read from once for each flush, a calm one all the time, a
   await holds(directory, await here());
   expect(await isRead()).toBe(true);
   await second.stop();
+  expect(await gapsIn(directory)).toEqual([]);
+});
+
+test("what is asked for is flushed though no flush is due; what was written while it is, by one flush more", async () => {
+  const directory = await fresh("asked");
+  const asks = flushAsks();
+  const own = directorySink(directory);
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let [isHeldUp, tails] = [false, 0];
+  const sink: LogSink = {
+    ...own,
+    async tail(range, bytes) {
+      tails += 1;
+      if (isHeldUp) {
+        begun.resolve();
+        await gate.promise;
+      }
+      await own.tail(range, bytes);
+    },
+  };
+  await using shipper = await shipping(directory, { sink, flushMs: 3_600_000, flushSoon: asks.next });
+  await holds(directory, await here());
+  const write = async (n: number) => {
+    await client.query("insert into transfer values (9, $1, '')", [n]);
+    return await here();
+  };
+  const first = await write(1);
+  asks.ask();
+  await holds(directory, first);
+
+  isHeldUp = true;
+  await write(2);
+  asks.ask();
+  await begun.promise;
+  const before = tails;
+  const last = await write(3);
+  for (let again = 0; again < 10; again += 1) asks.ask();
+  isHeldUp = false;
+  gate.resolve();
+  await holds(directory, last);
+  // What comes between two looks at the server may be one more.
+  expect(tails - before).toBeLessThanOrEqual(3);
+  await shipper.stop();
   expect(await gapsIn(directory)).toEqual([]);
 });
 

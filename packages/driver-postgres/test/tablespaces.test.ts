@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { chown, cp, lstat, mkdir, open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
@@ -146,6 +147,7 @@ test("a log in which a tablespace is made outside of the destination is not repl
     owner: "test",
     flushMs: 50,
     retainMostBytes: 1e9,
+    flushSoon: flushAsks().next,
     sink,
     progress: () => undefined,
     stop: stop.signal,

@@ -1,6 +1,7 @@
 import { chown, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Sandbox } from "@stillpoint/driver/driver";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
@@ -69,7 +70,15 @@ test(`PostgreSQL ${MAJOR}: a point and a moment of the log come back, with a fur
   const [stop, sink] = [new AbortController(), directorySink(shipped)];
   const shipping = postgresDriver.ship?.(
     source,
-    { owner: "test", flushMs: 50, retainMostBytes: 1e9, sink, progress: () => undefined, stop: stop.signal },
+    {
+      owner: "test",
+      flushMs: 50,
+      retainMostBytes: 1e9,
+      flushSoon: flushAsks().next,
+      sink,
+      progress: () => undefined,
+      stop: stop.signal,
+    },
     await context("shipping"),
   );
   await waitFor(

@@ -84,7 +84,7 @@ export async function openCapture(
   let rest: LogPosition | undefined;
   try {
     if (clock !== undefined && heldPlace !== undefined && exclude.length === 0)
-      rest = await restPlace(walDatabases(), { clock, heldMs: wholeMs, heldPlace });
+      rest = await restPlace(walDatabases(), { clock, heldMs: wholeMs, heldPlace, signal: context.signal });
   } catch (error) {
     await resources.disposeAsync();
     throw error;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { LogPosition } from "@stillpoint/contracts/log";
 import type { OpenOptions } from "@stillpoint/driver/driver";
 import type { MachineClock } from "./machine-clock.ts";
@@ -20,7 +21,12 @@ import { walEnd } from "./wal-index.ts";
  */
 export async function restPlace(
   logged: readonly WalDatabase[],
-  { clock, heldMs, heldPlace }: { clock: MachineClock; heldMs: number } & Required<Pick<OpenOptions, "heldPlace">>,
+  {
+    clock,
+    heldMs,
+    heldPlace,
+    signal,
+  }: { clock: MachineClock; heldMs: number; signal: AbortSignal } & Required<Pick<OpenOptions, "heldPlace">>,
 ): Promise<LogPosition | undefined> {
   if (logged.length === 0) return undefined;
   const stateBy = (address: (of: WalDatabase) => StateInput["address"] | Promise<StateInput["address"]>) =>
@@ -29,6 +35,8 @@ export async function restPlace(
   const begunDigest = digestOf(begun);
   const begunFrames = begun.reduce((sum, { address }) => sum + address.frames, 0);
   const isSame = logged.every(({ copied }) => isSameAddress(copied.from, copied.to));
+  // A look that is asked for now is behind that.
+  await delay(Math.max(0, heldMs + LOOK_MOST_MS - clock.nowMs()), undefined, { signal });
   const known = new Set([begunDigest, digestOf(await stateBy(({ copied }) => copied.to))]);
   return await heldPlace(async (held) => {
     const parts = held.stream === clock.stream ? partsOf(held) : undefined;

@@ -42,6 +42,8 @@ type Input = {
   options: Pick<ShipOptions, "retainMostBytes">;
 };
 
+/** `now`: a position is told also where nothing was committed. */
+export type When = "due" | "now";
 type Moved = { database: ShippedDatabase; index: WalIndex };
 type Seen = { startMs: number; beganAt: number; endedAt: number; indexes: Map<ShippedDatabase, WalIndex> };
 
@@ -172,14 +174,14 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
     return { hasMoved: moved.length > 0 };
   };
 
-  /** Reads, and tells it at once where it is little, else with what comes in the time after. */
-  const take = async (seen: Seen, gone: readonly string[] = []) => {
+  /** Reads, and tells it at once where it is little or `when` says so, else with what comes in the time after. */
+  const take = async (seen: Seen, gone: readonly string[] = [], when: When = "due") => {
     const { hasMoved } = await read(seen, gone);
     const isQuiet = context.monotonicMs() - told.at >= told.again;
     told.again = hasMoved ? limits.quietFirstMs : isQuiet ? Math.min(told.again * 2, limits.quietMostMs) : told.again;
     const isDue =
       collectedBytes() <= limits.collectLittleBytes || context.monotonicMs() - untold.sinceMs >= limits.collectMs;
-    if ((untold.databases.size > 0 && isDue) || isQuiet) await tell(seen, [], []);
+    if ((untold.databases.size > 0 && isDue) || isQuiet || when === "now") await tell(seen, [], []);
   };
   const collectedBytes = () => shipped.databases.reduce((sum, each) => sum + each.collectedBytes, 0);
 
@@ -191,13 +193,13 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
   };
 
   /** False: there was nothing to be seen just now. */
-  const look = async (gone: readonly string[]): Promise<boolean> => {
+  const look = async (gone: readonly string[], when: When): Promise<boolean> => {
     const seen = see();
     if (seen === undefined) {
       await checkpoints.release();
       return false;
     }
-    await take(seen, gone);
+    await take(seen, gone, when);
     for (const database of shipped.databases) {
       const index = seen.indexes.get(database);
       if (index === undefined) continue;
@@ -216,10 +218,10 @@ export function startLooking({ shipped, holder, stretches, context, limits, cloc
   };
 
   return {
-    async look(gone: readonly string[] = []): Promise<void> {
+    async look(gone: readonly string[] = [], when: When = "due"): Promise<void> {
       const giveUpMs = context.monotonicMs() + LOOK_PATIENCE_MS;
       // What was read before may be told while this waits.
-      while (!(await inTurn(async () => await look(gone)))) {
+      while (!(await inTurn(async () => await look(gone, when)))) {
         if (context.monotonicMs() > giveUpMs) throw unreadable();
         await delay(LOOK_AGAIN_MS, undefined, { signal: context.signal });
       }

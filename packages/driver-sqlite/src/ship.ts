@@ -7,7 +7,7 @@ import type { ShipOptions } from "@stillpoint/driver/ship";
 import { startHolder } from "./holder-client.ts";
 import type { MachineClock } from "./machine-clock.ts";
 import type { ShipLimits } from "./ship-limits.ts";
-import { startLooking } from "./ship-looks.ts";
+import { startLooking, type When } from "./ship-looks.ts";
 import { digestOf, partsOf, positionOf } from "./ship-position.ts";
 import { openShippedSource, type ShippedSource } from "./ship-source.ts";
 import { startStretches } from "./ship-stretches.ts";
@@ -64,7 +64,9 @@ export async function shipSqlite(
       throw sourceVanished(source.path);
     }
   };
-  const flush = async (): Promise<void> => {
+  /** `now`: somebody waits for a position behind all that is committed. */
+  const flush = async (when: When = "due"): Promise<void> => {
+    if (when === "now" && stretches.aheadBytes <= limits.aheadMostBytes) await looking.look([], when);
     await looking.tell();
     await stretches.flush();
     options.progress({ held: stretches.held, server: stretches.seen, lagBytes: stretches.aheadBytes });
@@ -72,11 +74,14 @@ export async function shipSqlite(
 
   const failed = new AbortController();
   const until = AbortSignal.any([options.stop, failed.signal, signal]);
-  const repeat = async (everyMs: number, act: () => Promise<void>) => {
+  const repeat = async (everyMs: number, act: (when: When) => Promise<void>, soon = () => until) => {
     try {
-      while (!until.aborted) {
-        await act();
-        await delay(everyMs, undefined, { signal: until }).catch(onlyAborted(until));
+      for (let when: When = "now"; !until.aborted; ) {
+        const asked = soon();
+        await act(when);
+        const wakes = AbortSignal.any([until, asked]);
+        await delay(everyMs, undefined, { signal: wakes }).catch(onlyAborted(wakes));
+        when = asked.aborted ? "now" : "due";
       }
     } finally {
       failed.abort();
@@ -85,7 +90,7 @@ export async function shipSqlite(
   const lookEveryMs = Math.max(Math.min(limits.lookEveryMs, options.flushMs / 2), shipped.databases.length / 2);
   const results = await Promise.allSettled([
     repeat(lookEveryMs, look),
-    repeat(Math.max(lookEveryMs, options.flushMs - lookEveryMs), flush),
+    repeat(Math.max(lookEveryMs, options.flushMs - lookEveryMs), flush, options.flushSoon),
   ]);
   context.signal.throwIfAborted();
   for (const result of results) if (result.status === "rejected") throw result.reason;

@@ -92,6 +92,25 @@ describe("a point that rests on a base and the shipped log", () => {
     expect(rowsOf(join(restored.directory, "a.db"))).toBe(writer.written.length);
   });
 
+  test("is made though no flush is due for an hour, and of it is what was committed up to its mark", async () => {
+    const writer = await application("a.db", 50);
+    const shipping = resources.use(await startShipping(bench, sink, "a.db", { flushMs: 3_600_000 }));
+    const base = await takeBase(bench, "a.db");
+    await writer.reached(50);
+    const capture = resources.use(await openResting(bench, sink, "a.db", sqliteDriver, shipping.askFlush));
+    await writer.reached(20);
+    await writer.pause();
+    const rows = writer.written.length;
+    const mark = await marked(capture);
+    writer.resume();
+    const { finish, added } = await finished(bench, capture);
+    expect(added).not.toContain("a.db");
+    const restored = await restoredPoint(bench, { base, finish, mark, sink });
+    const sandbox = await bench.start(restored.directory, restored.mark);
+    await sandbox[Symbol.asyncDispose]();
+    expect(rowsOf(join(restored.directory, "a.db"))).toBe(rows);
+  });
+
   test("of a large database brings what was written since, once a page, and not the database", async () => {
     const app = await bench.app("a.db", "PRAGMA journal_mode=WAL", SEQUENCES);
     await app.sql(

@@ -16,15 +16,18 @@ export async function openResting(
   sink: DirectorySink,
   pattern: string,
   driver: Driver = sqliteDriver,
+  askFlush: () => void = () => undefined,
 ): Promise<Capture> {
   const context = driverContext(await bench.fresh(), new AbortController().signal);
   return await driver.open(bench.source(pattern), context, {
     shipped: true,
-    heldPlace: async (serves) =>
-      await waitFor("a place of the log serves", async () => {
+    heldPlace: async (serves) => {
+      askFlush();
+      return await waitFor("a place of the log serves", async () => {
         const held = await sink.held();
         return held !== undefined && (await serves(held)) && held;
-      }),
+      });
+    },
   });
 }
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { SHIP_LIMITS, type ShipLimits } from "../src/ship-limits.ts";
 import { createSqliteDriver } from "../src/sqlite-driver.ts";
@@ -73,6 +74,8 @@ export interface Shipping extends AsyncDisposable {
   readonly ended: Promise<void>;
   /** All that is committed now is in the sink. */
   caughtUp(): Promise<void>;
+  /** Somebody waits for what is committed now. */
+  askFlush(): void;
   /** Flushes and ends. */
   stop(): Promise<void>;
 }
@@ -81,7 +84,7 @@ export async function startShipping(
   bench: Bench,
   sink: DirectorySink,
   pattern: string,
-  limits: Partial<ShipLimits> = {},
+  { flushMs = 100, ...limits }: Partial<ShipLimits> & { flushMs?: number } = {},
   log?: Parameters<typeof driverContext>[2],
 ): Promise<Shipping> {
   const stop = new AbortController();
@@ -92,14 +95,15 @@ export async function startShipping(
   );
   let flushes = 0;
   let failure: { error: unknown } | undefined;
-  const options = shipOptions(
-    sink,
-    stop.signal,
-    () => {
-      flushes += 1;
-    },
-    await sink.held(),
-  );
+  const count = () => {
+    flushes += 1;
+  };
+  const asks = flushAsks();
+  const options = {
+    ...shipOptions(sink, stop.signal, count, await sink.held()),
+    flushMs,
+    flushSoon: asks.next,
+  };
   const context = driverContext(await bench.fresh(), abort.signal, log);
   const ended = driver.ship(bench.source(pattern), options, context);
   ended.catch((error: unknown) => {
@@ -116,6 +120,7 @@ export async function startShipping(
   return {
     ended,
     // One may have begun before, the other may have read nothing new.
+    askFlush: asks.ask,
     caughtUp: async () => await flushed(3),
     async stop() {
       stop.abort();

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LogPosition, LogRange } from "@stillpoint/contracts/log";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { LogSink, ShipOptions } from "@stillpoint/driver/ship";
 
 type Gap = Parameters<LogSink["gap"]>[0];
@@ -76,6 +77,14 @@ export function shipOptions(
   progress: ShipOptions["progress"] = () => {},
   from?: LogPosition,
 ): ShipOptions {
-  const rest = { owner: "test", flushMs: 100, retainMostBytes: 2 ** 32, sink, progress, stop };
+  const rest = {
+    owner: "test",
+    flushMs: 100,
+    retainMostBytes: 2 ** 32,
+    flushSoon: flushAsks().next,
+    sink,
+    progress,
+    stop,
+  };
   return from === undefined ? rest : { ...rest, from };
 }

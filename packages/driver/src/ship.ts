@@ -24,6 +24,11 @@ export type ShipOptions = {
   from?: LogPosition;
   /** At most so long does a byte wait for its tail. */
   flushMs: number;
+  /**
+   * A signal that fires when somebody waits for what is there then: it is flushed at once. Each call is for what is asked from
+   * then on; a driver calls before it looks at what it flushes, and flushes as it begins.
+   */
+  flushSoon: () => AbortSignal;
   /** The source keeps at most so much log for us; past it the log is given up and a gap recorded, rather than its disk filled. */
   retainMostBytes: number;
   sink: LogSink;

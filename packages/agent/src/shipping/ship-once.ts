@@ -23,6 +23,7 @@ export type Shipping<Spec extends SourceSpec> = {
   report: ShipReport;
   /** Its log flows. */
   flows: () => void;
+  flushSoon: () => AbortSignal;
   metrics: LogMetrics;
   pauseOf: (attempt: number) => number;
 };
@@ -43,7 +44,7 @@ export async function shipOnce<Spec extends SourceSpec>(
   shipping: Shipping<Spec>,
 ): Promise<void> {
   const { driver } = shared;
-  const { plan, source, spec, settings, stop, lost, store, report, flows, metrics, pauseOf } = shipping;
+  const { plan, source, spec, settings, stop, lost, store, report, flows, flushSoon, metrics, pauseOf } = shipping;
   if (driver.ship === undefined) throw notShipped(source, `a driver of kind ${driver.kind} ships no log`);
   const from = await store.held(stop);
   using late = afterStop(stop, FLUSH_WITHIN_MS, source);
@@ -68,6 +69,7 @@ export async function shipOnce<Spec extends SourceSpec>(
     {
       owner: ownerOf(shipping),
       flushMs: settings.flushMs,
+      flushSoon,
       retainMostBytes: settings.retainMostBytes,
       sink,
       stop,

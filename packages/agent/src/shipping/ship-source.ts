@@ -3,8 +3,10 @@ import type { CommandHandler } from "@stillpoint/bus/take-commands";
 import type { shipSource as shipSourceCommand } from "@stillpoint/contracts/commands";
 import { toStillpointError } from "@stillpoint/contracts/errors";
 import { shippingStopped } from "@stillpoint/contracts/events";
+import { FLUSH, flushLog } from "@stillpoint/contracts/flush";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { SourceSpec } from "@stillpoint/contracts/source";
+import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { AgentShared } from "../own-source.ts";
 import { lagClock } from "./lag.ts";
 import { letGo } from "./let-go.ts";
@@ -38,10 +40,15 @@ export function shipSource<Spec extends SourceSpec>(
     const about = { plan, source };
     const { kind } = driver;
     const shipper = `${kind}-${context.random(12).toString("hex")}`;
-    await using lease = await bus.acquireLease(`ship.${plan}.${source}`, shipper);
+    await using lease = await bus.acquireLease(`ship.${plan}.${source}`, shipper, { hears: [FLUSH] });
     // Its holder may be a dead shipper: offered again until the lease has run out.
     if (lease === undefined) return delay(LEASE_RETRY_MS);
     const { fenceToken } = lease;
+    const asks = flushAsks();
+    await using _answering = await bus.answer(flushLog, { parameters: about }, async () => {
+      asks.ask();
+      return { asked: true as const };
+    });
     const lag = lagClock(clock.monotonicMs);
     using own = metrics.of(about, lag.lagMs, clock.now);
     const report = shipReport(
@@ -77,6 +84,7 @@ export function shipSource<Spec extends SourceSpec>(
           store,
           report,
           flows: tries.flows,
+          flushSoon: asks.next,
           metrics: own,
           pauseOf,
         });
