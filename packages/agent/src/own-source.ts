@@ -65,10 +65,7 @@ export function ownSource<Spec extends SourceSpec>(
       }
       const found = await findStanding(shared, body, alive);
       const opening = driverContext(shared, directory.path, alive, { runId, source });
-      await using capture = await driver.open(spec, opening, {
-        shipped: found !== undefined,
-        ...(found === undefined ? {} : { heldPlace: found.heldPlace }),
-      });
+      await using capture = await driver.open(spec, opening, found === undefined ? {} : { heldPlace: found.heldPlace });
       // A driver that makes a base all the same needs no other.
       const standing = capture.description.base === undefined ? found : undefined;
       const send = backupSender({

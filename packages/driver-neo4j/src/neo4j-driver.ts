@@ -39,7 +39,7 @@ async function openCapture(source: Neo4jSource, context: DriverContext, options:
   const { where } = connected;
   const way = await chooseWay(source, connected, context);
   // What Enterprise's tool backs up needs nothing that is shipped.
-  const shipped = options.shipped === true && way.by === "files";
+  const shipped = options.heldPlace !== undefined && way.by === "files";
   const description = describe(connected.facts, way, shipped);
   const steps = await openSteps(source, { ...connected, description }, way, context, { shipped });
   if (way.by === "files") description.sizeBytes = await storeSize(databaseDirectory(way.data, connected.database));
@@ -61,7 +61,7 @@ async function openSteps(
   source: BoltSource,
   way: CaptureWay,
   context: DriverContext,
-  options: OpenOptions,
+  options: { shipped: boolean },
 ): Promise<CaptureSteps> {
   if (way.by === "tool") return openEnterprise({ ...source, ...way, backupAddress: backupAddress(spec) }, context);
   if (way.by === "bolt") return openLogical(source, context);

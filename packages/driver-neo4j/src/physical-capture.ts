@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { Mark } from "@stillpoint/contracts/point";
-import type { DriverContext, MarkRequest, OpenOptions } from "@stillpoint/driver/driver";
+import type { DriverContext, MarkRequest } from "@stillpoint/driver/driver";
 import type { TreeWriter } from "@stillpoint/driver/tree";
 import { boltError } from "./bolt.ts";
 import type { CaptureSteps } from "./bolt-source.ts";
@@ -25,7 +25,7 @@ const BASE_TRIES = 3;
 export async function openPhysical(
   source: PhysicalSource,
   context: DriverContext,
-  { shipped = false }: OpenOptions,
+  { shipped }: { shipped: boolean },
 ): Promise<CaptureSteps> {
   const { driver, database, data, where, facts, description } = source;
   await requireOwnData(source);

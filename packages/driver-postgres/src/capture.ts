@@ -25,7 +25,7 @@ import { addHistory, addLog } from "./wal-tree.ts";
 export async function openCapture(
   source: PostgresSource,
   context: DriverContext,
-  { shipped = false }: OpenOptions = {},
+  { heldPlace }: OpenOptions = {},
 ): Promise<Capture> {
   const { signal } = context;
   const address = sourceAddress(source);
@@ -38,7 +38,7 @@ export async function openCapture(
   let marking = opened.use(await openMarking());
   const { facts, major, description, unlogged } = await survey(marking, options, where);
   // Which tablespaces a base of another session knew of, nobody here can say: one that has further ones makes its own.
-  const standing = shipped && (await furtherTablespaces(marking)).length === 0;
+  const standing = heldPlace !== undefined && (await furtherTablespaces(marking)).length === 0;
   const slot = standing ? undefined : opened.use(await openSlot(options));
   const counting = opened.use(openCounting(options, facts.databases, context));
   const segmentBytes = Number(facts.settings.wal_segment_size);

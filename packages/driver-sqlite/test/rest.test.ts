@@ -175,7 +175,6 @@ describe("a point that cannot rest on the shipped log", () => {
     const asked: boolean[] = [];
     const context = driverContext(await bench.fresh(), new AbortController().signal);
     const capture = await sqliteDriver.open(bench.source("*.db"), context, {
-      shipped: true,
       async heldPlace(serves) {
         const held = await sink.held();
         if (held !== undefined) asked.push(await serves(held));

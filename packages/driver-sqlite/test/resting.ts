@@ -20,7 +20,6 @@ export async function openResting(
 ): Promise<Capture> {
   const context = driverContext(await bench.fresh(), new AbortController().signal);
   return await driver.open(bench.source(pattern), context, {
-    shipped: true,
     heldPlace: async (serves) => {
       askFlush();
       return await waitFor("a place of the log serves", async () => {

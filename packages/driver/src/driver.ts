@@ -71,11 +71,9 @@ export type MarkRequest = {
 /** What a capture can rely on that others do. */
 export type OpenOptions = {
   /**
-   * The source's log is shipped, and a base that it can be laid over is there: no base is made, the finish leaves the log out,
-   * and the mark says where in the log it is. A driver that makes its own base all the same describes itself with one.
-   */
-  shipped?: boolean;
-  /**
+   * There: the source's log is shipped, and a base that it can be laid over is held. No base is made, the finish leaves the log
+   * out, and the mark says where in the log it is. A driver that makes its own base all the same describes itself with one.
+   *
    * Waits for a place of that log that the repository holds, and that serves; undefined: in the time that is given none came.
    * For a driver whose marks are no places of the log: it carries itself what lies between such a place and the mark.
    */

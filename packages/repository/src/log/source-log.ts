@@ -16,8 +16,10 @@ export type SourceOfPlan = { plan: string; source: string };
 
 type Held = { range: LogRange; storedMs: number };
 export type HeldFull = Held & { backupId: string; startedAt: string };
-/** A closed stretch: a backup of type `log`. */
-export type HeldClosed = Held & { backupId: string; bytes: number };
+/** What a backup added to the repository: new chunks before compression, and as they are stored. */
+export type Fresh = { bytes: number; storedBytes: number };
+/** A closed stretch: a backup of type `log`. `fresh`: where its manifest says it; those of earlier releases do not. */
+export type HeldClosed = Held & { backupId: string; bytes: number; fresh?: Fresh };
 export type HeldTail = Held & { id: string; fenceToken: number; bytes: number };
 
 /** What the repository holds of one source's log, and is not about to delete; in no order. */
@@ -65,6 +67,7 @@ export function isOfAnother(backupId: string, { plan, source }: SourceOfPlan): b
 }
 
 export type DescribedBackup = Pick<BackupFigures, "plan" | "source" | "type" | "startedAt" | "finishedAt" | "bytes"> & {
+  fresh?: Fresh;
   log?: LogRange;
 };
 type TailId = { id: string; storedMs: number; bytes: number };
@@ -110,8 +113,12 @@ export function logReader() {
     return figures(backupId, async () => {
       const found = await getDocument(context, "backups", backupId, manifest, signal);
       if (found === undefined) return undefined;
-      const { plan, source, type, startedAt, finishedAt, bytes, log } = found.document.figures;
-      return { plan, source, type, startedAt, finishedAt, bytes, ...(log === undefined ? {} : { log }) };
+      const { plan, source, type, startedAt, finishedAt, bytes, newBytes, storedBytes, log } = found.document.figures;
+      return {
+        ...{ plan, source, type, startedAt, finishedAt, bytes },
+        ...(newBytes === undefined ? {} : { fresh: { bytes: newBytes, storedBytes } }),
+        ...(log === undefined ? {} : { log }),
+      };
     });
   }
 
@@ -149,9 +156,10 @@ export function logReader() {
     await each(backups, log.damaged, async ({ backupId, storedMs }) => {
       const found = await describe(context, backupId, signal);
       if (found?.log === undefined || !isOf(found)) return;
+      const { startedAt, bytes, fresh } = found;
       const held = { backupId, range: found.log, storedMs };
-      if (found.type === "full") log.fulls.push({ ...held, startedAt: found.startedAt });
-      else if (found.type === "log") log.closed.push({ ...held, bytes: found.bytes });
+      if (found.type === "full") log.fulls.push({ ...held, startedAt });
+      else if (found.type === "log") log.closed.push({ ...held, bytes, ...(fresh === undefined ? {} : { fresh }) });
     });
 
     // What a closed stretch holds as a whole is never read from tails, whoever's they are: their heads need no look.

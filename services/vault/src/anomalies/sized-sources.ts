@@ -1,13 +1,13 @@
 import type { LogPosition } from "@stillpoint/contracts/log";
-import type { BackupFigures, Point, PointSource } from "@stillpoint/contracts/point";
-import type { SourceLog } from "@stillpoint/repository/log/source-log";
+import type { Point, PointSource } from "@stillpoint/contracts/point";
+import type { Fresh, SourceLog } from "@stillpoint/repository/log/source-log";
 import type { Repository } from "@stillpoint/repository/repository";
 import type { SizedSource } from "./find-anomalies.ts";
 
 type Reader = Pick<Repository, "headBackup" | "sourceLog">;
 
-/** Manifests that are read of one stretch of a log, the newest: a day of it may be thousands. */
-const STRETCHES_READ = 16;
+/** Of one stretch of a log the newest: what a day of it is like, the last of it says. */
+const STRETCHES_COUNTED = 16;
 
 /** By its point: one source in several points of a plan, the oldest first, with the figures that its manifests have of it. */
 export async function sizedSources(
@@ -27,24 +27,21 @@ export async function sizedSources(
     found.set(pointId, {
       ...source,
       dataBytes: source.sizeBytes ?? (await fullBytes(repository, source)),
-      fresh: freshIn([
-        ...(await figuresOf(repository, source.backups)).filter((figures) => figures.runId === runId),
-        ...(await figuresOf(repository, stretches)),
-      ]),
+      fresh: sumOf([...(await ownFresh(repository, source.backups, runId)), ...stretches]),
     });
     before = place;
   }
   return found;
 }
 
-/** Pure: the newest closed stretches up to a place, from behind the one before it. */
-function stretchesOf({ closed }: SourceLog, before: LogPosition | undefined, place: LogPosition): string[] {
+/** Pure: what the newest closed stretches up to a place, from behind the one before it, added. */
+function stretchesOf({ closed }: SourceLog, before: LogPosition | undefined, place: LogPosition): Fresh[] {
   const isBehind = ({ stream, at }: LogPosition) => before === undefined || before.stream !== stream || at > before.at;
   return closed
     .filter(({ range: { stream, to } }) => stream === place.stream && to <= place.at && isBehind({ stream, at: to }))
     .sort((a, b) => (a.range.to < b.range.to ? 1 : -1))
-    .slice(0, STRETCHES_READ)
-    .map(({ backupId }) => backupId);
+    .slice(0, STRETCHES_COUNTED)
+    .flatMap(({ fresh }) => fresh ?? []);
 }
 
 async function fullBytes(repository: Reader, source: PointSource): Promise<number> {
@@ -52,18 +49,21 @@ async function fullBytes(repository: Reader, source: PointSource): Promise<numbe
   return (await repository.headBackup(full))?.bytes ?? source.bytes;
 }
 
-/** Of those that are still there. */
-async function figuresOf(repository: Reader, backupIds: readonly string[]): Promise<BackupFigures[]> {
+/** Of a run's own backups that are still there; what earlier releases stored does not say it. */
+async function ownFresh(repository: Reader, backupIds: readonly string[], runId: string): Promise<Fresh[]> {
   const found = await Promise.all(backupIds.map((backupId) => repository.headBackup(backupId)));
-  return found.filter((figures) => figures !== undefined);
+  return found.flatMap((figures) =>
+    figures?.runId !== runId || figures.newBytes === undefined
+      ? []
+      : [{ bytes: figures.newBytes, storedBytes: figures.storedBytes }],
+  );
 }
 
-/** Pure. What earlier releases stored does not say how long it was. */
-function freshIn(backups: readonly BackupFigures[]): SizedSource["fresh"] {
+/** Pure. */
+function sumOf(all: readonly Fresh[]): SizedSource["fresh"] {
   const fresh = { bytes: 0, storedBytes: 0 };
-  for (const { newBytes, storedBytes } of backups) {
-    if (newBytes === undefined) continue;
-    fresh.bytes += newBytes;
+  for (const { bytes, storedBytes } of all) {
+    fresh.bytes += bytes;
     fresh.storedBytes += storedBytes;
   }
   return fresh;
