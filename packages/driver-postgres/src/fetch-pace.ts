@@ -9,17 +9,18 @@ export type Pace = {
   withinMs: number;
 };
 
-/** Servers do not write evenly: a look that comes before a segment is full ships most of it twice. */
+/** Servers do not write evenly: a look that comes before the segment is full comes again. */
 const LATER = 1.05;
+/** Of the time until a flush is due: a look takes some ms of both sides. */
+const SOONEST = 1 / 8;
 
 /**
- * When a busy server's WAL is fetched next, in ms from now: just after the last segment that will be full until a flush is due.
- * What lies in an open segment is stored as a tail, and again with the segment when that closes; a look at any time carries half a
- * segment twice.
+ * In how many ms the segment that a busy server writes is full, or several are; `undefined`: not before a flush is due.
+ * What lies in an open segment when it is flushed is stored as a tail, and again with the segment when that closes: a look at any time
+ * would store half a segment twice.
  */
-export function nextFetchMs({ received, segmentBytes, bytesPerMs, withinMs }: Pace): number {
-  const filled = Number(received - segmentStart(received, segmentBytes));
-  const full = Math.floor((filled + (bytesPerMs * withinMs) / LATER) / segmentBytes);
-  if (full === 0) return withinMs;
-  return ((full * segmentBytes - filled) / bytesPerMs) * LATER;
+export function fullInMs({ received, segmentBytes, bytesPerMs, withinMs }: Pace): number | undefined {
+  const missing = segmentBytes - Number(received - segmentStart(received, segmentBytes));
+  const ms = Math.max(withinMs * SOONEST, (missing / bytesPerMs) * LATER);
+  return ms < withinMs ? ms : undefined;
 }

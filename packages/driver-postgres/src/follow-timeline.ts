@@ -1,7 +1,7 @@
 import type { Alarm } from "./alarm.ts";
-import { nextFetchMs } from "./fetch-pace.ts";
+import { fullInMs } from "./fetch-pace.ts";
 import type { WalPosition } from "./log-position.ts";
-import type { Lsn } from "./lsn.ts";
+import { type Lsn, segmentStart } from "./lsn.ts";
 import type { TimelineShipper } from "./ship-timeline.ts";
 import type { WalFeed } from "./wal-feed.ts";
 
@@ -25,25 +25,34 @@ export type Followed = "stopped" | WalPosition | undefined;
 
 /**
  * A server sends its WAL commit by commit to one who listens. At thousands a second that takes more of the server's processors
- * than the bytes do: one that writes more than this is listened to once for each flush only.
+ * than the bytes do: one that writes more than this is only looked at now and then.
  */
 const BUSY_BYTES_PER_MS = 131.072;
+
+/** Where the log stood, and when. */
+type Look = { at: Lsn; ms: number };
+
+/** In bytes per ms. */
+function writtenSince(before: Look | undefined, now: Look): number {
+  return before === undefined ? 0 : Number(now.at - before.at) / Math.max(1, now.ms - before.ms);
+}
 
 /** However seldom is flushed: a server may drop slots that nobody read from for a minute (idle_replication_slot_timeout). */
 const MOST_ALONE_MS = 30_000;
 
 /**
  * Ships what comes until it is told to stop or the server ends its side. One that writes little is listened to all the time, so
- * that it waits for us when it shuts down; from a busy one the WAL is fetched for each flush, up to where the server is then.
+ * that it waits for us when it shuts down; from a busy one the WAL is fetched when its segment is full and when a flush is due.
  */
 export async function followTimeline(following: Following): Promise<Followed> {
   const { openFeed, shipper, alarm, flushMs, segmentBytes, stopAt, soonAt, monotonicMs } = following;
+  const withinMs = Math.min(flushMs, MOST_ALONE_MS);
   let ringing = alarm.rung();
-  /** Nothing before the first time: what comes until then was written before. */
-  let flushed: { at: Lsn; ms: number } | undefined;
-  const bytesPerMs = () =>
-    flushed === undefined ? 0 : Number(shipper.received() - flushed.at) / Math.max(1, monotonicMs() - flushed.ms);
-  const isBusy = () => bytesPerMs() > BUSY_BYTES_PER_MS;
+  /** The last look of which all is durable. Nothing before the first time: what comes until then was written before. */
+  let flushed: Look | undefined;
+  let looked: Look | undefined;
+  const isBusy = () => writtenSince(flushed, { at: shipper.received(), ms: monotonicMs() }) > BUSY_BYTES_PER_MS;
+  const dueInMs = () => (flushed === undefined ? 0 : Math.max(0, flushed.ms + withinMs - monotonicMs()));
   let given: Lsn = 0n;
   const isAsked = () => soonAt() > given;
   const hasAsked = () => shipper.received() >= soonAt();
@@ -60,7 +69,6 @@ export async function followTimeline(following: Following): Promise<Followed> {
     return end !== undefined && shipper.received() >= end;
   };
   for (let isFetching = false; ; ) {
-    const fetchedMs = isFetching ? monotonicMs() : undefined;
     const feed = openFeed(shipper.received());
     const next = () => {
       const event = feed.events.next();
@@ -69,6 +77,8 @@ export async function followTimeline(following: Following): Promise<Followed> {
       return event;
     };
     let isNewest = false;
+    // What was left open waits no longer if nothing more comes.
+    if (flushed !== undefined && flushed.at < shipper.received()) alarm.ringIn(dueInMs());
     for (let arriving = next(); !(isFetching && isNewest && hasAsked()) && !isAtEnd(); ) {
       const happened = await Promise.race([ringing, arriving]);
       if (happened === "rung") {
@@ -95,15 +105,21 @@ export async function followTimeline(following: Following): Promise<Followed> {
         arriving = next();
       }
     }
-    const written = bytesPerMs();
-    isFetching = written > BUSY_BYTES_PER_MS;
-    await flush();
+    const now = { at: shipper.received(), ms: monotonicMs() };
+    const bytesPerMs = writtenSince(looked, now);
+    const isClosed = looked !== undefined && looked.at <= segmentStart(now.at, segmentBytes);
+    if (isClosed) flushed = looked;
+    looked = now;
+    const isCalm = !isBusy();
+    const fullMs = () => fullInMs({ received: now.at, segmentBytes, bytesPerMs, withinMs: dueInMs() });
+    // What is open can wait until its segment is full; where that takes too long, little is stored twice just behind the one before.
+    const isDue = dueInMs() === 0 || (isClosed && fullMs() === undefined);
+    if (!isFetching || isCalm || isDue || isAtEnd()) await flush();
     await feed.close();
     if (isAtEnd()) return "stopped";
+    isFetching = !isCalm;
     if (isFetching) {
-      const tookMs = fetchedMs === undefined ? 0 : monotonicMs() - fetchedMs;
-      const withinMs = Math.max(0, Math.min(flushMs, MOST_ALONE_MS) - tookMs);
-      alarm.ringIn(nextFetchMs({ received: shipper.received(), segmentBytes, bytesPerMs: written, withinMs }));
+      alarm.ringIn(fullMs() ?? dueInMs());
       await ringing;
       ringing = alarm.rung();
     }

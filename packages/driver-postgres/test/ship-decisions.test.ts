@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { BaseFacts } from "../src/base-facts.ts";
-import { nextFetchMs } from "../src/fetch-pace.ts";
+import { fullInMs } from "../src/fetch-pace.ts";
 import { layout } from "../src/layout.ts";
 import { logPositionOf, logRangeOf, walPositionOf } from "../src/log-position.ts";
 import { parseLsn } from "../src/lsn.ts";
@@ -31,24 +31,18 @@ test("a timeline's history says whom it comes from, and can be written anew", ()
   ]);
 });
 
-describe("a busy server's WAL is fetched", () => {
-  const received = parseLsn("0/3400000"); // a quarter of a segment
-  const next = (bytesPerMs: number) => nextFetchMs({ received, segmentBytes: MB16, bytesPerMs, withinMs: 5_000 });
+describe("the segment that a busy server writes is full", () => {
+  const received = parseLsn("0/3400000"); // a quarter of it is
+  const next = (bytesPerMs: number) => fullInMs({ received, segmentBytes: MB16, bytesPerMs, withinMs: 5_000 });
 
-  test("when a flush is due, where no segment will be full by then", () => {
-    expect(next(0)).toBe(5_000);
-    expect(next(2_500)).toBe(5_000);
+  test("not before a flush is due, where little is written", () => {
+    expect(next(0)).toBeUndefined();
+    expect(next(2_500)).toBeUndefined();
   });
 
-  test("just after the last segment that will be full by then, so that little of the open one is stored twice", () => {
-    for (const bytesPerMs of [2_700, 7_000, 40_000]) {
-      const ms = next(bytesPerMs);
-      expect(ms).toBeLessThanOrEqual(5_000);
-      const open = (MB16 / 4 + ms * bytesPerMs) % MB16;
-      expect(open).toBeGreaterThan(0);
-      expect(open).toBeLessThan(0.051 * ms * bytesPerMs);
-      expect(5_000 - ms).toBeLessThan((1.1 * MB16) / bytesPerMs + 250);
-    }
+  test("a little later than it seems, and never so soon that looks follow each other without a rest", () => {
+    expect(next(5_000)).toBeCloseTo(1.05 * ((0.75 * MB16) / 5_000), 6);
+    expect(next(1_000_000)).toBe(625);
   });
 });
 

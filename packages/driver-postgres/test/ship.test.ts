@@ -379,7 +379,7 @@ test("what is asked for is flushed though no flush is due; what was written whil
   await using shipper = await shipping(directory, { sink, flushMs: 3_600_000, flushSoon: asks.next });
   await holds(directory, await here());
   const write = async (n: number) => {
-    await client.query("insert into transfer values (9, $1, '')", [n]);
+    await client.query("insert into transfer values (6, $1, '')", [n]);
     return await here();
   };
   const first = await write(1);

@@ -1,0 +1,109 @@
+import type { LogSink } from "@stillpoint/driver/ship";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { alarm } from "../src/alarm.ts";
+import { followTimeline } from "../src/follow-timeline.ts";
+import type { Lsn } from "../src/lsn.ts";
+import { segmentSpool } from "../src/segment-spool.ts";
+import { timelineShipper } from "../src/ship-timeline.ts";
+import type { WalEvent, WalFeed } from "../src/wal-feed.ts";
+
+const SEGMENT = 1 << 20;
+const FLUSH_MS = 5_000;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 0 });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Follows a server that has written so many bytes at a time, for so long; what was stored, and how old a byte ever was before it was. */
+async function followed(writtenAt: (ms: number) => number, forMs: number) {
+  const at = (): Lsn => BigInt(Math.floor(writtenAt(Date.now())));
+  const stored = { tails: 0, closed: 0, looks: 0, oldestMs: 0 };
+  let durable = 0;
+  const sink: LogSink = {
+    async tail(_, bytes) {
+      stored.tails += bytes.length;
+    },
+    async closed() {
+      stored.closed += SEGMENT;
+    },
+    gap: () => Promise.reject(new Error("a gap")),
+  };
+  using bell = alarm();
+  const shipper = await timelineShipper({
+    timeline: 1,
+    from: 0n,
+    segmentBytes: SEGMENT,
+    spool: await segmentSpool("", SEGMENT),
+    sink,
+    now: Date.now,
+    onDurable: (to) => {
+      durable = Number(to);
+    },
+  });
+  const openFeed = (from: Lsn): WalFeed => {
+    stored.looks += 1;
+    let received = from;
+    async function* events(): AsyncGenerator<WalEvent, void, void> {
+      for (;;) {
+        const bytes = Buffer.alloc(Number(at() - received));
+        received += BigInt(bytes.length);
+        if (bytes.length > 0) yield { type: "wal", bytes, isNewest: true };
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    return {
+      events: events(),
+      confirm: () => undefined,
+      received: () => received,
+      silentMs: () => 0,
+      following: () => undefined,
+      close: async () => undefined,
+    };
+  };
+  let end: Lsn | undefined;
+  const done = followTimeline({
+    openFeed,
+    shipper,
+    alarm: bell,
+    flushMs: FLUSH_MS,
+    segmentBytes: SEGMENT,
+    stopAt: () => end,
+    soonAt: () => 0n,
+    monotonicMs: Date.now,
+  });
+  for (let ms = 0; ms < forMs; ms += 100) {
+    await vi.advanceTimersByTimeAsync(100);
+    // When the oldest byte that is not durable was written.
+    let [low, high] = [0, Date.now()];
+    while (high - low > 1) {
+      const middle = (low + high) / 2;
+      if (writtenAt(middle) > durable) high = middle;
+      else low = middle;
+    }
+    stored.oldestMs = Math.max(stored.oldestMs, Date.now() - high);
+  }
+  end = at();
+  bell.ring();
+  await vi.advanceTimersByTimeAsync(2 * FLUSH_MS);
+  expect(await done).toBe("stopped");
+  return stored;
+}
+
+test.each([
+  ["evenly", (ms: number) => ms * 450],
+  ["less and less", (ms: number) => 40_000_000 * (1 - Math.exp(-ms / 50_000))],
+  ["more and more", (ms: number) => ms * 150 + (ms * ms) / 150],
+  ["in bursts", (ms: number) => ms * 450 + 1_500_000 * Math.sin(ms / 4_000)],
+])(
+  "of a server that writes %s, little is stored as a tail and again with its segment, and nothing waits longer than a flush",
+  async (_, writtenAt) => {
+    const { tails, closed, looks, oldestMs } = await followed(writtenAt, 60_000);
+    expect(closed).toBeGreaterThan(10 * SEGMENT);
+    expect(tails / closed).toBeLessThan(0.25);
+    expect(oldestMs).toBeLessThanOrEqual(FLUSH_MS + 200);
+    expect(looks).toBeLessThan(60);
+  },
+);
