@@ -37,6 +37,18 @@ test("a segment's pieces lie one behind the other, also where they overlap, and 
   expect(file.equals(Buffer.concat(whole))).toBe(true);
 });
 
+test("a piece that adds nothing, of a shipper whose place was taken, cuts nothing off", async () => {
+  const file = await laid([tail(0, 1_000), tail(500, 3_000), tail(600, 1_500), tail(3_000, 4_000)]);
+  const bytes = (from: number, to: number) => Buffer.alloc(to - from, from % 251);
+  const whole = [
+    bytes(0, 1_000).subarray(0, 500),
+    bytes(500, 3_000),
+    bytes(3_000, 4_000),
+    Buffer.alloc(SEGMENT - 4_000),
+  ];
+  expect(file.equals(Buffer.concat(whole))).toBe(true);
+});
+
 test.each([
   ["before its first piece", [tail(1_000, 2_000)], "0/700000 to 0/7003E8"],
   ["between its pieces", [tail(0, 1_000), tail(1_500, 2_000)], "0/7003E8 to 0/7005DC"],

@@ -35,15 +35,16 @@ export async function recovered(
   const facts = parseBaseFacts(await readFile(join(directory, BASE_PATH), "utf8"));
   const tree = directoryTree(directory);
   const pieces = await piecesIn(shipped);
-  for (const { kind, range, path } of pieces) {
-    if (kind === "tail") {
-      await tree.add(tailEntry(range, 0, facts.segmentBytes), createReadStream(path));
-    }
-  }
-  for (const { kind, path } of pieces) {
-    if (kind === "closed")
-      await promisify(execFile)("cp", ["-a", ...(await below(join(path, "pg_wal"))), join(directory, "pg_wal")]);
-  }
+  // In their order: a segment that was closed as far as it was goes on with tails. What adds nothing would cut off what lies behind.
+  const reached = new Map<string, string>();
+  const adding = pieces.filter(({ range: { stream, to } }) => {
+    const before = reached.get(stream);
+    if (before === undefined || to > before) reached.set(stream, to);
+    return before === undefined || to > before;
+  });
+  for (const { kind, range, path } of adding)
+    if (kind === "tail") await tree.add(tailEntry(range, 0, facts.segmentBytes), createReadStream(path));
+    else await promisify(execFile)("cp", ["-a", ...(await below(join(path, "pg_wal"))), join(directory, "pg_wal")]);
   await tree.finish();
   const last = pieces.at(-1)?.range;
   if (last === undefined) throw new Error("nothing was shipped");

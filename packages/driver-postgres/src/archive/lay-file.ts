@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
+import type { LogPiece } from "@stillpoint/driver/recover";
 import { walPositionOf } from "../log-position.ts";
 import { formatLsn } from "../lsn.ts";
 import { tailEntry } from "../recovery-target.ts";
@@ -11,10 +12,9 @@ import type { HistoryFile, SegmentFile } from "./served-log.ts";
 
 /** Makes a segment in an empty directory of its own: its pieces in their order, and zeros behind them. The file's path. */
 export async function laySegment(segment: SegmentFile, directory: string, segmentBytes: number): Promise<string> {
-  refuseHole(segment);
   const path = `pg_wal/${segment.name}`;
   const tree = directoryTree(directory);
-  for (const piece of segment.pieces)
+  for (const piece of piecesToLay(segment))
     if (piece.type === "closed") await piece.extract(directory, path);
     else await tree.add(tailEntry(piece.range, 0, segmentBytes), Readable.from([await piece.read()]));
   await tree.finish();
@@ -23,10 +23,13 @@ export async function laySegment(segment: SegmentFile, directory: string, segmen
   return join(directory, path);
 }
 
-/** Zeros behind the log are its end for PostgreSQL: before or between its bytes they would open the server too early. */
-function refuseHole({ name, start, pieces }: SegmentFile): void {
+/**
+ * Zeros behind the log are its end for PostgreSQL: before or between its bytes they would open the server too early. And where a tail
+ * ends its file does: one that adds nothing, of a shipper whose place was taken, would cut off what lies behind it.
+ */
+function piecesToLay({ name, start, pieces }: SegmentFile): LogPiece[] {
   let reached = start;
-  for (const { range } of pieces) {
+  return pieces.filter(({ range }) => {
     const from = walPositionOf({ stream: range.stream, at: range.from }).at;
     const to = walPositionOf({ stream: range.stream, at: range.to }).at;
     if (from > reached)
@@ -36,8 +39,10 @@ function refuseHole({ name, start, pieces }: SegmentFile): void {
         why: `nothing is held from ${formatLsn(reached)} to ${formatLsn(from)}, and what comes behind it is`,
         hint: "stillpoint log shows which moments can be had",
       });
-    if (to > reached) reached = to;
-  }
+    if (to <= reached) return false;
+    reached = to;
+    return true;
+  });
 }
 
 /** The server's own history file where it was shipped; else what is known of the timeline's past. */
