@@ -18,7 +18,7 @@ export async function startHolder(signal: AbortSignal): Promise<Holder> {
   signal.throwIfAborted();
   const child = fork(fileURLToPath(new URL("./holder.ts", import.meta.url)), [], {
     execArgv: [...SYSTEM_CALL_FLAGS],
-    env: {},
+    env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }, // half of what its start takes
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const waiting = new Map<number, { operation: Operation; path: string } & PromiseWithResolvers<unknown>>();

@@ -3,6 +3,7 @@
  * A raw descriptor is never closed here: that would drop the locks that SQLite has on the file.
  */
 import { openSync, readSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { DatabaseSync } from "node:sqlite";
 import { type CheckpointLock, openCheckpointLock } from "./checkpoint-lock.ts";
 import { copyBytes, copyDatabase, copyWhileWritten } from "./copy-database.ts";
@@ -308,3 +309,5 @@ process.on("message", (message) => {
   );
 });
 process.on("disconnect", () => process.exit(0));
+// It ends by a signal, and then Node keeps nothing of what it compiled for the next one.
+flushCompileCache();
