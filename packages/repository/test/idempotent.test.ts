@@ -39,10 +39,19 @@ async function twice(run: (site: Site) => Promise<void>, prepare?: (site: Site) 
 
 /** Asked for with an order of its own, it is a further one each time. */
 const ANEW = ["hold", "rotate", "new epoch"];
+/** The first to answer for a point that another try put says so for good; from then on it is said. */
+const SAID_ONCE = ["seal"];
 
 describe("the same command twice changes no byte", () => {
-  for (const operation of SWEPT_OPERATIONS.filter(({ title }) => !ANEW.includes(title)))
+  for (const operation of SWEPT_OPERATIONS.filter(({ title }) => ![...ANEW, ...SAID_ONCE].includes(title)))
     it(`${operation.title}`, () => twice(operation.run, operation.prepare));
+
+  for (const operation of SWEPT_OPERATIONS.filter(({ title }) => SAID_ONCE.includes(title)))
+    it(`${operation.title}, once another try has answered for it`, () =>
+      twice(operation.run, async (site) => {
+        await operation.prepare?.(site);
+        for (const seed of ["put", "answered"]) await operation.run({ ...site, seed });
+      }));
 
   it("init of what is there is refused", () =>
     twice(async ({ primary, seed }) => {

@@ -6,7 +6,7 @@ import { cheapOpener, makeSmall } from "../proof/small-repository.ts";
 import { changeLog } from "../src/changes/change-log.ts";
 import { deletionOf } from "../src/changes/deletion.ts";
 import { isThereForGood, wordsOn } from "../src/changes/existence.ts";
-import { sayUndeleted } from "../src/changes/undeleting.ts";
+import { sayNotSealed, sayUndeleted } from "../src/changes/undeleting.ts";
 import { type KeyRing, openKeyRing } from "../src/keys/key-ring.ts";
 import { type Actor, everyChoice, gated, interleave } from "./interleavings.ts";
 import { trialId } from "./point-trial.ts";
@@ -21,11 +21,14 @@ const ORDERS = [
 ] as const;
 
 let base: HeldStore;
+/** Of the point nothing was said. */
+let unworded: HeldStore;
 let ring: KeyRing;
 beforeAll(async () => {
   base = heldStore(NOW);
   await makeSmall(base.store, "undeletes at once");
   ring = (await openKeyRing(base.store, cheapOpener())).ring;
+  unworded = base.copy();
   await logOf(base.store, "0").append({ change: "delete", object: OBJECT, by: "somebody" });
 });
 
@@ -68,7 +71,39 @@ async function isDeleted({ store }: HeldStore): Promise<boolean> {
   return deletionOf(await logOf(store, "z").newest(), POINT) !== undefined;
 }
 
+/** A seal that found the point there and answers for it, and the one that put it there and was too late. */
+function answer(store: ObjectStore, letter: string): Actor<string> {
+  return async (gate) => {
+    const log = logOf(gated(store, "changes/", gate), letter);
+    const before = wordsOn(await log.all(), OBJECT);
+    const confirm = async () => undefined;
+    if (before[0] === undefined || !isThereForGood(before[0]))
+      await sayUndeleted(log, { object: OBJECT, by: letter, before, confirm });
+    return "answered";
+  };
+}
+function tooLate(store: ObjectStore, letter: string): Actor<string> {
+  return async (gate) => {
+    const log = logOf(gated(store, "changes/", gate), letter);
+    await sayNotSealed(log, { object: OBJECT, by: letter, reason: "it was sealed too late" });
+    return "not sealed";
+  };
+}
+
 describe("in every order of their calls", { timeout: 120_000 }, () => {
+  it("a seal that was answered is not undone by the one that was too late; one that nobody answered is", async () => {
+    for (const [one, two] of ORDERS)
+      await everyChoice(async (choose) => {
+        const held = unworded.copy();
+        const { outcomes } = await interleave([answer(held.store, one), tooLate(held.store, two)], choose);
+        expect(outcomes).toMatchObject([{ value: "answered" }, { value: "not sealed" }]);
+        expect(await isDeleted(held)).toBe(false);
+      });
+    const held = unworded.copy();
+    await interleave([tooLate(held.store, "a")], () => 0);
+    expect(await isDeleted(held)).toBe(true);
+  });
+
   it("an undelete that was answered is not undone by another that fails", async () => {
     for (const [one, two] of ORDERS) {
       const runs = await everyChoice(async (choose) => {

@@ -180,6 +180,23 @@ describe("a seal", () => {
     await trial.repository.sealPoint(pointOf(1, ["b1"]));
     expect((await Array.fromAsync(trial.repository.points())).length).toBe(1);
   });
+
+  it("that another try answered for is not deleted by the one that slept past its lease", async () => {
+    await using trial = await garbageTrial();
+    await trial.repository.writeBackup(head("b1"), tarOf(files(1)));
+    const slow = await trial.open(
+      around(trial.store, "points/", "after", async () => {
+        trial.clock.pass(LEASE_MS);
+        await trial.repository.sealPoint(pointOf(1, ["b1"]));
+      }),
+    );
+    await slow
+      .sealPoint(pointOf(1, ["b1"]))
+      .catch((error: unknown) => expect(error).toMatchObject({ code: "LEASE_LOST" }));
+    expect((await Array.fromAsync(trial.repository.points())).length).toBe(1);
+    await trial.collectAll();
+    expect(await trial.restores(1, files(1))).toBe(true);
+  });
 });
 
 describe("an undelete", () => {

@@ -39,6 +39,21 @@ export async function sayUndeleted(log: ChangeLog, work: Undeleting): Promise<vo
   }
 }
 
+/**
+ * Deletes an object of one's own that is not to count; not where another has said meanwhile that it is there for good, and answered
+ * so. Of the two one sees the other, as of two who undelete.
+ */
+export async function sayNotSealed(
+  log: ChangeLog,
+  { object, by, reason }: { object: string; by: string; reason: string },
+): Promise<void> {
+  const said = await log.append({ change: "undelete", object, by, detail: { reason, ...TENTATIVELY } });
+  const below = firmWordBelow(wordsOn(await log.all(), object), said);
+  if (below?.change === "undelete") return;
+  const { change, by: whose, detail } = below ?? { change: "delete", by, detail: { reason } };
+  await log.settle(said, { change, object, by: whose, detail });
+}
+
 /** Deletes again as it was deleted before; not where somebody has undeleted it for good meanwhile. */
 async function takeBack(log: ChangeLog, said: Change, { object, by, before }: Undeleting): Promise<void> {
   const known = new Map([...before, ...(await log.all())].map((each) => [each.changeId, each]));

@@ -1,6 +1,8 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point } from "@stillpoint/contracts/point";
 import { deletionOf } from "../changes/deletion.ts";
+import { isTentative, isThereForGood, wordsOn } from "../changes/existence.ts";
+import { sayNotSealed, sayUndeleted } from "../changes/undeleting.ts";
 import { putDocument } from "../documents-store.ts";
 import { objectName } from "../format/kinds.ts";
 import { undeletePoint } from "../garbage/undelete-point.ts";
@@ -10,6 +12,7 @@ import { openManifest } from "../read/read-tree.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { stoppable } from "./confirm-backup.ts";
 import { leanOnBackups, oldestGeneration } from "./lean-on-backups.ts";
+import { leaseLost } from "./renewed-lease.ts";
 import { beginWriting } from "./writing.ts";
 
 const DAY_MS = 86_400_000;
@@ -69,11 +72,36 @@ async function assertYoungOrSealed(context: RepositoryContext, point: Point, bac
 }
 
 /**
+ * Says that a point which another try has put there for good, for that one deletes it where it was asleep for too long. A
+ * deletion that came meanwhile stays: the next try undeletes one of a seal, with all that this takes.
+ */
+async function answerFor(context: RepositoryContext, pointId: string, confirm: () => Promise<void>): Promise<void> {
+  const object = objectName("points", pointId);
+  const said = async () => wordsOn(await context.changes.all(), object);
+  const before = await said();
+  const [newest] = before;
+  // A person's deletion is not a seal's to take back.
+  if (newest?.change === "delete" && newest.by !== SEAL) return;
+  if (newest !== undefined && isThereForGood(newest)) return;
+  await sayUndeleted(context.changes, {
+    object,
+    by: SEAL,
+    before,
+    confirm: async () => {
+      await confirm();
+      if ((await said()).find((each) => !isTentative(each))?.change === "delete")
+        throw leaseLost(object, "another try, which was too late, has deleted it meanwhile");
+    },
+  });
+}
+
+/**
  * Seals a point once: the second time answers with what was sealed. BACKUP_UNKNOWN where a backup of it is not there,
  * BASE_GONE where one is about to be deleted, LOG_GAP where the log that it rests on is not held as a whole. A seal that was asleep for longer than half its lease answers LEASE_LOST, and
- * what it sealed all the same is deleted again.
+ * what it sealed all the same is deleted again, unless another try has answered for it meanwhile.
  */
 export async function sealPoint(context: RepositoryContext, point: Point): Promise<Point> {
+  const object = objectName("points", point.pointId);
   const before = await findPoint(context, point.pointId);
   // An earlier try was too late. What it sealed counts if nothing of it is missing.
   if (before !== undefined && deletionOf(await context.changes.newest(), point.pointId)?.by === SEAL) {
@@ -102,21 +130,16 @@ export async function sealPoint(context: RepositoryContext, point: Point): Promi
     await writing.confirm();
   } catch (error) {
     // Nobody was told that it is sealed, and nobody may take it for sealed.
-    if (isOurs)
-      await context.changes.append({
-        change: "delete",
-        object: objectName("points", point.pointId),
-        by: SEAL,
-        detail: { reason: "it was sealed too late" },
-      });
+    if (isOurs) await sayNotSealed(context.changes, { object, by: SEAL, reason: "it was sealed too late" });
     throw error;
   }
   if (isOurs) return point;
+  await answerFor(context, point.pointId, () => writing.confirm());
   const other = before ?? (await findPoint(context, point.pointId));
   if (other !== undefined) return other;
   throw new StillpointError("OBJECT_MISSING", {
     what: WHAT,
-    where: objectName("points", point.pointId),
+    where: object,
     why: "the object store says that it is there, and does not give it",
   });
 }
