@@ -78,6 +78,7 @@ export async function followTimeline(following: Following): Promise<Followed> {
     };
     let isNewest = false;
     // What was left open waits no longer if nothing more comes.
+    if (isAsked() && hasAsked()) await give();
     if (flushed !== undefined && flushed.at < shipper.received()) alarm.ringIn(dueInMs());
     for (let arriving = next(); !(isFetching && isNewest && hasAsked()) && !isAtEnd(); ) {
       const happened = await Promise.race([ringing, arriving]);

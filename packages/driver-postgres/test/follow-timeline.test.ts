@@ -18,9 +18,9 @@ afterEach(() => {
 });
 
 /** Follows a server that has written so many bytes at a time, for so long; what was stored, and how old a byte ever was before it was. */
-async function followed(writtenAt: (ms: number) => number, forMs: number) {
+async function followed(writtenAt: (ms: number) => number, { forMs, askedMs }: { forMs: number; askedMs?: number }) {
   const at = (): Lsn => BigInt(Math.floor(writtenAt(Date.now())));
-  const stored = { tails: 0, closed: 0, looks: 0, oldestMs: 0 };
+  const stored = { tails: 0, closed: 0, looks: 0, oldestMs: 0, missing: 0 };
   let durable = 0;
   const sink: LogSink = {
     async tail(_, bytes) {
@@ -64,6 +64,7 @@ async function followed(writtenAt: (ms: number) => number, forMs: number) {
     };
   };
   let end: Lsn | undefined;
+  let soon: Lsn = 0n;
   const done = followTimeline({
     openFeed,
     shipper,
@@ -71,7 +72,7 @@ async function followed(writtenAt: (ms: number) => number, forMs: number) {
     flushMs: FLUSH_MS,
     segmentBytes: SEGMENT,
     stopAt: () => end,
-    soonAt: () => 0n,
+    soonAt: () => soon,
     monotonicMs: Date.now,
   });
   for (let ms = 0; ms < forMs; ms += 100) {
@@ -84,6 +85,13 @@ async function followed(writtenAt: (ms: number) => number, forMs: number) {
       else low = middle;
     }
     stored.oldestMs = Math.max(stored.oldestMs, Date.now() - high);
+  }
+  if (askedMs !== undefined) {
+    await vi.advanceTimersByTimeAsync(askedMs);
+    soon = at();
+    bell.ring();
+    await vi.advanceTimersByTimeAsync(200);
+    stored.missing = Number(soon) - durable;
   }
   end = at();
   bell.ring();
@@ -100,10 +108,18 @@ test.each([
 ])(
   "of a server that writes %s, little is stored as a tail and again with its segment, and nothing waits longer than a flush",
   async (_, writtenAt) => {
-    const { tails, closed, looks, oldestMs } = await followed(writtenAt, 60_000);
+    const { tails, closed, looks, oldestMs } = await followed(writtenAt, { forMs: 60_000 });
     expect(closed).toBeGreaterThan(10 * SEGMENT);
     expect(tails / closed).toBeLessThan(0.25);
     expect(oldestMs).toBeLessThanOrEqual(FLUSH_MS + 200);
     expect(looks).toBeLessThan(60);
   },
 );
+
+test("what is asked for is stored at once, also where it was fetched before and waits for its segment to be full", async () => {
+  for (let endMs = 20_000; endMs < 25_000; endMs += 100) {
+    const { missing } = await followed((ms) => Math.min(ms, endMs) * 450, { forMs: endMs, askedMs: 300 });
+    expect([endMs, missing]).toEqual([endMs, 0]);
+    vi.setSystemTime(0);
+  }
+});
