@@ -167,16 +167,18 @@ describe("a point of a source whose log is shipped", () => {
   });
 
   it("rests on the next base once the replay would take a third of the RTO, which is made beside the points", async () => {
-    // At 20 MB in a second, a third of the RTO of 5 s is 33 MB.
-    await client.query(
-      "create table more as select repeat(md5(n::text), 10) as text from generate_series(1, 150000) n",
-    );
+    await client.query("create table more (text text)");
     const before = second.sources[0]?.backups[0];
-    // On a busy machine the next one is due before the first is looked at, or rehearsals measure less: whichever it is that serves.
+    const log = () => system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 30_000 });
+    const { newestBaseAt } = await log();
+    // How much a third of the RTO is, the rehearsal of before has measured. And on a busy machine the next one may be due before
+    // the first is looked at: whichever it is that serves.
     await waitFor(
       "a new base serves",
       async () => {
-        const { replay } = await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 30_000 });
+        const { replay, newestBaseAt: now } = await log();
+        if (now === newestBaseAt)
+          await client.query("insert into more select repeat(md5(n::text), 10) from generate_series(1, 20000) n");
         return replay !== undefined && replay.base !== before;
       },
       100_000,
