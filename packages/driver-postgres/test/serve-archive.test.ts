@@ -5,7 +5,6 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogTarget } from "@stillpoint/contracts/log";
-import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
@@ -20,6 +19,7 @@ import { parseLsn, segmentStart } from "../src/lsn.ts";
 import { postgresDriver } from "../src/postgres-driver.ts";
 import { directorySink, heldIn, piecesIn } from "./directory-sink.ts";
 import { takenBase } from "./recovering.ts";
+import { shipOptions } from "./ship-options.ts";
 import { connected, contextFor, sourceOf } from "./subject.ts";
 
 const run = promisify(execFile);
@@ -49,15 +49,7 @@ beforeAll(async () => {
   const stop = new AbortController();
   const shipping = postgresDriver.ship?.(
     sourceOf(server),
-    {
-      owner: "served",
-      flushMs: 50,
-      retainMostBytes: 1e9,
-      flushSoon: flushAsks().next,
-      sink: directorySink(shipped),
-      progress: () => undefined,
-      stop: stop.signal,
-    },
+    shipOptions({ owner: "served", sink: directorySink(shipped), stop: stop.signal }),
     contextFor(server, await fresh("ship"), never),
   );
   await waitFor("it is shipped", async () => (await heldIn(shipped)) !== undefined);

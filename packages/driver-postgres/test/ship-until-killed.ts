@@ -2,9 +2,9 @@
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { flushAsks } from "@stillpoint/driver/flush-asks";
 import { postgresDriver } from "../src/postgres-driver.ts";
 import { directorySink, heldIn } from "./directory-sink.ts";
+import { shipOptions } from "./ship-options.ts";
 import { contextFor, sourceOf } from "./subject.ts";
 
 const [, , port = "", user = "", directory = ""] = process.argv;
@@ -15,15 +15,12 @@ await mkdir(own, { recursive: true });
 const from = await heldIn(directory);
 await postgresDriver.ship?.(
   sourceOf(server),
-  {
+  shipOptions({
     owner: "shop/orders",
     ...(from === undefined ? {} : { from }),
-    flushMs: 50,
-    retainMostBytes: 1e9,
-    flushSoon: flushAsks().next,
     sink: directorySink(directory),
     progress: ({ held }) => void process.stdout.write(`${held.stream} ${held.at}\n`),
     stop: never,
-  },
+  }),
   contextFor(server, own, never),
 );

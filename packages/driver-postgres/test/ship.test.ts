@@ -25,6 +25,7 @@ import { dropSlot, makeSlot, shipSlotName } from "../src/ship-slot.ts";
 import { sourceAddress } from "../src/source-address.ts";
 import { directorySink, gapsIn, heldIn, piecesIn } from "./directory-sink.ts";
 import { recovered, takenBase } from "./recovering.ts";
+import { shipOptions } from "./ship-options.ts";
 import { connected, contextFor, sourceOf } from "./subject.ts";
 import { LOAD_TABLES, writeLoad } from "./write-load.ts";
 
@@ -67,19 +68,16 @@ async function shipping(
   const [stop, kill] = [new AbortController(), new AbortController()];
   let latest: ShipProgress | undefined;
   const from = await heldIn(directory);
-  const options: ShipOptions = {
+  const options = shipOptions({
     owner: directory,
     ...(from === undefined ? {} : { from }),
-    flushMs: 50,
-    retainMostBytes: 1e9,
-    flushSoon: flushAsks().next,
     sink: directorySink(directory),
     progress: (progress) => {
       latest = progress;
     },
     stop: stop.signal,
     ...changes,
-  };
+  });
   const { port = server.port, monotonicMs = () => performance.now() } = more;
   const context = { ...contextFor(server, await fresh(), kill.signal, more), monotonicMs };
   const done =

@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { chown, cp, lstat, mkdir, open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { flushAsks } from "@stillpoint/driver/flush-asks";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
@@ -20,6 +19,7 @@ import { walRecords } from "../src/wal-records.ts";
 import { captured, laidOut, started } from "./captured.ts";
 import { directorySink, heldIn, piecesIn } from "./directory-sink.ts";
 import { recovered, takenBase } from "./recovering.ts";
+import { shipOptions } from "./ship-options.ts";
 import { connected, contextFor, sourceOf } from "./subject.ts";
 
 const resources = new AsyncDisposableStack();
@@ -143,15 +143,7 @@ test("the records of a server's log are read as the server's own program reads t
 test("a log in which a tablespace is made outside of the destination is not replayed past that, whatever brings it back", async () => {
   const [base, shipped] = [join(root, "base"), await fresh()];
   const [stop, sink] = [new AbortController(), directorySink(shipped)];
-  const options = {
-    owner: "test",
-    flushMs: 50,
-    retainMostBytes: 1e9,
-    flushSoon: flushAsks().next,
-    sink,
-    progress: () => undefined,
-    stop: stop.signal,
-  };
+  const options = shipOptions({ sink, stop: stop.signal });
   const shipping = postgresDriver.ship?.(sourceOf(server), options, await context());
   await waitFor(
     "a slot is there",

@@ -1,7 +1,6 @@
 import { chown, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Sandbox } from "@stillpoint/driver/driver";
-import { flushAsks } from "@stillpoint/driver/flush-asks";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
@@ -14,6 +13,7 @@ import type { ServerFacts } from "../src/server-facts.ts";
 import { captured, laidOut, started, verdictsOf } from "./captured.ts";
 import { directorySink, gapsIn, heldIn } from "./directory-sink.ts";
 import { recovered, takenBase } from "./recovering.ts";
+import { shipOptions } from "./ship-options.ts";
 import { connected, contextFor, sourceOf } from "./subject.ts";
 
 /** One version that is not the machine's own; the soak asks for each of the others. */
@@ -68,19 +68,7 @@ test(`PostgreSQL ${MAJOR}: a point and a moment of the log come back, with a fur
 
   const [base, shipped] = [join(root, "base"), await fresh("shipped")];
   const [stop, sink] = [new AbortController(), directorySink(shipped)];
-  const shipping = postgresDriver.ship?.(
-    source,
-    {
-      owner: "test",
-      flushMs: 50,
-      retainMostBytes: 1e9,
-      flushSoon: flushAsks().next,
-      sink,
-      progress: () => undefined,
-      stop: stop.signal,
-    },
-    await context("shipping"),
-  );
+  const shipping = postgresDriver.ship?.(source, shipOptions({ sink, stop: stop.signal }), await context("shipping"));
   await waitFor(
     "a slot is there",
     async () => (await client.query("select from pg_replication_slots")).rows.length > 0,

@@ -119,8 +119,8 @@ export async function startShipping(
   await flushed(1);
   return {
     ended,
-    // One may have begun before, the other may have read nothing new.
     askFlush: asks.ask,
+    // One may have begun before, the other may have read nothing new.
     caughtUp: async () => await flushed(3),
     async stop() {
       stop.abort();
