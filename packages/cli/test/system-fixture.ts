@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { restoreTree } from "@stillpoint/agent/restore-tree";
+import { MAINTENANCE_TASKS } from "@stillpoint/contracts/maintenance";
 import { requestBackup } from "@stillpoint/contracts/people";
 import type { Point } from "@stillpoint/contracts/point";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
@@ -55,6 +56,10 @@ export const PLAN = "demo";
 const HOOK_TOKEN = "a-token-of-the-test";
 const SCALE = 0.002;
 const TWO_MINUTES_MS = 120_000;
+/** A test that runs while an hour ends would find points forgotten that its plan's retention does not keep. */
+const NO_MAINTENANCE = Object.keys(MAINTENANCE_TASKS)
+  .map((task) => `${task}: off`)
+  .join("; ");
 
 /** The whole system, protecting a small sample of SQLite and files that is written to, with short leases. */
 export async function startTestSystem(options: TestSystemOptions): Promise<TestSystem> {
@@ -108,6 +113,7 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
         TEST_HOOK_TOKEN: HOOK_TOKEN,
         STILLPOINT_LEASE_TTL_MS: "2000",
         STILLPOINT_PLAN_POLL_MS: "100",
+        STILLPOINT_MAINTENANCE: NO_MAINTENANCE,
         ...options.environment,
       },
     }),

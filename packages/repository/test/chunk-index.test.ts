@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -188,6 +188,19 @@ describe("the chunk index on disk", () => {
     index.add(nameOf("a"), list(pack(1)));
     await index.settle();
     expect((await readdir(join(directory, ID))).filter((name) => name.includes("building"))).toEqual([]);
+  });
+
+  it("leaves nothing behind of a process that was killed amid a commit, whatever its file looks like", async () => {
+    const directory = await newDirectory();
+    const whole = await kept(directory, pack(200));
+    const building = join(directory, ID, "building-0123456789abcdef.chunks");
+    for (const bytes of [0, 50, 100, 4096, 5000, 8192, (await stat(whole)).size - 1]) {
+      await copyFile(whole, building);
+      await truncate(building, bytes);
+      using index = openChunkIndex(ID, { directory });
+      expect(index.chunks).toBe(200);
+      expect(await published(directory), `cut at ${bytes} bytes`).toHaveLength(1);
+    }
   });
 
   it("finds every chunk among very many that were sorted before they were inserted", async () => {

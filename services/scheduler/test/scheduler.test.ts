@@ -207,7 +207,10 @@ test("every log of every plan has one shipper asked for, again when the command 
   await bus.deleteCommand(shipSource, second.sequence);
   const again = await waitFor("it is asked for again", async () => {
     const found = await bus.readCommand(shipSource, there);
-    return found?.body.revision === "b".repeat(64) ? found : undefined;
+    if (found?.body.revision === "b".repeat(64)) return found;
+    // A tick that had begun with the plan as it was has asked once more: as good for a shipper, and in the way here.
+    if (found !== undefined) await bus.deleteCommand(shipSource, found.sequence);
+    return undefined;
   });
   expect(again.sequence).toBeGreaterThan(second.sequence);
   // Asked for all the time meanwhile, and refused: the one that is under way stays.

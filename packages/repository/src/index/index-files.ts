@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readdirSync, rmSyn
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { isSpoilt } from "./chunk-database.ts";
 
 const ENDING = ".chunks";
 const BUILDING = "building-";
@@ -36,8 +37,9 @@ function isAbandoned(path: string): boolean {
     database.exec("begin exclusive");
     return true;
   } catch (error) {
-    // Not a database yet, or none any more: nobody can use it. Anything else means that somebody may.
-    return error instanceof Error && "errcode" in error && error.errcode === 26;
+    // Not a database yet, or none any more, as a kill amid a commit leaves it: read, so nobody has the lock. Anything
+    // else means that somebody may.
+    return isSpoilt(error);
   } finally {
     database.close();
   }
