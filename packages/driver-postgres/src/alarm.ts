@@ -5,6 +5,8 @@ export type Alarm = Disposable & {
   ring: () => void;
   /** Rings once after so long; one that is set already stays as it is. */
   ringIn: (ms: number) => void;
+  /** Rings once after so long, and not as it was set before. */
+  ringOnlyIn: (ms: number) => void;
 };
 
 export function alarm(): Alarm {
@@ -15,6 +17,9 @@ export function alarm(): Alarm {
     timer = undefined;
     next.resolve("rung");
   };
+  const ringIn = (ms: number) => {
+    timer ??= setTimeout(ring, ms);
+  };
   return {
     async rung() {
       const rang = await next.promise;
@@ -22,8 +27,11 @@ export function alarm(): Alarm {
       return rang;
     },
     ring,
-    ringIn(ms) {
-      timer ??= setTimeout(ring, ms);
+    ringIn,
+    ringOnlyIn(ms) {
+      clearTimeout(timer);
+      timer = undefined;
+      ringIn(ms);
     },
     [Symbol.dispose]: () => clearTimeout(timer),
   };

@@ -6,8 +6,8 @@ import type { TimelineShipper } from "./ship-timeline.ts";
 import type { WalFeed } from "./wal-feed.ts";
 
 export type Following = {
-  /** Has the server send its WAL from there on, when the feed before it is closed. */
-  openFeed: (at: Lsn) => WalFeed;
+  /** Has the server send its WAL from there on, on a connection that lives as long as the feed. */
+  openFeed: (at: Lsn) => Promise<WalFeed>;
   shipper: TimelineShipper;
   /** Rings when a flush is due, when one is asked for, and when it is asked to stop. */
   alarm: Alarm;
@@ -24,12 +24,13 @@ export type Following = {
 export type Followed = "stopped" | WalPosition | undefined;
 
 /**
- * A server sends its WAL commit by commit to one who listens. At thousands a second that takes more of the server's processors
- * than the bytes do: one that writes more than this is only looked at now and then.
+ * A server sends its WAL commit by commit to one who listens, and before version 16 every commit wakes also a connection for
+ * replication that asks for nothing. At thousands a second that takes more of the server's processors than the bytes do: one that
+ * writes more than this is only looked at now and then, and not connected to in between.
  */
 const BUSY_BYTES_PER_MS = 131.072;
 
-/** Where the log stood, and when. */
+/** Where the server's log stood, and when. */
 type Look = { at: Lsn; ms: number };
 
 /** In bytes per ms. */
@@ -48,11 +49,18 @@ export async function followTimeline(following: Following): Promise<Followed> {
   const { openFeed, shipper, alarm, flushMs, segmentBytes, stopAt, soonAt, monotonicMs } = following;
   const withinMs = Math.min(flushMs, MOST_ALONE_MS);
   let ringing = alarm.rung();
+  let isFetching = false;
   /** The last look of which all is durable. Nothing before the first time: what comes until then was written before. */
   let flushed: Look | undefined;
+  /** The end of what was written before, and of the last fetch. */
+  let caughtUp: Look | undefined;
   let looked: Look | undefined;
-  const isBusy = () => writtenSince(flushed, { at: shipper.received(), ms: monotonicMs() }) > BUSY_BYTES_PER_MS;
-  const dueInMs = () => (flushed === undefined ? 0 : Math.max(0, flushed.ms + withinMs - monotonicMs()));
+  const measured = () => flushed ?? caughtUp;
+  const isBusy = () => writtenSince(measured(), { at: shipper.received(), ms: monotonicMs() }) > BUSY_BYTES_PER_MS;
+  /** More than a calm server writes from one flush to the next. */
+  const isMuch = () =>
+    Number(shipper.received() - (measured()?.at ?? shipper.received())) > BUSY_BYTES_PER_MS * flushMs;
+  const dueInMs = (since = flushed) => (since === undefined ? 0 : Math.max(0, since.ms + withinMs - monotonicMs()));
   let given: Lsn = 0n;
   const isAsked = () => soonAt() > given;
   const hasAsked = () => shipper.received() >= soonAt();
@@ -68,19 +76,36 @@ export async function followTimeline(following: Following): Promise<Followed> {
     const end = stopAt();
     return end !== undefined && shipper.received() >= end;
   };
-  for (let isFetching = false; ; ) {
-    const feed = openFeed(shipper.received());
+  /** In how many ms the segment is full that the server writes, if a flush of what is not durable `since` then can wait for it. */
+  const fullMs = (now: Look, since = flushed) => {
+    const bytesPerMs = writtenSince(looked ?? measured(), now);
+    return fullInMs({ received: now.at, segmentBytes, bytesPerMs, withinMs: dueInMs(since) });
+  };
+  /** With these bytes the segment is full, and what else the server has written comes with the next one. */
+  const isLastOfFetch = ({ bytes, newest }: { bytes: Buffer; newest: Lsn }) => {
+    const end = segmentStart(shipper.received(), segmentBytes) + BigInt(segmentBytes);
+    if (shipper.received() + BigInt(bytes.length) < end || newest >= end + BigInt(segmentBytes)) return false;
+    if (!hasAsked() || stopAt() !== undefined) return false;
+    const since = looked !== undefined && looked.at <= end ? looked : flushed;
+    return fullMs({ at: newest, ms: monotonicMs() }, since) !== undefined;
+  };
+
+  /** Takes what comes until nothing more is to be fetched. `waitMs`: so long it may be left alone. */
+  async function follow(): Promise<{ followed: Followed } | { waitMs: number | undefined }> {
+    await using feed = await openFeed(shipper.received());
     const next = () => {
       const event = feed.events.next();
       // It is looked at below, but it may fail while a flush is waited for.
       event.catch(() => undefined);
       return event;
     };
-    let isNewest = false;
+    let newest: Lsn | undefined;
+    const isNewest = () => newest !== undefined && shipper.received() >= newest;
     // What was left open waits no longer if nothing more comes.
     if (isAsked() && hasAsked()) await give();
     if (flushed !== undefined && flushed.at < shipper.received()) alarm.ringIn(dueInMs());
-    for (let arriving = next(); !(isFetching && isNewest && hasAsked()) && !isAtEnd(); ) {
+    let last: Buffer | undefined;
+    for (let arriving = next(); !(isFetching && isNewest() && hasAsked()) && !isAtEnd(); ) {
       const happened = await Promise.race([ringing, arriving]);
       if (happened === "rung") {
         ringing = alarm.rung();
@@ -88,41 +113,54 @@ export async function followTimeline(following: Following): Promise<Followed> {
         if (isAsked()) await give();
         else {
           isFetching = isBusy();
-          if (!isFetching || !isNewest) await flush();
+          if (!isFetching || !isNewest()) await flush();
         }
       } else if (happened.done) {
         await shipper.end();
-        return feed.following();
+        return { followed: feed.following() };
+      } else if (happened.value.type === "ping") {
+        await flush();
+        isFetching = false;
+        arriving = next();
       } else {
-        if (happened.value.type === "ping") {
-          await flush();
-          isFetching = false;
-        } else {
-          if (!isFetching) alarm.ringIn(flushMs);
-          await shipper.take(happened.value.bytes);
-          isNewest = happened.value.isNewest;
-          if (isAsked() && hasAsked()) await give();
+        newest = happened.value.newest;
+        if (isFetching && isLastOfFetch(happened.value)) {
+          last = happened.value.bytes;
+          break;
         }
+        if (!isFetching) alarm.ringIn(flushMs);
+        await shipper.take(happened.value.bytes);
+        if (isNewest()) caughtUp ??= { at: shipper.received(), ms: monotonicMs() };
+        isFetching ||= isMuch();
+        if (isAsked() && hasAsked()) await give();
         arriving = next();
       }
     }
-    const now = { at: shipper.received(), ms: monotonicMs() };
-    const bytesPerMs = writtenSince(looked, now);
-    const isClosed = looked !== undefined && looked.at <= segmentStart(now.at, segmentBytes);
-    if (isClosed) flushed = looked;
-    looked = now;
-    const isCalm = !isBusy();
-    const fullMs = () => fullInMs({ received: now.at, segmentBytes, bytesPerMs, withinMs: dueInMs() });
-    // What is open can wait until its segment is full; where that takes too long, little is stored twice just behind the one before.
-    const isDue = dueInMs() === 0 || (isClosed && fullMs() === undefined);
-    if (!isFetching || isCalm || isDue || isAtEnd()) await flush();
-    await feed.close();
-    if (isAtEnd()) return "stopped";
-    isFetching = !isCalm;
-    if (isFetching) {
-      alarm.ringIn(fullMs() ?? dueInMs());
-      await ringing;
-      ringing = alarm.rung();
+    if (isAtEnd()) {
+      await flush();
+      await feed.close();
+      return { followed: "stopped" };
     }
+    // While it is stored, the server has nothing to do with us.
+    await feed.close();
+    if (last !== undefined) await shipper.take(last);
+    const now = { at: newest ?? shipper.received(), ms: monotonicMs() };
+    const isClosed = looked !== undefined && looked.at <= segmentStart(shipper.received(), segmentBytes);
+    if (isClosed) flushed = looked;
+    isFetching = isBusy();
+    // What is open can wait until its segment is full; where that takes too long, little is stored twice just behind the one before.
+    if (!isFetching || dueInMs() === 0 || (isClosed && fullMs(now) === undefined)) await flush();
+    const waitMs = isFetching ? (fullMs(now) ?? dueInMs()) : undefined;
+    looked = isFetching ? now : undefined;
+    return { waitMs };
+  }
+
+  for (;;) {
+    const done = await follow();
+    if ("followed" in done) return done.followed;
+    if (done.waitMs === undefined) continue;
+    alarm.ringOnlyIn(done.waitMs);
+    await ringing;
+    ringing = alarm.rung();
   }
 }

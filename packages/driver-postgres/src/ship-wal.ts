@@ -66,17 +66,26 @@ async function shipRound(it: Shipping, known: string | undefined): Promise<strin
   const { options, context, connection, sql, spool, slot, segmentBytes } = it;
   const letGo = new AbortController();
   const ended = AbortSignal.any([context.signal, letGo.signal]);
-  await using replication = await connect({
-    ...connection,
-    what: "Cannot read PostgreSQL's WAL",
-    replication: true,
-    // Whatever the source has set: we send a sign of life every few seconds, also while an upload stands still.
-    settings: { wal_sender_timeout: "60s" },
-    signal: ended,
-  });
+  const connectReplication = () =>
+    connect({
+      ...connection,
+      what: "Cannot read PostgreSQL's WAL",
+      replication: true,
+      // Whatever the source has set: we send a sign of life every few seconds, also while an upload stands still.
+      settings: { wal_sender_timeout: "60s" },
+      signal: ended,
+    });
+  const begin = async () => {
+    await using replication = await connectReplication();
+    return await beginShipping({ sql, replication, slot, segmentBytes, held: it.held, gap: known });
+  };
+  const pastOf = async (timeline: number) => {
+    await using replication = await connectReplication();
+    return await timelineOf(replication, timeline);
+  };
   using bell = alarm();
   ended.addEventListener("abort", bell.ring);
-  const begun = await beginShipping({ sql, replication, slot, segmentBytes, held: it.held, gap: known });
+  const begun = await begin();
   let { from, isHeld } = begun;
   await using guard = openGuard({
     it,
@@ -94,12 +103,13 @@ async function shipRound(it: Shipping, known: string | undefined): Promise<strin
     it.held = isHeld ? from : undefined;
     for (;;) {
       context.log("shipping", { slot, timeline: from.timeline, from: formatLsn(from.at) });
-      const past = await timelineOf(replication, from.timeline);
+      const past = await pastOf(from.timeline);
       const { timeline } = past;
       let durable = isHeld ? from.at : undefined;
       let feed: WalFeed | undefined;
-      const openFeed = (at: Lsn) => {
-        feed = walFeed(replication, { slot, from: { timeline, at }, durable, monotonicMs: context.monotonicMs });
+      const openFeed = async (at: Lsn) => {
+        const { monotonicMs } = context;
+        feed = walFeed(await connectReplication(), { slot, from: { timeline, at }, durable, monotonicMs });
         guard.listenTo(feed);
         return feed;
       };
@@ -131,7 +141,7 @@ async function shipRound(it: Shipping, known: string | undefined): Promise<strin
         monotonicMs,
       });
       if (followed === "stopped") return undefined;
-      if (followed === undefined) throw replication.translate(new Error("the server ended its WAL"));
+      if (followed === undefined) throw sql.translate(new Error("the server ended its WAL"));
       from = followed;
       isHeld = true;
       it.held = from;

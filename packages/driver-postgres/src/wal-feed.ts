@@ -6,15 +6,15 @@ import { formatLsn, type Lsn, parseLsn } from "./lsn.ts";
 import { KEEPALIVE, STATUS_INTERVAL_MS, statusUpdate, XLOG_DATA, XLOG_HEADER_BYTES } from "./wal-protocol.ts";
 
 /**
- * `isNewest`: the server had flushed no more when it sent this. `ping`: the server waits for our word; one that shuts down
- * waits for what it has sent to be durable.
+ * `newest`: so far the server had flushed when it sent this. `ping`: the server waits for our word; one that shuts down waits
+ * for what it has sent to be durable.
  */
-export type WalEvent = { type: "wal"; bytes: Buffer; isNewest: boolean } | { type: "ping" };
+export type WalEvent = { type: "wal"; bytes: Buffer; newest: Lsn } | { type: "ping" };
 
-/** A timeline's WAL as it is flushed, without an end unless the server has left the timeline. */
-export type WalFeed = {
+/** A timeline's WAL as it is flushed, without an end unless the server has left the timeline. Its connection ends with it. */
+export type WalFeed = AsyncDisposable & {
   events: AsyncGenerator<WalEvent, void, void>;
-  /** Everything before it is durable with us: the slot moves there. */
+  /** Everything before it is durable with us: the slot moves there. A feed that is closed tells nobody. */
   confirm: (durable: Lsn) => void;
   /** Everything before it has come. */
   received: () => Lsn;
@@ -22,6 +22,7 @@ export type WalFeed = {
   silentMs: () => number;
   /** After the last event: the timeline that the server went on with, and where. */
   following: () => WalPosition | undefined;
+  /** Has the server end its side, so that the slot is free and what was confirmed is heard. */
   close: () => Promise<void>;
 };
 
@@ -40,9 +41,11 @@ export function walFeed(connection: Connection, { slot, from, durable, monotonic
   let confirmed = durable ?? 0n;
   let heardAt = monotonicMs();
   let isListening = true;
+  let isClosed = false;
   const tell = () => stream.send(statusUpdate({ written: at, durable: confirmed }));
   // By a timer and not in answer to the server's: while an upload is slow, what the server asks lies unread.
   const timer = setInterval(tell, STATUS_INTERVAL_MS);
+  if (durable !== undefined) tell();
   async function* events(): AsyncGenerator<WalEvent, void, void> {
     try {
       for await (const message of stream.messages()) {
@@ -61,7 +64,7 @@ export function walFeed(connection: Connection, { slot, from, durable, monotonic
         const bytes = message.subarray(XLOG_HEADER_BYTES);
         at += BigInt(bytes.length);
         isListening = false;
-        yield { type: "wal", bytes, isNewest: message.readBigUInt64BE(SERVER_END) <= at };
+        yield { type: "wal", bytes, newest: message.readBigUInt64BE(SERVER_END) };
         [heardAt, isListening] = [monotonicMs(), true];
       }
     } finally {
@@ -72,7 +75,7 @@ export function walFeed(connection: Connection, { slot, from, durable, monotonic
     events: events(),
     confirm(lsn) {
       confirmed = lsn;
-      tell();
+      if (!isClosed) tell();
     },
     received: () => at,
     silentMs: () => (isListening ? monotonicMs() - heardAt : 0),
@@ -84,9 +87,15 @@ export function walFeed(connection: Connection, { slot, from, durable, monotonic
     },
     async close() {
       clearInterval(timer);
-      isListening = false;
+      [isListening, isClosed] = [false, true];
       stream.sendDone();
       await stream.drain();
+      await connection[Symbol.asyncDispose]();
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      [isListening, isClosed] = [false, true];
+      await connection[Symbol.asyncDispose]();
     },
   };
 }

@@ -9,6 +9,7 @@ import type { WalEvent, WalFeed } from "../src/wal-feed.ts";
 
 const SEGMENT = 1 << 20;
 const FLUSH_MS = 5_000;
+const MESSAGE = 65_536;
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
@@ -17,10 +18,18 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Follows a server that has written so many bytes at a time, for so long; what was stored, and how old a byte ever was before it was. */
+/**
+ * Follows a server that has written so many bytes at a time, for so long; what was stored, how old a byte ever was before it was, and
+ * what the server had to do with it: for how long it was connected to, and how many segments were stored meanwhile.
+ */
 async function followed(writtenAt: (ms: number) => number, { forMs, askedMs }: { forMs: number; askedMs?: number }) {
   const at = (): Lsn => BigInt(Math.floor(writtenAt(Date.now())));
-  const stored = { tails: 0, closed: 0, looks: 0, oldestMs: 0, missing: 0 };
+  const stored = { tails: 0, closed: 0, looks: 0, oldestMs: 0, missing: 0, connectedMs: 0, closedConnected: 0 };
+  let connectedAt: number | undefined;
+  const leave = async () => {
+    if (connectedAt !== undefined) stored.connectedMs += Date.now() - connectedAt;
+    connectedAt = undefined;
+  };
   let durable = 0;
   const sink: LogSink = {
     async tail(_, bytes) {
@@ -28,6 +37,7 @@ async function followed(writtenAt: (ms: number) => number, { forMs, askedMs }: {
     },
     async closed() {
       stored.closed += SEGMENT;
+      if (connectedAt !== undefined) stored.closedConnected += 1;
     },
     gap: () => Promise.reject(new Error("a gap")),
   };
@@ -43,14 +53,18 @@ async function followed(writtenAt: (ms: number) => number, { forMs, askedMs }: {
       durable = Number(to);
     },
   });
-  const openFeed = (from: Lsn): WalFeed => {
+  const openFeed = async (from: Lsn): Promise<WalFeed> => {
     stored.looks += 1;
+    connectedAt = Date.now();
     let received = from;
+    const look = stored.looks;
     async function* events(): AsyncGenerator<WalEvent, void, void> {
-      for (;;) {
-        const bytes = Buffer.alloc(Number(at() - received));
-        received += BigInt(bytes.length);
-        if (bytes.length > 0) yield { type: "wal", bytes, isNewest: true };
+      while (stored.looks === look && connectedAt !== undefined) {
+        for (const newest = at(); received < newest; ) {
+          const bytes = Buffer.alloc(Math.min(MESSAGE, Number(newest - received)));
+          received += BigInt(bytes.length);
+          yield { type: "wal", bytes, newest };
+        }
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
@@ -60,7 +74,8 @@ async function followed(writtenAt: (ms: number) => number, { forMs, askedMs }: {
       received: () => received,
       silentMs: () => 0,
       following: () => undefined,
-      close: async () => undefined,
+      close: leave,
+      [Symbol.asyncDispose]: leave,
     };
   };
   let end: Lsn | undefined;
@@ -108,11 +123,16 @@ test.each([
 ])(
   "of a server that writes %s, little is stored as a tail and again with its segment, and nothing waits longer than a flush",
   async (_, writtenAt) => {
-    const { tails, closed, looks, oldestMs } = await followed(writtenAt, { forMs: 60_000 });
+    const { tails, closed, looks, oldestMs, connectedMs, closedConnected } = await followed(writtenAt, {
+      forMs: 60_000,
+    });
     expect(closed).toBeGreaterThan(10 * SEGMENT);
-    expect(tails / closed).toBeLessThan(0.25);
+    expect(tails / closed).toBeLessThan(0.2);
     expect(oldestMs).toBeLessThanOrEqual(FLUSH_MS + 200);
     expect(looks).toBeLessThan(60);
+    // One that writes little between two bursts is listened to then.
+    expect(connectedMs).toBeLessThan(20_000);
+    expect(closedConnected).toBeLessThan(closed / SEGMENT / 3);
   },
 );
 

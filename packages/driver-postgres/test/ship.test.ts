@@ -326,12 +326,16 @@ test("a busy server is read from once for each flush, a calm one all the time, a
     ]);
     return rows[0]?.active as boolean | undefined;
   };
+  const senders = async () => {
+    const { rows } = await client.query("select pid from pg_stat_activity where backend_type = 'walsender'");
+    return rows.length;
+  };
   await client.query("create table bulk (n int, filler text)");
   const write = () =>
     client.query("insert into bulk select n, repeat('x', 900) from generate_series(1, 200) as few (n)");
-  await waitFor("it is left alone", async () => {
+  await waitFor("it is left alone, without a connection that every commit would wake", async () => {
     await write();
-    return (await isRead()) === false;
+    return (await isRead()) === false && (await senders()) === 0;
   });
   const alone = await here();
   await waitFor("its log is fetched nevertheless", async () => {
@@ -486,11 +490,13 @@ test("a server that stops has given its last byte, and one that comes back on an
   await takenBase(sourceOf(server), contextFor(server, await fresh(), never), base);
   await client.query("insert into history values (2)");
   // The base's end filled a segment: until the server is seen to be calm again, nobody listens when it stops.
-  await waitFor("it is listened to", async () => {
+  let listened = 0;
+  await waitFor("it is listened to, and not looked at", async () => {
     const { rows } = await client.query("select active from pg_replication_slots where slot_name = $1", [
       shipSlotName(directory),
     ]);
-    return rows[0]?.active === true;
+    listened = rows[0]?.active === true ? listened + 1 : 0;
+    return listened === 20;
   });
   await holds(directory, await here());
   await server.stop();
