@@ -1,10 +1,12 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import { readTar } from "@stillpoint/driver/tar-reader";
 import type { Earlier } from "@stillpoint/driver/tree";
-import type { VaultClient } from "./vault-client.ts";
 
 /** Files of a source's backups, as the last of them that has one holds it. */
-export function earlierBy(client: Pick<VaultClient, "getBackup">, backups: readonly string[]): Earlier {
+export function earlierBy(
+  client: { getBackup: (backupId: string, path: string) => AsyncIterable<Uint8Array> },
+  backups: readonly string[],
+): Earlier {
   return {
     async *read(path) {
       for (const backupId of backups.toReversed()) {

@@ -4,11 +4,13 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogPosition } from "@stillpoint/contracts/log";
 import { shipSettings } from "@stillpoint/contracts/ship";
 import type { SourceSpec } from "@stillpoint/contracts/source";
-import { vaultLog } from "@stillpoint/contracts/vault";
+import { vaultLog, vaultTicket } from "@stillpoint/contracts/vault";
 import type { z } from "zod";
 import { type FlushAsked, flushAsker } from "./ask-flush.ts";
+import { earlierBy } from "./earlier.ts";
 import type { AgentShared } from "./own-source.ts";
 import type { StandingBase } from "./session.ts";
+import { vaultClient } from "./vault-client.ts";
 
 type Shared<Spec extends SourceSpec> = {
   context: Pick<AgentShared<Spec>["context"], "bus" | "clock" | "log">;
@@ -72,6 +74,13 @@ export async function findStanding<Spec extends SourceSpec>(
   return {
     backupId: base,
     bytes,
+    files: {
+      async *read(path) {
+        const claims = { purpose: "restore" as const, backups: [base] };
+        const { vaultUrl, ticket } = await bus.request(vaultTicket, {}, claims, patient);
+        yield* earlierBy(vaultClient(vaultUrl, ticket, signal), [base]).read(path);
+      },
+    },
     async heldPlace(serves) {
       const since = clock.monotonicMs();
       const askFlush = flushAsker({ bus, leases: buckets.leases, clock }, { plan, source });

@@ -5,11 +5,13 @@ import { StillpointError, toStillpointError } from "@stillpoint/contracts/errors
 import { captureOpened, captureRefused } from "@stillpoint/contracts/events";
 import { toInstant } from "@stillpoint/contracts/names";
 import { sessionAbort, sessionClose, sessionCut, sessionFinish, sessionReady } from "@stillpoint/contracts/sessions";
+import { shipSettings } from "@stillpoint/contracts/ship";
 import type { SourceSpec } from "@stillpoint/contracts/source";
 import type { BUCKETS } from "@stillpoint/contracts/topology";
 import type { Driver, Tools } from "@stillpoint/driver/driver";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { ServiceContext } from "@stillpoint/service/define-service";
+import { flushAsker } from "./ask-flush.ts";
 import { driverContext } from "./driver-context.ts";
 import { findStanding } from "./find-standing.ts";
 import { progressReport } from "./progress-report.ts";
@@ -65,7 +67,8 @@ export function ownSource<Spec extends SourceSpec>(
       }
       const found = await findStanding(shared, body, alive);
       const opening = driverContext(shared, directory.path, alive, { runId, source });
-      await using capture = await driver.open(spec, opening, found === undefined ? {} : { heldPlace: found.heldPlace });
+      const resting = found === undefined ? {} : { heldPlace: found.heldPlace, standingBase: found.files };
+      await using capture = await driver.open(spec, opening, resting);
       // A driver that makes a base all the same needs no other.
       const standing = capture.description.base === undefined ? found : undefined;
       const send = backupSender({
@@ -77,7 +80,12 @@ export function ownSource<Spec extends SourceSpec>(
         usesEarlier: driver.usesEarlier ?? false,
         report,
       });
-      const steps = captureSession(capture, send, standing);
+      // A base serves the next point once its log is held up to where it ended.
+      const isShipped = driver.ship !== undefined && shipSettings(spec) !== undefined;
+      const baseMade = isShipped
+        ? { baseMade: flushAsker({ bus, leases: buckets.leases, clock }, { plan, source }) }
+        : {};
+      const steps = captureSession(capture, send, { standing, ...baseMade });
       const end = (reason: string) =>
         ended.abort(new StillpointError("CANCELLED", { what: "The session has ended", where: source, why: reason }));
       const mine = { parameters: { session } };

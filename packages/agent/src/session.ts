@@ -21,6 +21,8 @@ export type SendBackup = (
 export type StandingBase = {
   backupId: string;
   bytes: number;
+  /** What the base consists of. */
+  files: Earlier;
   /** Waits until the repository holds a place of the log, above the base, that serves; undefined: none came in time. */
   heldPlace(serves: (held: LogPosition) => Promise<boolean>): Promise<LogPosition | undefined>;
   /** Resolves when the repository holds the log from the base up to the place; rejects where it does not get there. */
@@ -33,7 +35,17 @@ type Finished = { backups: BackupFigures[]; logBytes: number };
  * The steps of one capture, each idempotent by its cut: asked twice, a step runs once. A newer cut replaces what an
  * older one fixed; an older one is refused. Knows no bus and no HTTP.
  */
-export function captureSession(capture: Capture, send: SendBackup, standing?: StandingBase) {
+export function captureSession(
+  capture: Capture,
+  send: SendBackup,
+  {
+    standing,
+    baseMade,
+  }: {
+    standing?: StandingBase | undefined /** A base of its own is stored. */;
+    baseMade?: () => Promise<unknown>;
+  } = {},
+) {
   let base: Task<BackupFigures[]> | undefined;
   let settling: { cutId: string; task: Task<void> } | undefined;
   let finishing: { cutId: string; task: Task<Finished> } | undefined;
@@ -43,11 +55,12 @@ export function captureSession(capture: Capture, send: SendBackup, standing?: St
 
   function startBase(vault: VaultAddress): Task<BackupFigures[]> {
     const type = capture.description.base;
-    return startTask("base", async (progress) =>
-      type === undefined
-        ? []
-        : [await send("base", type, vault, (tree, earlier) => capture.base(tree, earlier), progress)],
-    );
+    return startTask("base", async (progress) => {
+      if (type === undefined) return [];
+      const sent = await send("base", type, vault, (tree, earlier) => capture.base(tree, earlier), progress);
+      await baseMade?.();
+      return [sent];
+    });
   }
 
   return {

@@ -7,13 +7,15 @@ import { captureSession, type SendBackup } from "../src/session.ts";
 const vault = { vaultUrl: "http://127.0.0.1:1", ticket: "t" };
 const [first, second] = ["01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"] as const;
 
-function recorded(changes: { base?: () => Promise<void>; finish?: () => Promise<void> } = {}) {
+type Changes = { base?: () => Promise<void>; finish?: () => Promise<void>; rests?: true };
+
+function recorded(changes: Changes = {}) {
   const calls: string[] = [];
   const description: Description = {
     version: "1",
     runtime: { id: "none", version: "1", arch: "x64", extensions: [], settings: {} },
     hasLog: true,
-    base: "full",
+    ...(changes.rests ? {} : { base: "full" as const }),
     finish: "log",
     notes: [],
   };
@@ -38,9 +40,11 @@ function recorded(changes: { base?: () => Promise<void>; finish?: () => Promise<
   };
   const send: SendBackup = async (part, type, _vault, write) => {
     await write({ add: async () => ({ torn: false }), covers: async () => undefined });
+    calls.push(`${part} stored`);
     return { backupId: part, type } as BackupFigures; // the session passes figures on and reads none of them
   };
-  return { calls, session: captureSession(capture, send) };
+  const baseMade = async () => calls.push("flush asked for");
+  return { calls, session: captureSession(capture, send, { baseMade }) };
 }
 
 async function until<State extends { state: string }>(ask: () => State): Promise<State> {
@@ -62,7 +66,7 @@ describe("a capture session", () => {
     const done = await until(() => session.ready(vault, first));
     expect(done).toMatchObject({ state: "done", result: [{ backupId: "base" }] });
     await until(() => session.ready(vault, second));
-    expect(calls).toEqual(["base", "settle", "settle"]);
+    expect(calls).toEqual(["base", "base stored", "flush asked for", "settle", "settle"]);
   });
 
   it("marks once for a cut that is asked for twice, and again for the next cut on the same base", async () => {
@@ -73,7 +77,16 @@ describe("a capture session", () => {
     await until(() => session.finish(first, vault));
     expect((await session.cut(cut(second, 6))).cutId).toBe(second);
     expect((await until(() => session.finish(second, vault))).state).toBe("done");
-    expect(calls).toEqual(["base", "settle", `mark ${first}`, "finish", `mark ${second}`, "finish"]);
+    const cuts = [first, second].flatMap((id) => [`mark ${id}`, "finish", "finish stored"]);
+    expect(calls).toEqual(["base", "base stored", "flush asked for", "settle", ...cuts]);
+  });
+
+  it("has the log flushed behind a base of its own, that the next may rest on it, and not where it rests on another", async () => {
+    const { calls, session } = recorded({ rests: true });
+    await until(() => session.ready(vault, first));
+    await session.cut(cut(first, 5));
+    await until(() => session.finish(first, vault));
+    expect(calls).toEqual(["settle", `mark ${first}`, "finish", "finish stored"]);
   });
 
   it("refuses a cut older than one it has seen, and a finish of a cut that was replaced", async () => {

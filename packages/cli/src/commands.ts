@@ -117,7 +117,7 @@ export function program(world: World): Command {
     )
     .option(
       "--tablespace <name=/directory>",
-      "place a further tablespace of a PostgreSQL cluster; without it lies inside the restored directory; may be repeated",
+      "where a further tablespace of a PostgreSQL cluster is to lie; else inside the restored directory; may be repeated",
       several,
       [],
     )

@@ -14,6 +14,7 @@ import type { PointReader } from "./point-reader.ts";
 import { begunRecovery, parseAction, parsePatience, recoverMoment } from "./recover-moment.ts";
 import { assertEmpty, openReader, type RestoreOptions } from "./restore.ts";
 import { stillAlive } from "./still-alive.ts";
+import { momentTablespaces } from "./tablespaces.ts";
 import { untilWhole } from "./until-whole.ts";
 import type { World } from "./world.ts";
 
@@ -35,13 +36,6 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
       where: "--at",
       why: "--plan and --source say whose log: one of them is missing",
       hint: "one source at a time; sources at one common moment are a recovery point: leave --at out",
-    });
-  if ((options.tablespace ?? []).length > 0)
-    throw new StillpointError("INVALID_REQUEST", {
-      what: "Cannot restore to a moment",
-      where: "--tablespace",
-      why: "a point's tablespaces can be placed, and a moment's lie inside its directory",
-      hint: "move one when it is restored and no server runs on it: docs/guide/postgres.md says how",
     });
   const target = parseMoment(options.at, !options.exclusive);
   const to = resolve(options.to);
@@ -70,6 +64,8 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
   world.errorLine(
     `${plan}/${source} (${figures.kind}): base ${serving.base} of ${figures.startedAt}, ${bytes(figures.bytes)}; then ${pieces.length - tails} closed stretches and ${tails} flushes of its log`,
   );
+  const given = options.tablespace ?? [];
+  const place = await momentTablespaces(world, reader, { kind: figures.kind, base: serving.base, directory, given });
   if (options.dryRun) {
     world.out(
       options.json
@@ -123,6 +119,10 @@ export async function restoreMoment(world: World, options: MomentOptions): Promi
     stillAlive(world, () => `${source}: ${bytes(read)}${step}`, work),
   );
   const { mark } = done;
+  // A server that stands before its end goes further in the directory as it is.
+  const isPlaced = done.opened !== false;
+  if (isPlaced) await untilWhole(to, `${plan}/${source}`, place);
+  else if (given.length > 0) world.errorLine("    tablespaces are placed when the server is opened");
   const ms = world.clock.monotonicMs() - startedMs;
   if (options.json) {
     world.out(`${JSON.stringify({ ...serving, to, directory, ...done, bytes: read, ms }, undefined, 2)}\n`);

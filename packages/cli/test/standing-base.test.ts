@@ -1,18 +1,22 @@
-import { readdir, readFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { baseMade } from "@stillpoint/contracts/events";
-import { flushLog } from "@stillpoint/contracts/flush";
-import type { Point } from "@stillpoint/contracts/point";
+import { mark, type Point } from "@stillpoint/contracts/point";
+import { Secret } from "@stillpoint/contracts/secret";
 import { vaultLog } from "@stillpoint/contracts/vault";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { prepareRestore } from "@stillpoint/testkit/restore-py";
+import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { startSandbox } from "../src/drivers.ts";
 import { followProof } from "../src/follow.ts";
 import { restore } from "../src/restore.ts";
 import { restoreMoment } from "../src/restore-moment.ts";
+import type { World } from "../src/world.ts";
 import { quietBoard, startTestSystem, type TestSystem } from "./system-fixture.ts";
 
 function rowsIn(database: DatabaseSync): Record<string, number> {
@@ -23,6 +27,9 @@ function rowsIn(database: DatabaseSync): Record<string, number> {
 }
 
 const LEDGER = { plan: "ledger", source: "orders" };
+const WITHOUT_SERVER = { id: "pg", version: "", arch: "", extensions: [], settings: {} };
+const PLAINLY = { over: false, dryRun: false, thaw: false, json: true } as const;
+const restoredTo = z.object({ directory: z.string(), mark });
 /** No flush is due while these tests run: points and bases ask for what they wait for. */
 const SELDOM = { flush: "1h" };
 
@@ -33,17 +40,56 @@ describe("a point of a source whose log is shipped", () => {
   let first: Point;
   let second: Point;
   let after: number;
+  let server: Awaited<ReturnType<typeof ownPostgres>>;
 
-  const untilBaseServes = async (of: typeof LEDGER) => {
-    await system.bus.request(flushLog, of, {}, { timeoutMs: 5_000, patienceMs: 20_000 });
-    await waitFor(
+  /** A directory that the server of the source may write, and of one that is restored. */
+  const placeFor = async (name: string) => {
+    const directory = join(system.directory, name);
+    await mkdir(directory);
+    const { uid, gid } = await stat(server.dataDirectory);
+    await chown(directory, uid, gid);
+    return directory;
+  };
+  const saidBy = async (run: (world: World) => Promise<void>): Promise<unknown> => {
+    const out: string[] = [];
+    await run({ ...system.world, out: (text) => void out.push(text) });
+    return JSON.parse(out.join(""));
+  };
+  const restoredPoint = async ({ pointId }: Point, to: string, more: { tablespace?: string[] } = {}) => {
+    const options = { plan: "ledger", ...PLAINLY, to: join(system.directory, to), ...more };
+    const told = await saidBy((world) => restore(world, pointId, options));
+    return z.object({ sources: z.tuple([restoredTo]) }).parse(told).sources[0];
+  };
+  const restoredMoment = async (to: string, more: { tablespace?: string[] } = {}) => {
+    const options = { ...LEDGER, ...PLAINLY, exclusive: false, at: "latest", to: join(system.directory, to), ...more };
+    return restoredTo.parse(await saidBy((world) => restoreMoment(world, options)));
+  };
+  /** The value of a query, by a server that recovers what was restored. */
+  const valueIn = async ({ directory, mark }: z.infer<typeof restoredTo>, text: string): Promise<unknown> => {
+    await using own = await temporaryDirectory("restored-server");
+    await chmod(join(directory, ".."), 0o711);
+    const input = { directory, mark, runtime: WITHOUT_SERVER };
+    await using sandbox = await startSandbox("postgres", input, {
+      directory: own.path,
+      signal: AbortSignal.timeout(60_000),
+      secret: () => new Secret(""),
+      monotonicMs: () => performance.now(),
+      now: Date.now,
+      log: () => undefined,
+      tools: { postgresBin: server.binDirectory, serverUser: "postgres", openSandboxes: true },
+    });
+    const [row] = await Array.fromAsync(sandbox.query({ type: "statement", id: "value", text }));
+    return row !== undefined && "values" in row ? row.values[0] : row;
+  };
+
+  const untilBaseServes = (of: typeof LEDGER) =>
+    waitFor(
       "the base serves",
       async () => (await system.bus.request(vaultLog, {}, of, { timeoutMs: 5_000 })).baseServes,
     );
-  };
 
   beforeAll(async () => {
-    const server = opened.use(await ownPostgres({ settings: { wal_level: "replica" } }));
+    server = opened.use(await ownPostgres({ settings: { wal_level: "replica" } }));
     const url = `postgres://${server.user}@127.0.0.1:${server.port}/postgres`;
     const orders = { kind: "postgres", url, password: "${env:PG_SECRET}", ship: SELDOM };
     system = opened.use(
@@ -73,6 +119,9 @@ describe("a point of a source whose log is shipped", () => {
     client.on("error", () => undefined);
     await client.connect();
     opened.defer(() => client.end());
+    await chmod(system.directory, 0o711);
+    await client.query(`create tablespace fast location '${await placeFor("fast")}'`);
+    await client.query("create table aside tablespace fast as select generate_series(1, 700) as n");
     await client.query("create table entry (id int primary key)");
     await client.query("insert into entry select generate_series(1, 1000)");
     first = await system.backUp("ledger");
@@ -159,11 +208,22 @@ describe("a point of a source whose log is shipped", () => {
     }
   });
 
-  it("can be gone past: a running vault gives the newest moment of its log", async () => {
-    const to = join(system.directory, "newest");
-    const options = { over: false, dryRun: false, thaw: false, exclusive: false, at: "latest" };
-    await restoreMoment(system.world, { ...LEDGER, ...options, to });
-    expect(await readdir(join(to, "orders", "pg_wal"))).toContainEqual(expect.stringMatching(/^[0-9A-F]{24}$/));
+  it("can be gone past: a running vault gives the newest moment of its log, with what lies in tablespaces", async () => {
+    const newest = await restoredMoment("newest");
+    expect(await readdir(join(newest.directory, "pg_wal"))).toContainEqual(expect.stringMatching(/^[0-9A-F]{24}$/));
+    expect(await valueIn(newest, "select count(*) from aside")).toBe(700);
+  });
+
+  it("has its tablespaces where a person places them, and so has a moment", async () => {
+    expect(second.sources[0]?.mark.detail).toMatchObject({ tablespaces: [{ name: "fast" }] });
+    const placed = async (to: string) => [`fast=${await placeFor(to)}`];
+    for (const restored of [
+      await restoredPoint(second, "placed-point", { tablespace: await placed("point-fast") }),
+      await restoredMoment("placed-moment", { tablespace: await placed("moment-fast") }),
+    ])
+      expect(await valueIn(restored, "select count(*) from aside")).toBe(700);
+    for (const name of ["point-fast", "moment-fast"])
+      expect(await readdir(join(system.directory, name))).toEqual([expect.stringMatching(/^PG_\d+_/)]);
   });
 
   it("rests on the next base once the replay would take a third of the RTO, which is made beside the points", async () => {
@@ -193,5 +253,25 @@ describe("a point of a source whose log is shipped", () => {
       return;
     }
     throw new Error(`the point rests on ${rests}, which was not made beside the points`);
+  });
+
+  it("makes a base of its own where a tablespace came after the one that stands, and none is written to at the source's place", async () => {
+    const stood = (await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 30_000 })).replay?.base;
+    const late = await placeFor("late");
+    await client.query(`create tablespace late location '${late}'`);
+    await client.query("create table later tablespace late as select generate_series(1, 300) as n");
+    const point = await system.backUp("ledger");
+    expect(stood).toBeDefined();
+    expect(point.sources[0]?.backups[0]).not.toBe(stood);
+    const mark = point.sources[0]?.mark;
+    expect(mark?.notes).toContainEqual(expect.stringContaining("lacks a tablespace"));
+    const files = await readdir(late, { recursive: true });
+    expect(await valueIn(await restoredPoint(point, "later"), "select count(*) from later")).toBe(300);
+    expect(await readdir(late, { recursive: true })).toEqual(files);
+    // It serves the next one.
+    await untilBaseServes(LEDGER);
+    const next = await system.backUp("ledger");
+    expect(next.sources[0]?.backups[0]).toBe(point.sources[0]?.backups[0]);
+    expect(next.sources[0]?.mark.log).toBeDefined();
   });
 });

@@ -1,9 +1,10 @@
-import { chown, lstat, mkdir, readdir, stat } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { postgresSource } from "@stillpoint/contracts/source";
 import { postgresDriver } from "@stillpoint/driver-postgres/postgres-driver";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { expect, it } from "vitest";
+import { askAlone } from "./ask-alone.ts";
 import { commandIn } from "./command-in.ts";
 import { run, startExport } from "./export-fixture.ts";
 
@@ -34,15 +35,24 @@ it("of a point lie where restore was told, and inside of its directory where it 
   });
   // Two clusters in one plan.
   await bench.seal([source("orders", server), source("twin", twin)]);
+  const environment = { ...process.env, STILLPOINT_POSTGRES_BIN: server.binDirectory };
   const restore = (...words: string[]) =>
-    commandIn(bench.directory)("restore", "--plan", "shop", ...words, ...bench.where.slice(0, 4));
+    commandIn(bench.directory, environment)("restore", "--plan", "shop", ...words, ...bench.where.slice(0, 4));
 
   const wrong = await restore("--to", at("none"), "--source", "orders", "--tablespace", "middling=/x");
   expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining("there are fast, slow") });
   expect(await restore("--to", at("none"), "--tablespace", `fast=${at("ssd")}`)).toMatchObject({ code: 2 });
-  expect(
-    await restore("--to", at("none"), "--source", "orders", "--at", "latest", "--tablespace", `fast=${at("ssd")}`),
-  ).toMatchObject({ code: 2 });
+  const unknown = await restore(
+    "--to",
+    at("none"),
+    "--source",
+    "orders",
+    "--at",
+    "latest",
+    "--tablespace",
+    "middling=/x",
+  );
+  expect(unknown).toMatchObject({ code: 2, err: expect.stringContaining("there are fast, slow") });
   expect((await readdir(bench.directory)).filter((name) => ["none", "ssd"].includes(name))).toEqual([]);
 
   const done = await restore("--to", at("back"), "--source", "orders", "--tablespace", `fast=${at("ssd")}`);
@@ -59,4 +69,25 @@ it("of a point lie where restore was told, and inside of its directory where it 
   expect(await readdir(at("both/orders/pg_tblspc"))).toHaveLength(2);
   expect(await readdir(at("both/twin/pg_tblspc"))).toEqual([]);
   expect((await readdir(at("ssd")))[0]).toMatch(/^PG_\d+_/);
+
+  // Of a moment that this machine's own server recovers, where that server may run on it.
+  await query("insert into on_fast select generate_series(1, 9)");
+  await bench.seal([source("orders", server)], "018f0000-0000-7000-8000-000000000002");
+  await mkdir(at("deep"));
+  await chmod(bench.directory, 0o711);
+  const moment = await restore(
+    "--to",
+    at("moment"),
+    "--source",
+    "orders",
+    "--at",
+    "latest",
+    "--recover",
+    "--tablespace",
+    `fast=${at("deep/nvme")}`,
+  );
+  expect(moment, moment.err).toMatchObject({ code: 0, err: expect.stringContaining(`→ ${at("deep/nvme")}`) });
+  expect((await readdir(at("deep/nvme")))[0]).toMatch(/^PG_\d+_/);
+  const found = await askAlone(server.binDirectory, at("moment/orders"), "select count(*) as found from on_fast");
+  expect(found).toBe("9");
 });

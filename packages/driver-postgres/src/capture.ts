@@ -18,6 +18,7 @@ import { CARRIED_SETTINGS } from "./server-facts.ts";
 import { openSlot } from "./slot.ts";
 import { probeAddress, sourceAddress } from "./source-address.ts";
 import { sourcePassword } from "./source-password.ts";
+import { BASE_MADE_ANEW, ofMark, tablespacesOfStanding } from "./standing-tablespaces.ts";
 import { survey } from "./survey.ts";
 import { furtherTablespaces, logTargetOf, MARK_SETTINGS, type TakenMark, takeMark } from "./take-mark.ts";
 import { addHistory, addLog } from "./wal-tree.ts";
@@ -25,7 +26,7 @@ import { addHistory, addLog } from "./wal-tree.ts";
 export async function openCapture(
   source: PostgresSource,
   context: DriverContext,
-  { heldPlace }: OpenOptions = {},
+  { heldPlace, standingBase }: OpenOptions = {},
 ): Promise<Capture> {
   const { signal } = context;
   const address = sourceAddress(source);
@@ -37,8 +38,12 @@ export async function openCapture(
 
   let marking = opened.use(await openMarking());
   const { facts, major, description, unlogged } = await survey(marking, options, where);
-  // Which tablespaces a base of another session knew of, nobody here can say: one that has further ones makes its own.
-  const standing = heldPlace !== undefined && (await furtherTablespaces(marking)).length === 0;
+  const found = await namedTablespaces(marking);
+  /** Object ids of the tablespaces that the base of another session has, where it has all that there are. */
+  const ofStanding = heldPlace === undefined ? undefined : await tablespacesOfStanding(standingBase, found);
+  const standing = ofStanding !== undefined;
+  const isAnew = heldPlace !== undefined && !standing;
+  if (isAnew) context.log("the base that stands lacks a tablespace", { tablespaces: found.map(({ name }) => name) });
   const slot = standing ? undefined : opened.use(await openSlot(options));
   const counting = opened.use(openCounting(options, facts.databases, context));
   const segmentBytes = Number(facts.settings.wal_segment_size);
@@ -48,8 +53,8 @@ export async function openCapture(
     bootstrapUser: facts.bootstrapUser,
     settings: pick(facts.settings, CARRIED_SETTINGS),
     preload: neededPreload(facts.settings.shared_preload_libraries),
-    /** Those of the base. */
-    tablespaces: await namedTablespaces(marking),
+    /** Those of the base; where it stood before, those of the mark. */
+    tablespaces: found,
   };
   const blockBytes = Number(facts.settings.block_size);
 
@@ -60,23 +65,22 @@ export async function openCapture(
     if (base !== undefined) return base;
     throw new StillpointError("INTERNAL", { what: "Cannot mark PostgreSQL", where, why: "no base has ended yet" });
   };
-  const checkUnchanged = (taken: Pick<TakenMark, "tablespaces"> & { timeline?: number }) => {
-    // A shipped log goes over from one timeline to the next.
-    const { tablespaces, timeline } = standing ? { tablespaces: [], timeline: taken.timeline } : ended();
-    const why =
-      taken.timeline !== undefined && taken.timeline !== timeline
-        ? `the server is on timeline ${taken.timeline}, and its base on ${timeline}`
-        : String(taken.tablespaces) !== String(tablespaces)
-          ? // Replaying the creation of a tablespace would make a directory at the source's path.
-            "a tablespace was created or dropped since the base"
-          : undefined;
-    if (why === undefined) return;
-    throw new StillpointError("SOURCE_CHANGED", {
+  const changed = (why: string) =>
+    new StillpointError("SOURCE_CHANGED", {
       what: "Cannot mark PostgreSQL",
       where,
       why,
       hint: "take a point anew: it makes a new base",
     });
+  /** Replaying the creation of a tablespace would make a directory at the source's path; one that was dropped is replayed. */
+  const checkTablespaces = (now: readonly string[]) => {
+    const has = ofStanding ?? ended().tablespaces;
+    if (now.some((oid) => !has.includes(oid))) throw changed("a tablespace was created since the base");
+  };
+  // A shipped log goes over from one timeline to the next.
+  const checkTimeline = ({ timeline }: TakenMark) => {
+    if (standing || timeline === ended().timeline) return;
+    throw changed(`the server is on timeline ${timeline}, and its base on ${ended().timeline}`);
   };
 
   const resources = opened.move();
@@ -104,6 +108,8 @@ export async function openCapture(
       slot?.connection.check();
       const mtimeMs = context.now();
       carried.tablespaces = await namedTablespaces(await freshMarking());
+      if (carried.tablespaces.some(({ oid }) => !taken.tablespaces.includes(oid)))
+        throw changed("a tablespace was created while the base was made");
       await addHistory(tree, copying, { ...taken, mtimeMs });
       await addBaseFacts(tree, { ...taken, ...carried }, mtimeMs);
       // Recovery reads the first segment from its beginning.
@@ -114,7 +120,9 @@ export async function openCapture(
 
     async settle() {
       slot?.connection.check();
-      checkUnchanged({ tablespaces: await furtherTablespaces(await freshMarking()) });
+      const now = await namedTablespaces(await freshMarking());
+      checkTablespaces(now.map(({ oid }) => oid));
+      if (standing) carried.tablespaces = now;
       await counting.settle();
     },
 
@@ -122,7 +130,8 @@ export async function openCapture(
       slot?.connection.check();
       await counting.openSnapshots();
       const taken = await takeMark(marking, cutId, facts.mayMark);
-      checkUnchanged(taken);
+      checkTimeline(taken);
+      checkTablespaces(taken.tablespaces);
       const uncounted = await counting.keep(cutId, taken.xid);
       const detail: MarkDetail | undefined = standing
         ? undefined
@@ -141,10 +150,13 @@ export async function openCapture(
       return {
         cutId,
         position: `${name}${formatLsn(taken.lsn)}, timeline ${taken.timeline}`,
-        ...(detail === undefined ? { detail: {}, log: placeOf(taken) } : { detail: markDetail.encode(detail) }),
+        ...(detail === undefined
+          ? { detail: ofMark(carried.tablespaces), log: placeOf(taken) }
+          : { detail: markDetail.encode(detail) }),
         ...(facts.mayMark ? {} : { fuzzy: MARK_RIGHT_MISSING }),
         notes: [
           ...(unlogged.length === 0 ? [] : [`unlogged tables come back empty: ${unlogged.join(", ")}`]),
+          ...(isAnew ? [BASE_MADE_ANEW] : []),
           ...uncounted,
         ],
       };
@@ -155,7 +167,7 @@ export async function openCapture(
         throw new StillpointError("INTERNAL", { what: "Cannot finish PostgreSQL", where, why: "it was not marked" });
       }
       const { cutId, detail } = current;
-      checkUnchanged({ tablespaces: await furtherTablespaces(await freshMarking()) });
+      checkTablespaces(await furtherTablespaces(await freshMarking()));
       const mtimeMs = context.now();
       if (detail === undefined || slot === undefined) return addCounts(tree, await counting.count(cutId), mtimeMs);
       const [counts] = await Promise.all([counting.count(cutId), addLog(tree, slot, { ...detail, mtimeMs })]);

@@ -1,5 +1,5 @@
-import { cp, mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
-import { isAbsolute, join, relative } from "node:path";
+import { cp, lchown, lstat, mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
+import { dirname, isAbsolute, join, relative } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Mark } from "@stillpoint/contracts/point";
 import { type MarkDetail, markDetail } from "./mark-detail.ts";
@@ -9,7 +9,7 @@ export type Tablespace = MarkDetail["tablespaces"][number];
 /** A tablespace that is to lie elsewhere than in the restored directory. */
 export type Placed = Tablespace & { to: string };
 
-/** Those that a point has beyond the two of every cluster; a mark on a shipped log alone is of a cluster without any. */
+/** Those that a point has beyond the two of every cluster. */
 export function tablespacesOf({ detail }: Pick<Mark, "detail">): readonly Tablespace[] {
   const parsed = markDetail.pick({ tablespaces: true }).safeParse(detail);
   return parsed.success ? parsed.data.tablespaces : [];
@@ -46,10 +46,15 @@ export async function readPlaces(tablespaces: readonly Tablespace[], given: read
 export async function placeTablespaces(directory: string, placed: readonly Placed[]): Promise<void> {
   for (const { oid, to } of placed) {
     const inside = join(directory, "pg_tblspc", oid);
+    const { uid, gid } = await lstat(inside);
+    // Whoever runs the server must get through to it, and it is for nobody else.
+    await mkdir(dirname(to), { recursive: true });
     await mkdir(to, { recursive: true, mode: 0o700 });
+    await lchown(to, uid, gid);
     for (const name of await readdir(inside)) await move(join(inside, name), join(to, name));
     await rm(inside, { recursive: true });
     await symlink(to, inside);
+    await lchown(inside, uid, gid);
   }
 }
 
@@ -59,6 +64,8 @@ async function move(from: string, to: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EXDEV")) throw error;
     await cp(from, to, { recursive: true, preserveTimestamps: true, errorOnExist: true, force: false });
+    const { uid, gid } = await lstat(from);
+    for (const path of ["", ...(await readdir(to, { recursive: true }))]) await lchown(join(to, path), uid, gid);
     await rm(from, { recursive: true });
   }
 }

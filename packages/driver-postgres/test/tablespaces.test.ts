@@ -1,8 +1,13 @@
 import { execFile } from "node:child_process";
+import { createReadStream } from "node:fs";
 import { chown, cp, lstat, mkdir, open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { StillpointError } from "@stillpoint/contracts/errors";
+import { directoryTree } from "@stillpoint/driver/directory-tree";
+import type { OpenOptions } from "@stillpoint/driver/driver";
 import type { LogPiece } from "@stillpoint/driver/recover";
+import type { Earlier } from "@stillpoint/driver/tree";
 import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
@@ -16,7 +21,7 @@ import { formatLsn, parseLsn, segmentName, segmentStart } from "../src/lsn.ts";
 import { postgresDriver } from "../src/postgres-driver.ts";
 import { placeTablespaces, readPlaces, tablespacesOf } from "../src/tablespace-places.ts";
 import { walRecords } from "../src/wal-records.ts";
-import { captured, laidOut, started } from "./captured.ts";
+import { captured, laidOut, marked, started } from "./captured.ts";
 import { directorySink, heldIn, piecesIn } from "./directory-sink.ts";
 import { recovered, takenBase } from "./recovering.ts";
 import { shipOptions } from "./ship-options.ts";
@@ -210,4 +215,68 @@ test("a log in which a tablespace is made outside of the destination is not repl
   expect(await Array.fromAsync(sandbox.query({ type: "statement", id: "s", text: "select n from before" }))).toEqual([
     { values: [1] },
   ]);
+});
+
+test("a mark rests on a base that stands where that one has all tablespaces, and makes its own where one came after it", async () => {
+  const create = async (name: string) => {
+    const location = await place();
+    await client.query(`create tablespace ${name} location '${location}'`);
+    return { name, location };
+  };
+  const [kept, dropped] = [await create("kept"), await create("dropped")];
+  const standing = await fresh();
+  await takenBase(sourceOf(server), await context(), join(standing, "base"));
+  const standingBase: Earlier = { read: (path) => createReadStream(join(standing, "base", path)) };
+  const resting = { heldPlace: async () => undefined, standingBase };
+  const opened = async (options: OpenOptions = resting) =>
+    await postgresDriver.open(sourceOf(server), await context(), options);
+  {
+    await using rests = await opened();
+    expect(rests.description.base).toBeUndefined();
+    const mark = await marked(rests);
+    expect(mark.log?.target).toMatchObject({ by: "name" });
+    expect(tablespacesOf(mark)).toEqual(
+      expect.arrayContaining([kept, dropped].map((each) => expect.objectContaining(each))),
+    );
+    // One that goes away is replayed, and is no place any more.
+    await client.query("drop tablespace dropped");
+    const later = await marked(rests);
+    expect(tablespacesOf(later).map(({ name }) => name)).toContain("kept");
+    expect(tablespacesOf(later).map(({ name }) => name)).not.toContain("dropped");
+    await create("amid");
+    await expect(marked(rests)).rejects.toMatchObject({
+      code: "SOURCE_CHANGED",
+      why: expect.stringContaining("tablespace"),
+    });
+  }
+  {
+    await using own = await opened();
+    expect(own.description.base).toBe("full");
+    await own.base(directoryTree(await fresh()));
+    const mark = await marked(own);
+    expect(mark.log).toBeUndefined();
+    expect(mark.notes).toContainEqual(expect.stringContaining("lacks a tablespace"));
+  }
+  const unsaid = new StillpointError("NOT_FOUND", { what: "There is no such file" });
+  const silent: Earlier = {
+    // biome-ignore lint/correctness/useYield: a base of before has no such file
+    async *read() {
+      throw unsaid;
+    },
+  };
+  for (const files of [{}, { standingBase: silent }]) {
+    await using own = await opened({ heldPlace: async () => undefined, ...files });
+    expect(own.description.base).toBe("full");
+  }
+});
+
+test("a base that a tablespace was made beside is none", async () => {
+  const location = await place();
+  const making = captured(sourceOf(server), await context(), join(root, "beside"), {
+    duringBase: async () => void (await client.query(`create tablespace beside location '${location}'`)),
+  });
+  await expect(making).rejects.toMatchObject({
+    code: "SOURCE_CHANGED",
+    why: expect.stringContaining("while the base"),
+  });
 });

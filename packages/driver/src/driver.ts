@@ -78,6 +78,8 @@ export type OpenOptions = {
    * For a driver whose marks are no places of the log: it carries itself what lies between such a place and the mark.
    */
   heldPlace?: (serves: (held: LogPosition) => Promise<boolean>) => Promise<LogPosition | undefined>;
+  /** Files of that base, for a driver that cannot tell without them whether its mark may rest on it. */
+  standingBase?: Earlier;
 };
 
 /**
