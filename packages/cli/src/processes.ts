@@ -4,21 +4,22 @@ import { createWriteStream } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import { SOURCE_KINDS, type SourceKind } from "@stillpoint/contracts/names";
 import { NODE_FLAGS } from "@stillpoint/repository/node-flags";
 
 /** Several services in one process, or one. */
 export type ProcessGroup = { name: string; services: readonly string[] };
 
 const CONTROL = ["gateway", "scheduler", "orchestrator", "catalog", "validator", "alerting"];
-const AGENTS = ["agent-postgres", "agent-neo4j", "agent-qdrant", "agent-sqlite", "agent-files"];
 
-/** The three processes of a laptop, or each service in its own, as compose and Kubernetes have it. */
-export function processGroups(isolate: boolean): ProcessGroup[] {
-  if (isolate) return [...CONTROL, "vault", ...AGENTS].map((name) => ({ name, services: [name] }));
+/** The three processes of a laptop, or each service in its own, as compose and Kubernetes have it; agents of `kinds`. */
+export function processGroups(isolate: boolean, kinds: readonly SourceKind[] = SOURCE_KINDS): ProcessGroup[] {
+  const agents = kinds.map((kind) => `agent-${kind}`);
+  if (isolate) return [...CONTROL, "vault", ...agents].map((name) => ({ name, services: [name] }));
   return [
     { name: "control", services: CONTROL },
     { name: "vault", services: ["vault"] },
-    { name: "agents", services: AGENTS },
+    { name: "agents", services: agents },
   ];
 }
 
@@ -41,7 +42,7 @@ export type ProcessSettings = {
 };
 
 /** What works in bytes shares a laptop with the stores and with what uses them: those come first. */
-const BYTE_SIDE = new Set(["vault", ...AGENTS]);
+const BYTE_SIDE = new Set(["vault", ...SOURCE_KINDS.map((kind) => `agent-${kind}`)]);
 const NICE = "5";
 
 const STOP_WITHIN_MS = 30_000;

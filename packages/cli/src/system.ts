@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
+import type { SourceKind } from "@stillpoint/contracts/names";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
 import { exclusiveLock } from "@stillpoint/parts/exclusive-lock";
 import { freePort } from "@stillpoint/parts/free-port";
@@ -19,6 +20,8 @@ export type SystemOptions = {
   directory: string;
   planFile: string;
   isolate: boolean;
+  /** Which agents run; without it, those of every kind of source. */
+  kinds?: readonly SourceKind[];
   restPort: number;
   partsDirectory: string;
   /** More environment for every service: secrets that the plan names, where the stores' programs lie. */
@@ -67,7 +70,7 @@ export async function startSystem(world: World, options: SystemOptions): Promise
     STILLPOINT_PLAN_FILE: options.planFile,
     STILLPOINT_GATEWAY_PORT: String(options.restPort),
   };
-  const groups = processGroups(options.isolate);
+  const groups = processGroups(options.isolate, options.kinds);
   say(`services: ${groups.map(({ name }) => name).join(", ")} …`);
   // The one that others ask comes first; all of them wait for what is not there yet.
   const processes = await stillAlive(world, "the services are starting", () =>

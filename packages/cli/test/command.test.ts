@@ -1,5 +1,6 @@
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { SOURCE_KINDS } from "@stillpoint/contracts/names";
 import { sharedS3 } from "@stillpoint/testkit/s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCommand, startTestSystem, type TestSystem } from "./system-fixture.ts";
@@ -7,7 +8,7 @@ import { runCommand, startTestSystem, type TestSystem } from "./system-fixture.t
 describe("the command", () => {
   let test: TestSystem;
   beforeAll(async () => {
-    test = await startTestSystem({ isolate: false, validate: true });
+    test = await startTestSystem({ isolate: false, kinds: SOURCE_KINDS, validate: true });
   });
   afterAll(() => test[Symbol.asyncDispose]());
 

@@ -22,7 +22,7 @@ function drawn(at: number): Moment {
 describe(`kill -9 of each service in a run (STILLPOINT_TEST_SEED=${SEED})`, () => {
   let test: TestSystem;
   beforeAll(async () => {
-    test = await startTestSystem({ isolate: true, validate: false });
+    test = await startTestSystem({ isolate: true, validate: false, leaseTtlMs: 4_000 });
   });
   afterAll(() => test[Symbol.asyncDispose]());
 

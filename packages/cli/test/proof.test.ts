@@ -19,6 +19,7 @@ describe("a proof, where sandboxes run in the open", () => {
     test = await startTestSystem({
       isolate: true,
       validate: true,
+      leaseTtlMs: 4_000,
       environment: { STILLPOINT_OPEN_SANDBOXES: "true", STILLPOINT_EGRESS_PROBES: `127.0.0.1:${port}` },
     });
   });

@@ -95,6 +95,7 @@ describe("a point of a source whose log is shipped", () => {
     system = opened.use(
       await startTestSystem({
         isolate: false,
+        kinds: ["postgres", "sqlite", "files"],
         validate: true,
         environment: {
           PG_SECRET: server.password,

@@ -36,6 +36,7 @@ test("a point of a Neo4j whose log is shipped rests on its base, and comes back 
   const shop = { kind: "neo4j", url, user, password: "${env:GRAPH_SECRET}", data, ship: { flush: "300ms" } };
   await using system = await startTestSystem({
     isolate: false,
+    kinds: ["neo4j", "sqlite", "files"],
     validate: false,
     environment: { GRAPH_SECRET: password },
     planFile: (plan) => ({ plans: { demo: plan, graph: { sources: { shop }, validate: false } } }),

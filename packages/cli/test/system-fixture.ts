@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { restoreTree } from "@stillpoint/agent/restore-tree";
 import { MAINTENANCE_TASKS } from "@stillpoint/contracts/maintenance";
+import type { SourceKind } from "@stillpoint/contracts/names";
 import { requestBackup } from "@stillpoint/contracts/people";
 import type { Point } from "@stillpoint/contracts/point";
 import { openObjectStore } from "@stillpoint/object-store/open-object-store";
@@ -26,6 +27,7 @@ import { progressBoard } from "../src/progress-board.ts";
 import { type GuestBus, reachBus } from "../src/reach.ts";
 import { type System, startSystem } from "../src/system.ts";
 import type { World } from "../src/world.ts";
+import { makeQuickRepository } from "./quick-repository.ts";
 
 export type TestSystem = AsyncDisposable & {
   world: World;
@@ -43,6 +45,10 @@ export type TestSystem = AsyncDisposable & {
 export type TestSystemOptions = {
   /** Each service in a process of its own. */
   isolate: boolean;
+  /** Of which there are agents. */
+  kinds?: readonly SourceKind[];
+  /** Short where agents are killed: their sources wait so long for the next. */
+  leaseTtlMs?: number;
   /** Prove points by themselves. */
   validate: boolean;
   environment?: Record<string, string>;
@@ -61,7 +67,7 @@ const NO_MAINTENANCE = Object.keys(MAINTENANCE_TASKS)
   .map((task) => `${task}: off`)
   .join("; ");
 
-/** The whole system, protecting a small sample of SQLite and files that is written to, with short leases. */
+/** The whole system, protecting a small sample of SQLite and files that is written to. */
 export async function startTestSystem(options: TestSystemOptions): Promise<TestSystem> {
   await using starting = new AsyncDisposableStack();
   const { path: directory } = starting.use(await temporaryDirectory("system"));
@@ -76,7 +82,7 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
     stateDirectory: join(directory, "state"),
     scale: SCALE,
     writers: 4,
-    writesPerSecond: 60,
+    writesPerSecond: 20,
     port: 0,
     token: HOOK_TOKEN,
   });
@@ -96,10 +102,11 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
   // A machine that is busy with other tests must not make a point fuzzy: what is tried here is order, not speed.
   const uploads = { ...own.sources.uploads, budget: { ms: 14_000 } };
   // A point waits for a flush before its fence.
-  const sessions = { ...own.sources.sessions, ship: { flush: "200ms" } };
+  const sessions = { ...own.sources.sessions, ship: { flush: "1s" } };
   const cut = { ...own.cut, ttl: "20s", budget: "15s" };
   const sources = { ...own.sources, uploads, sessions };
   const plan: SamplePlan = { ...own, sources, cut, validate: options.validate };
+  await makeQuickRepository(world.home);
   const content = options.planFile?.(plan, directory) ?? { plans: { [PLAN]: plan } };
   await writeFile(planFile, JSON.stringify(content)); // JSON is YAML
   const system = starting.use(
@@ -107,11 +114,12 @@ export async function startTestSystem(options: TestSystemOptions): Promise<TestS
       directory: world.home,
       planFile,
       isolate: options.isolate,
+      kinds: options.kinds ?? ["sqlite", "files"],
       restPort: await freePort(),
       partsDirectory: PARTS_DIRECTORY,
       environment: {
         TEST_HOOK_TOKEN: HOOK_TOKEN,
-        STILLPOINT_LEASE_TTL_MS: "2000",
+        STILLPOINT_LEASE_TTL_MS: String(options.leaseTtlMs ?? 10_000),
         STILLPOINT_PLAN_POLL_MS: "100",
         STILLPOINT_MAINTENANCE: NO_MAINTENANCE,
         ...options.environment,

@@ -20,7 +20,8 @@ export async function startTrialVault() {
   const memory = memoryStore(Date.now);
   const faulty = withFaults(memory);
   const passphrase = new Secret("correct horse");
-  await initRepository(memory, { passphrase, random: (count) => randomBytes(count), now: Date.now });
+  const scryptCost = { n: 1024, r: 8, p: 1 };
+  await initRepository(memory, { passphrase, random: (count) => randomBytes(count), now: Date.now, scryptCost });
   const repository = stack.use(await openRepository(faulty.store, { passphrase, threads: 1 }));
   const key = repository.deriveKey("ticket");
   const directory = stack.use(await temporaryDirectory("vault"));
