@@ -7,6 +7,7 @@ import type { Query, QueryRow } from "@stillpoint/contracts/query";
 import type { Driver, DriverContext, Sandbox } from "@stillpoint/driver/driver";
 import { claimDirectory } from "@stillpoint/driver/sandbox-record";
 import type { z } from "zod";
+import { bytesToReplay } from "./replay-work.ts";
 import { extractTars, readVaultLog, restoreTree } from "./restore-tree.ts";
 import { vaultClient } from "./vault-client.ts";
 
@@ -42,13 +43,24 @@ export async function rehearse(rehearsal: Rehearsal, ports: RehearsalPorts, oute
     ports.report("restore", bytes);
   };
   const vault = vaultClient(rehearsal.vaultUrl, rehearsal.ticket, signal);
+  const log = {
+    getLog: vault.getLog,
+    async *getBackup(backupId: string, path?: string) {
+      for await (const chunk of vault.getBackup(backupId, path)) {
+        logBytes += bytesToReplay(chunk);
+        yield chunk;
+      }
+    },
+    async getTail(id: string) {
+      const bytes = await vault.getTail(id);
+      logBytes += bytesToReplay(bytes);
+      return bytes;
+    },
+  };
   const { mark } = await restoreTree(tree, rehearsal.backups, rehearsal.mark, {
     extract: extractTars((backupId) => vault.getBackup(backupId)),
     driver: ports.driver,
-    readLog: readVaultLog(vault, rehearsal, (more) => {
-      logBytes += more;
-      progress(more);
-    }),
+    readLog: readVaultLog(log, rehearsal, progress),
     signal,
     keepOwners: false,
     progress,

@@ -117,7 +117,7 @@ export const rehearsalFinished = defineEvent(
     /** From the command's start until the restored server answered. */
     restoreMs: z.number().nonnegative(),
     ms: z.number().nonnegative(),
-    /** Of a source that rests on its log: its bytes, and how long the server took to start and to replay it. */
+    /** Of a source that rests on its log: its bytes without padding, and how long the server took to start and to replay it. */
     replay: z.object({ bytes: z.number().nonnegative(), ms: z.number().positive() }).optional(),
     /** Ids of the queries whose rows the vault holds. */
     answered: z.array(token),

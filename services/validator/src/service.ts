@@ -8,10 +8,9 @@ import { vaultPoint, vaultSealProof } from "@stillpoint/contracts/vault";
 import { defineService } from "@stillpoint/service/define-service";
 import { validatorConfig } from "./config.ts";
 import { provePoint } from "./prove.ts";
+import { replayRateOf } from "./replay-rate.ts";
 
 const LEASE_RETRY_MS = 1_000;
-/** Of less log the start of the server is most of the time. */
-const MEASURED_FROM_BYTES = 16_777_216;
 const VAULT_PATIENCE = { timeoutMs: 30_000, patienceMs: 120_000 };
 
 /** Which points to prove, and what the rehearsals' answers come to. */
@@ -48,8 +47,8 @@ export const service = defineService({
             config,
             agents,
             replayed: async (plan, { source, replay, at }) => {
-              if (replay === undefined || replay.bytes < MEASURED_FROM_BYTES) return;
-              const bytesPerSecond = (replay.bytes / replay.ms) * 1_000;
+              const bytesPerSecond = replayRateOf(replay);
+              if (bytesPerSecond === undefined) return;
               await rates.put(`${plan}.${source}`, { bytesPerSecond, at });
             },
             now: clock.now,
