@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { chmod, mkdir, readdir } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
@@ -20,11 +20,13 @@ import { ownBucket } from "@stillpoint/testkit/s3";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { expect, it } from "vitest";
+import { program } from "../src/commands.ts";
 import { askAlone } from "./ask-alone.ts";
 import { commandIn } from "./command-in.ts";
 import { cuttableWay } from "./cuttable-way.ts";
 import { run } from "./export-fixture.ts";
 import { storeBackup } from "./store-backup.ts";
+import { testWorld } from "./system-fixture.ts";
 
 /** A source that is shipped into a repository, as agent and vault do it. */
 type Shipped<Spec extends SourceSpec> = {
@@ -253,6 +255,40 @@ it("a PostgreSQL comes back as it was at a time between two points, up to a tran
   expect(await controlOf(at("cut/orders"))).toMatch(/Latest checkpoint's TimeLineID: +2\n/);
   const newest = "select max(n)::text as found from probe";
   expect(await askAlone(server.binDirectory, at("cut/orders"), newest)).toBe("18");
+
+  // A log that makes a tablespace is given to the server that has it, and to no other of this machine.
+  await mkdir(at("space"));
+  const { uid, gid } = await stat(server.dataDirectory);
+  await chown(at("space"), uid, gid);
+  await psql(`create tablespace space location '${at("space")}'`);
+  const making = await psql("select pg_walfile_name(pg_current_wal_lsn())");
+  await psql("select pg_switch_wal()");
+  await flushed();
+  const given = async (name: string, ...more: string[]) => {
+    const served = new AbortController();
+    const setting = Promise.withResolvers<string>();
+    const world = {
+      ...testWorld(at("")),
+      environment,
+      signal: served.signal,
+      out: (line: string) => setting.resolve(/sh (\S+)/.exec(line)?.[1] ?? line),
+    };
+    const words = ["wal", "serve", "--directory", at(name), "--plan", "shop", "--source", "orders", ...more];
+    const serving = program(world).parseAsync(["node", "stillpoint", ...words, ...setup.where]);
+    try {
+      const client = await Promise.race([setting.promise, serving.then(() => "")]);
+      return await run("sh", [client, making, at(`${name}.wal`)]).then(
+        () => 0,
+        (error: { code: number }) => error.code,
+      );
+    } finally {
+      served.abort();
+      await serving;
+    }
+  };
+  expect(await given("theirs")).toBe(126);
+  expect(await given("others", "--data", at("cut/orders"))).toBe(126);
+  expect(await given("own", "--data", server.dataDirectory)).toBe(0);
 });
 
 it("an SQLite database comes back as it was at a time, with nothing that was committed after it", async () => {

@@ -50,6 +50,7 @@ export function addWalCommands(root: Command, world: World): void {
       "--directory <directory>",
       "of this command's own, on the server's machine and owned by its account",
     )
+    .option("--data <directory>", "the server's data directory: the tablespaces that are in it are its own")
     .description("a helper that stays, for a busy server: pushes and fetches ahead, and prints the two settings")
     .action((options: ServeWalOptions) => serveWal(world, options));
 }

@@ -11,7 +11,7 @@ import { pushSettings } from "./push-settings.ts";
 import { type LogOf, logOf } from "./wal-fetch.ts";
 import { pushFile } from "./wal-push.ts";
 
-export type ServeWalOptions = LogOf & { directory: string };
+export type ServeWalOptions = LogOf & { directory: string /** Of the server that is given the log. */; data?: string };
 
 const [AHEAD, AT_ONCE] = [8, 3];
 /** A file that is asked for and cannot be fetched is tried for so long before the server is ended. */
@@ -49,7 +49,8 @@ export async function serveWal(world: World, options: ServeWalOptions): Promise<
     const of = logOf(world, options);
     const targets = stack.use(await openAllTargets(world, of.repository, options));
     const repository = stack.use(await openForReading(world, targets));
-    const archive = await logArchive(repository, of, { signal, allowTablespaces: options.allowTablespaces });
+    const data = options.data === undefined ? undefined : resolve(options.data);
+    const archive = await logArchive(repository, of, { signal, data, allowTablespaces: options.allowTablespaces });
     const home = join(directory, "fetch");
     const { monotonicMs } = world.clock;
     stack.use(

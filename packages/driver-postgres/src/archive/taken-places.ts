@@ -21,7 +21,7 @@ export async function refuseTakenPlaces(segment: Buffer, start: Lsn, data: strin
       what: "Refused to give a PostgreSQL log",
       where: location,
       why: `at ${formatLsn(lsn)} it makes a tablespace there, and a server has one there already`,
-      hint: "recover on another machine, or by `stillpoint restore --at`; --allow-tablespaces where it is this recovery's own",
+      hint: "recover on another machine, or by `stillpoint restore --at`; where it is this recovery's own: `wal serve --data`, or --allow-tablespaces",
     });
   }
 }
