@@ -11,14 +11,23 @@ export async function abortable<Result>(promise: Promise<Result>, signal: AbortS
 export async function* untilAborted<Item>(source: AsyncIterable<Item>, signal: AbortSignal): AsyncGenerator<Item> {
   const items = source[Symbol.asyncIterator]();
   let isOpen = true;
+  // One listener for all items: to add and remove one for each took as long as to copy its bytes.
+  let abort = () => {};
+  const onAbort = () => abort();
+  signal.addEventListener("abort", onAbort);
   try {
     for (;;) {
-      const next = await abortable(items.next(), signal);
+      signal.throwIfAborted();
+      const next = await new Promise<IteratorResult<Item>>((resolve, reject) => {
+        abort = () => reject(signal.reason);
+        items.next().then(resolve, reject);
+      });
       isOpen = next.done !== true;
       if (next.done) return;
       yield next.value;
     }
   } finally {
+    signal.removeEventListener("abort", onAbort);
     // Not waited for: a source that stands still would hold up the end. It has nobody left to tell of a failure.
     if (isOpen) items.return?.().catch(() => undefined);
   }

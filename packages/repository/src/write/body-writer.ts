@@ -47,7 +47,7 @@ type Body =
  */
 export function bodyWriter(options: BodyWriterOptions) {
   const { pool, sink, pages, group, signal, slabs } = options;
-  const carry = new SharedArrayBuffer(HEADROOM);
+  const { carry } = slabs;
   let state: CutterState = CUTTER_START;
   let slab: Filling | undefined;
   let body: Body | undefined;
@@ -190,10 +190,12 @@ export function bodyWriter(options: BodyWriterOptions) {
       body = { pages: file, left: file.left, page: 0, start: 0, length: 0, target: 0 };
     },
     async write(bytes: Uint8Array): Promise<void> {
+      const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       for (let at = 0; at < bytes.length; ) {
         const placed = await place(bytes.length - at);
         const { target, length } = placed;
-        target.bytes.set(bytes.subarray(at, at + length), HEADROOM + target.used);
+        // Not set(), which copies to shared memory word by word.
+        source.copy(target.bytes, HEADROOM + target.used, at, at + length);
         at += length;
         took(placed);
       }
@@ -230,6 +232,7 @@ export function bodyWriter(options: BodyWriterOptions) {
       if (slab === undefined) await nextSlab();
       submit(true);
       await cutting;
+      slabs.end();
       await telling;
     },
   };

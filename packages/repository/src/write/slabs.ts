@@ -4,13 +4,17 @@ import { abortable } from "./abortable.ts";
 export const HEADROOM = 4 * 1024 * 1024;
 export const SLAB_BYTES = 4 * 1024 * 1024;
 
-export type Slab = { memory: SharedArrayBuffer; bytes: Uint8Array; used: number; holders: number };
+export type Slab = { memory: SharedArrayBuffer; bytes: Buffer; used: number; holders: number };
 
 /** One backup's part of the slabs. */
 export type SlabShare = {
   acquire(signal: AbortSignal): Promise<Slab>;
   /** Once for each holder; the last one gives it back. */
   release(slab: Slab): void;
+  /** Where the open chunk's bytes wait for the next slab. */
+  carry: SharedArrayBuffer;
+  /** Nobody writes to `carry` any more: another backup may. One that fails need not say so. */
+  end(): void;
 };
 
 /**
@@ -19,6 +23,7 @@ export type SlabShare = {
  */
 export function slabPool(most: number) {
   const free: SharedArrayBuffer[] = [];
+  const carries: SharedArrayBuffer[] = [];
   let used = 0;
   let waiting: (() => void)[] = [];
 
@@ -38,7 +43,12 @@ export function slabPool(most: number) {
   return {
     share(): SlabShare {
       let held = 0;
+      const carry = carries.pop() ?? new SharedArrayBuffer(HEADROOM);
       return {
+        carry,
+        end() {
+          if (carries.length < most) carries.push(carry);
+        },
         async acquire(signal) {
           signal.throwIfAborted();
           while (held > 0 && used >= most) {
@@ -46,7 +56,7 @@ export function slabPool(most: number) {
           }
           held++;
           const memory = take();
-          return { memory, bytes: new Uint8Array(memory), used: 0, holders: 1 };
+          return { memory, bytes: Buffer.from(memory), used: 0, holders: 1 };
         },
         release(slab) {
           if (--slab.holders > 0) return;
