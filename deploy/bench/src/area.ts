@@ -12,6 +12,8 @@ export type AreaOptions = {
   seconds: number;
   /** Only these kinds of store, where an area measures several; empty: all. */
   stores: readonly string[];
+  /** Whether a store that is shipped has a processor for itself, as on a machine of its own. */
+  apart: boolean;
   /** Whether a local S3 server is measured too. */
   s3: boolean;
   /** Default: restic, kopia and borg as far as they are on PATH. */

@@ -12,7 +12,7 @@ import { machineLine, table } from "./table.ts";
 import { wal } from "./wal/wal-area.ts";
 
 const AREAS: Readonly<Record<string, Area>> = { repository, pages, index, ship, capture, wal };
-const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--seconds N] [--small-files N] [--chunks N] [--stores KIND,…] [--no-s3]`;
+const USAGE = `usage: npm run bench -- [${Object.keys(AREAS).join(" | ")}] [--json] [--megabytes N] [--rounds N] [--seconds N] [--small-files N] [--chunks N] [--stores KIND,…] [--apart] [--no-s3]`;
 
 function positive(text: string, option: string): number {
   const value = Number(text);
@@ -39,6 +39,7 @@ async function main(): Promise<void> {
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "20" },
       stores: { type: "string", default: "" },
+      apart: { type: "boolean", default: false },
       "no-s3": { type: "boolean", default: false },
     },
   });
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
     rounds: positive(values.rounds, "--rounds"),
     seconds: positive(values.seconds, "--seconds"),
     stores: values.stores.split(",").filter((kind) => kind !== ""),
+    apart: values.apart,
     s3: !values["no-s3"],
     log: (line: string) => process.stderr.write(`${line}\n`),
   };

@@ -12,6 +12,7 @@ describe("the benchmark of the repository", () => {
       rounds: 1,
       seconds: 1,
       stores: [],
+      apart: false,
       s3: false,
       peers: [],
       log,

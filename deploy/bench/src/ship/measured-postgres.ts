@@ -14,7 +14,7 @@ const SCALE = "10";
 const CLIENTS = "8";
 
 /** TPC-B by pgbench, each commit on the disk before it is acknowledged. */
-export const startMeasuredPostgres: StartMeasured = async (directory, partsDirectory, log) => {
+export const startMeasuredPostgres: StartMeasured = async ({ directory, partsDirectory, besideStore, log }) => {
   const part = await ensurePostgres({ directory: partsDirectory, log });
   const server = await startPostgres({
     part,
@@ -31,8 +31,10 @@ export const startMeasuredPostgres: StartMeasured = async (directory, partsDirec
       PGPASSWORD: server.password,
       PGDATABASE: "postgres",
     };
-    const program = async (name: string, ...args: string[]) =>
-      (await run(join(part.binDirectory, name), args, { env })).stdout;
+    const program = async (name: string, ...args: string[]) => {
+      const [command = "", ...rest] = [...besideStore, join(part.binDirectory, name), ...args];
+      return (await run(command, rest, { env })).stdout;
+    };
     const user = await unprivilegedUser();
     const url = `postgres://${server.user}@${server.host}:${server.port}/postgres`;
     return {

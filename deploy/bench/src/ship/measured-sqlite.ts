@@ -10,7 +10,7 @@ const LOAD = fileURLToPath(new URL("./sqlite-load.ts", import.meta.url));
 
 /** One application that commits as fast as SQLite lets it. `payments`: rows of many pages are changed; `rows`: one table grows. */
 export function measuredSqlite(load: "payments" | "rows"): StartMeasured {
-  return async (directory) => {
+  return async ({ directory }) => {
     const path = join(directory, "app.db");
     const child = spawn(process.execPath, ["--no-warnings", LOAD, path, load], { stdio: ["pipe", "pipe", "inherit"] });
     const told = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

@@ -20,9 +20,13 @@ export type MeasuredStore = AsyncDisposable & {
   peer?: { name: string; start: () => Promise<AsyncDisposable> };
 };
 
-/** `directory`: its own, below which servers that do not run as root may walk. */
-export type StartMeasured = (
-  directory: string,
-  partsDirectory: string,
-  log: (line: string) => void,
-) => Promise<MeasuredStore>;
+export type MeasuredOptions = {
+  /** Its own, below which servers that do not run as root may walk. */
+  directory: string;
+  partsDirectory: string;
+  /** What a program that loads the store is put behind. */
+  besideStore: readonly string[];
+  log: (line: string) => void;
+};
+
+export type StartMeasured = (options: MeasuredOptions) => Promise<MeasuredStore>;

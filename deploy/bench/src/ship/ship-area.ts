@@ -9,6 +9,7 @@ import { startMeasuredPostgres } from "./measured-postgres.ts";
 import { measuredSqlite } from "./measured-sqlite.ts";
 import type { MeasuredStore, StartMeasured } from "./measured-store.ts";
 import { cpuMsOf } from "./process-time.ts";
+import { processors } from "./processors.ts";
 import { type ShippedSystem, startShippedSystem, until, worldIn } from "./shipped-system.ts";
 
 const PARTS = fileURLToPath(new URL("../../../../.stillpoint/parts", import.meta.url));
@@ -40,12 +41,15 @@ export const ship: Area = async (options) => {
 async function measureStore(
   name: string,
   start: StartMeasured,
-  { rounds, seconds, log }: AreaOptions,
+  { rounds, seconds, apart, log }: AreaOptions,
 ): Promise<Figure[]> {
   const base = await mkdtemp(join(tmpdir(), "stillpoint-bench-"));
   try {
     await chmod(base, 0o711); // servers that do not run as root pass through
-    await using store = await start(base, PARTS, log);
+    const { ofStore, ofOthers, besideStore } = processors(apart);
+    await ofStore();
+    await using store = await start({ directory: base, partsDirectory: PARTS, besideStore, log });
+    await ofOthers();
     await using system = await startShippedSystem(worldIn(base, PARTS, new AbortController().signal), {
       plan: planOf(store, "off"),
       environment: store.environment,
@@ -65,7 +69,7 @@ async function measureStore(
       const { on, off, peer } = found;
       if (on !== undefined && off !== undefined) turns.push({ on, off, ...(peer && { peer }) });
     }
-    return shipFigures(name, turns, seconds, store.peer?.name);
+    return shipFigures(apart ? `${name} apart` : name, turns, seconds, store.peer?.name);
   } finally {
     await rm(base, { recursive: true, force: true });
   }
