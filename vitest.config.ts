@@ -20,7 +20,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 600_000,
     // What is waited for comes late on a busy machine; the limit only says what it was that never came.
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 90_000 } },
     teardownTimeout: 60_000,
     // Servers of stores are started by the tests: two cores bear two files at once.
     maxWorkers: 2,

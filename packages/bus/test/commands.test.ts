@@ -283,7 +283,7 @@ describe("taking", () => {
     const begun = gate();
     const release = gate();
     let calls = 0;
-    const options = { concurrency: 1, ackWaitMs: 2_000 };
+    const options = { concurrency: 1, ackWaitMs: 30_000 }; // longer than any restart
     const handler = async () => {
       calls += 1;
       begun.open();

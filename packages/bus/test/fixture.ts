@@ -62,7 +62,7 @@ export function testConnection(server: { url: string }): Promise<Connection> {
 }
 
 /** Waits until it is true; what never comes true ends in the test's own time limit, with these words. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 30_000): Promise<void> {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 90_000): Promise<void> {
   const started = performance.now();
   while (!(await isSo())) {
     if (performance.now() - started > withinMs) throw new Error(`never came true: ${what}`);

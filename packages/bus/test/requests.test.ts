@@ -22,7 +22,7 @@ afterAll(async () => {
   await nats[Symbol.asyncDispose]();
 });
 
-const WITHIN = { timeoutMs: 5_000 };
+const WITHIN = { timeoutMs: 30_000 };
 const runId = randomUUID();
 
 test("any client of NATS asks in bare JSON and is answered in bare JSON", async () => {
@@ -30,7 +30,7 @@ test("any client of NATS asks in bare JSON and is answered in bare JSON", async 
     expect(body).toEqual({ plan: "demo" });
     return { runId };
   });
-  const reply = await raw.request("stillpoint.v1.request.backup", '{"plan":"demo"}', { timeout: 5_000 });
+  const reply = await raw.request("stillpoint.v1.request.backup", '{"plan":"demo"}', { timeout: 30_000 });
   expect(reply.string()).toBe(JSON.stringify({ runId }));
 });
 
@@ -43,7 +43,7 @@ test.for([
   ["{plan", "stillpoint.v1.request.backup"],
 ])("a body that does not fit, %s, is answered with the field's name: %s", async ([body, where]) => {
   await using _a = await bus.answer(requestBackup, { queue: "gateway" }, async () => ({ runId }));
-  const reply = await raw.request("stillpoint.v1.request.backup", body, { timeout: 5_000 });
+  const reply = await raw.request("stillpoint.v1.request.backup", body, { timeout: 30_000 });
   expect(reply.json()).toMatchObject({ error: { code: "INVALID_REQUEST", retry: "never", where } });
   expect(reply.headers?.get("Nats-Service-Error-Code")).toBe("400");
 });
@@ -129,7 +129,7 @@ test("a patient asker gets through a restart of the server, an impatient one hea
   await expect(asker.request(requestBackup, {}, { plan: "demo" }, { timeoutMs: 100 })).rejects.toMatchObject({
     code: "UNREACHABLE",
   });
-  const asking = asker.request(requestBackup, {}, { plan: "demo" }, { timeoutMs: 1_000, patienceMs: 30_000 });
+  const asking = asker.request(requestBackup, {}, { plan: "demo" }, { timeoutMs: 1_000, patienceMs: 90_000 });
   await own.server.restart();
   expect(await asking).toEqual({ runId });
 });
@@ -141,8 +141,8 @@ test("a question to somebody else's subject is asked and answered in bare JSON",
     },
   });
   await raw.flush();
-  expect(await bus.requestJson("app.fence", { verb: "quiesce" }, 5_000)).toEqual({ got: { verb: "quiesce" } });
+  expect(await bus.requestJson("app.fence", { verb: "quiesce" }, 30_000)).toEqual({ got: { verb: "quiesce" } });
   hook.unsubscribe();
   await raw.flush();
-  await expect(bus.requestJson("app.fence", {}, 5_000)).rejects.toMatchObject({ code: "UNREACHABLE" });
+  await expect(bus.requestJson("app.fence", {}, 30_000)).rejects.toMatchObject({ code: "UNREACHABLE" });
 });

@@ -85,7 +85,7 @@ describe("a point of a source whose log is shipped", () => {
   const untilBaseServes = (of: typeof LEDGER) =>
     waitFor(
       "the base serves",
-      async () => (await system.bus.request(vaultLog, {}, of, { timeoutMs: 5_000 })).baseServes,
+      async () => (await system.bus.request(vaultLog, {}, of, { timeoutMs: 30_000 })).baseServes,
     );
 
   beforeAll(async () => {
@@ -247,7 +247,7 @@ describe("a point of a source whose log is shipped", () => {
     const third = await system.backUp("ledger");
     expect(third.sources[0]?.mark.log).toBeDefined();
     const rests = third.sources[0]?.backups[0];
-    const stop = AbortSignal.timeout(30_000);
+    const stop = AbortSignal.timeout(90_000);
     for await (const fact of system.bus.followEvents([baseMade], { after, signal: stop })) {
       if (fact.type !== baseMade.subject || fact.body.figures.backupId !== rests) continue;
       expect(fact.body).toMatchObject({ ...LEDGER, why: expect.stringContaining("a third of the RTO") });

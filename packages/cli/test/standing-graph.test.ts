@@ -57,7 +57,7 @@ test("a point of a Neo4j whose log is shipped rests on its base, and comes back 
   const first = await system.backUp("graph");
   await waitFor(
     "the base serves",
-    async () => (await system.bus.request(vaultLog, {}, GRAPH, { timeoutMs: 5_000 })).baseServes,
+    async () => (await system.bus.request(vaultLog, {}, GRAPH, { timeoutMs: 30_000 })).baseServes,
   );
   await write(101, 300);
   await makeUser("before_mark");

@@ -38,7 +38,7 @@ async function watched(rescanMs: number, open?: WatchDirectory) {
   const source = { paths: [data], exclude: ["**/*.tmp"] };
   const watching = watchPaths(source, { rescanMs, changed }, context, open);
   watching.catch(() => undefined); // awaited at the end
-  await expect.poll(() => said, { timeout: 20_000 }).toContain("start");
+  await expect.poll(() => said).toContain("start");
   return {
     at: (name: string) => join(data, name),
     said,

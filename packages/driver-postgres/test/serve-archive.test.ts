@@ -68,7 +68,7 @@ beforeAll(async () => {
   });
   stop.abort();
   await shipping;
-}, 60_000);
+});
 
 /** What was shipped, as a repository gives it; `unlessCut` may throw. */
 async function logOf(unlessCut: (name: string) => void = () => undefined): Promise<LogPiece[]> {
@@ -168,7 +168,7 @@ test("a base is recovered to a position with the log fetched as it goes, and the
   expect(taken.size).toBeGreaterThan(4);
   expect(fetched.size).toBeLessThanOrEqual(taken.size + 8);
   expect(await readdir(join(directory, "stillpoint"))).not.toContain("archive");
-}, 60_000);
+});
 
 test("an object store that goes away ends recovery without opening, and once it is back recovery goes on to the end of the log", async () => {
   const directory = await copyOfBase();
@@ -208,7 +208,7 @@ test("an object store that goes away ends recovery without opening, and once it 
   expect(ended.recovered).toContain("redo done at");
   expect(await timelines()).toEqual(["00000002.history"]);
   expect(await rowsIn(directory)).toEqual(upTo(12));
-}, 60_000);
+});
 
 test("a recovery that stops without opening can be told to go further", async () => {
   const directory = await copyOfBase();
@@ -254,7 +254,7 @@ test("a recovery that stops without opening can be told to go further", async ()
   await expect(recovery(await copyOfBase(), log, { by: "latest" }, { action: "pause" })).rejects.toMatchObject({
     code: "INVALID_REQUEST",
   });
-}, 60_000);
+});
 
 /** What PostgreSQL does for one file, and with which code it ends. */
 async function asks(directory: string, name: string, to: string): Promise<number | null> {

@@ -179,7 +179,7 @@ test("under load and killed in mid-flight again and again, the log has no hole a
   const given = { base, shipped: directory, directory: join(root, "restored-latest") };
   await using newest = await recovered(given, { by: "latest" }, contextFor(server, await fresh(), never));
   expect(await number(newest, "select max(n) from probe")).toBe(1000);
-}, 120_000);
+});
 
 test("a time after the last commit is the end of the log, and what recovery says of it is told", async () => {
   const directory = join(root, "restored-late");

@@ -61,7 +61,7 @@ export async function tracesOf(client: pg.Client): Promise<string[]> {
     found = rows.map(({ name }) => name);
     return found.length === 0;
   };
-  return await waitFor("the capture is gone from the server", none, 10_000).then(
+  return await waitFor("the capture is gone from the server", none).then(
     () => [],
     () => found,
   );

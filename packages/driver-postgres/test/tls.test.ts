@@ -100,7 +100,7 @@ beforeAll(async () => {
   );
   await server.stop();
   await server.restart();
-}, 60_000);
+});
 afterAll(async () => await resources.disposeAsync());
 
 function sourceWith(user: string, query: string, more: { passfile?: string; host?: string } = {}): PostgresSource {

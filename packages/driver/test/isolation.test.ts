@@ -85,7 +85,7 @@ describe("a sandbox's isolation", () => {
       ["-e", 'net.createServer((s)=>s.pipe(s)).listen(41000,"127.0.0.1",()=>console.log("ready"))'],
       { output: path },
     );
-    await vi.waitFor(async () => expect(await readFile(path, "utf8")).toContain("ready"), 30_000);
+    await vi.waitFor(async () => expect(await readFile(path, "utf8")).toContain("ready"), 90_000);
     const port = resources.use(await listenOnLoopback(await inside.forward(41000)));
     const client = connect({ host: "127.0.0.1", port: port.port });
     client.end(Buffer.alloc(5_000_000, 7));
@@ -131,7 +131,7 @@ describe("a sandbox's isolation", () => {
       const all = await running(marker);
       expect(all).toHaveLength(1);
       return all;
-    }, 30_000);
+    }, 90_000);
     await inside[Symbol.asyncDispose]();
     expect(await running(marker)).toEqual([]);
     expect(found).toHaveLength(1);
@@ -165,7 +165,7 @@ describe("an agent that was killed", () => {
       agent.kill("SIGKILL");
       await once(agent, "exit");
       expect(await reapSandboxes(work)).toEqual([left]);
-      await vi.waitFor(async () => expect(await isAlive(server)).toBe(false), 30_000);
+      await vi.waitFor(async () => expect(await isAlive(server)).toBe(false), 90_000);
       expect(await readdir(work)).toEqual([living.path.slice(work.length + 1)]);
       expect(await reapSandboxes(work)).toEqual([]);
     });

@@ -53,7 +53,7 @@ test.each([
   );
   const pids = (await parent.line).split(" ").map(Number);
   parent.child.kill("SIGKILL");
-  await vi.waitUntil(async () => !(await Promise.all(pids.map(isAlive))).includes(true), { timeout: 30_000 });
+  await vi.waitUntil(async () => !(await Promise.all(pids.map(isAlive))).includes(true), { timeout: 90_000 });
 });
 
 test("a server that cannot start says so, with what it wrote", async () => {

@@ -90,7 +90,7 @@ function tooLate(store: ObjectStore, letter: string): Actor<string> {
   };
 }
 
-describe("in every order of their calls", { timeout: 120_000 }, () => {
+describe("in every order of their calls", () => {
   it("a seal that was answered is not undone by the one that was too late; one that nobody answered is", async () => {
     for (const [one, two] of ORDERS)
       await everyChoice(async (choose) => {

@@ -57,7 +57,7 @@ function start(services: string[], env: Record<string, string>, rest: { flags?: 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const begun = performance.now();
   while (!(await isSo())) {
-    if (performance.now() - begun > 30_000) throw new Error(`never came true: ${what}`);
+    if (performance.now() - begun > 90_000) throw new Error(`never came true: ${what}`);
     await delay(20);
   }
 }

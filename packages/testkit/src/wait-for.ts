@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 export async function waitFor<Answer>(
   what: string,
   condition: () => Answer | Promise<Answer>,
-  limitMs = 30_000,
+  limitMs = 90_000,
 ): Promise<Exclude<Answer, false | undefined | null>> {
   const deadline = performance.now() + limitMs;
   for (;;) {
