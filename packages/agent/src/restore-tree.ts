@@ -6,7 +6,9 @@ import type { Driver, LayoutStep } from "@stillpoint/driver/driver";
 import { extractTar, type TreeFigures } from "@stillpoint/driver/extract";
 import { applyLayout, treeFiles } from "@stillpoint/driver/layout";
 import type { LogPiece } from "@stillpoint/driver/recover";
+import { pieceFrom, vaultStretches } from "./stretch-reader.ts";
 import type { VaultClient } from "./vault-client.ts";
+import { watched } from "./watched.ts";
 
 export type ExtractOptions = {
   /** This file or subtree only. */
@@ -95,35 +97,9 @@ export function readVaultLog(
   of: { plan: string; source: string },
   progress: (bytes: number) => void,
 ): ReadLog {
+  const reader = vaultStretches(client, progress);
   return async (rest) => {
     const { baseRange, pieces } = await client.getLog(of, rest);
-    const log = pieces.map((piece): LogPiece => {
-      const { range } = piece;
-      if (piece.type === "closed") {
-        const extract = async (directory: string, path?: string) => {
-          const tar = watched(client.getBackup(piece.backupId, path), progress);
-          await extractTar(tar, directory, { keepOwners: false, ...(path === undefined ? {} : { path }) });
-        };
-        return { type: "closed", range, extract };
-      }
-      const read = async () => {
-        const bytes = await client.getTail(piece.id);
-        progress(bytes.length);
-        return bytes;
-      };
-      return { type: "tail", range, read };
-    });
-    return { baseRange, log };
+    return { baseRange, log: pieces.map((stretch) => pieceFrom(reader, stretch)) };
   };
-}
-
-/** The bytes as they come, each piece told of. */
-export async function* watched(
-  stream: AsyncIterable<Uint8Array>,
-  progress: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of stream) {
-    progress(chunk.byteLength);
-    yield chunk;
-  }
 }

@@ -1,7 +1,7 @@
 import type { ReadLog } from "@stillpoint/agent/restore-tree";
+import { pieceFrom, type StretchReader } from "@stillpoint/agent/stretch-reader";
 import { StillpointError } from "@stillpoint/contracts/errors";
-import type { LogPiece } from "@stillpoint/driver/recover";
-import { piecesOf, type StoredStretch, servePoint } from "@stillpoint/repository/log/point-log";
+import { piecesOf, servePoint } from "@stillpoint/repository/log/point-log";
 import type { Serving } from "@stillpoint/repository/log/serve";
 import type { SourceLog, SourceOfPlan } from "@stillpoint/repository/log/source-log";
 import type { Repository } from "@stillpoint/repository/repository";
@@ -9,24 +9,17 @@ import type { Repository } from "@stillpoint/repository/repository";
 /** Where a log is read from: a running vault, or the repository itself. */
 export type LogSource = {
   sourceLog: (of: SourceOfPlan) => Promise<SourceLog>;
-  /** Lays a closed stretch, or one file of it, over what is in a directory. */
-  extractStretch: (of: SourceOfPlan, backupId: string, directory: string, path?: string) => Promise<void>;
-  /** The bytes of one flush. */
-  readTail: (of: SourceOfPlan, id: string) => Promise<Uint8Array>;
+  stretches: (of: SourceOfPlan) => StretchReader;
+  /** These backups are about to be read, one by one. */
+  hold?: (backups: readonly string[]) => void;
 };
-
-/** A stored stretch, as a driver takes it. */
-export function pieceFrom(source: LogSource, of: SourceOfPlan, piece: StoredStretch): LogPiece {
-  const { range } = piece;
-  if (piece.type === "tail") return { type: "tail", range, read: () => source.readTail(of, piece.id) };
-  const extract = (directory: string, path?: string) => source.extractStretch(of, piece.backupId, directory, path);
-  return { type: "closed", range, extract };
-}
 
 /** What serves, as a driver takes it. */
 export function piecesFrom(source: LogSource, of: SourceOfPlan, held: SourceLog, serving: Serving) {
   const { baseRange, pieces } = piecesOf(held, serving);
-  return { baseRange, log: pieces.map((piece) => pieceFrom(source, of, piece)) };
+  source.hold?.([serving.base, ...pieces.flatMap((each) => (each.type === "closed" ? [each.backupId] : []))]);
+  const reader = source.stretches(of);
+  return { baseRange, log: pieces.map((stretch) => pieceFrom(reader, stretch)) };
 }
 
 /** The log that a point rests on. */
@@ -37,16 +30,23 @@ export function pointLogFrom(source: LogSource, of: SourceOfPlan): ReadLog {
   };
 }
 
-/** By the repository itself. */
+type LogRepository = Pick<Repository, "sourceLog" | "restoreFiles" | "readTail" | "holdForReading">;
+
+/** By the repository itself. `resources`: of whoever reads a log as a whole, and holds it until then. */
 export function repositoryLog(
-  repository: Pick<Repository, "sourceLog" | "restoreFiles" | "readTail">,
+  repository: LogRepository,
   signal: AbortSignal,
+  resources?: AsyncDisposableStack,
 ): LogSource {
+  const reader: StretchReader = {
+    extract: async (backupId, directory, path) =>
+      void (await repository.restoreFiles(backupId, directory, { signal, path })),
+    readTail: (id) => tailBytes(repository, id, signal),
+  };
   return {
     sourceLog: (of) => repository.sourceLog(of, signal),
-    extractStretch: async (_, backupId, directory, path) =>
-      void (await repository.restoreFiles(backupId, directory, { signal, path })),
-    readTail: (_, id) => tailBytes(repository, id, signal),
+    stretches: () => reader,
+    hold: (backups) => void resources?.use(repository.holdForReading(backups)),
   };
 }
 

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Extract, extractTars } from "@stillpoint/agent/restore-tree";
+import { vaultStretches } from "@stillpoint/agent/stretch-reader";
 import { type VaultClient, vaultClient } from "@stillpoint/agent/vault-client";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { BackupFigures, Point } from "@stillpoint/contracts/point";
 import { queryPoints } from "@stillpoint/contracts/queries";
 import { vaultPoint, vaultTicket } from "@stillpoint/contracts/vault";
-import { extractTar } from "@stillpoint/driver/extract";
 import type { SourceOfPlan } from "@stillpoint/repository/log/source-log";
 import type { ThawPlan, ThawProgress } from "@stillpoint/repository/replicas/thaw";
 import type { KeyOptions } from "./key/key-options.ts";
@@ -42,6 +42,7 @@ export async function repositoryReader(world: World, url: string, key: KeyOption
   await using opening = new AsyncDisposableStack();
   const targets = opening.use(await openAllTargets(world, url, key));
   const repository = opening.use(await openForReading(world, targets));
+  const held = opening.use(new AsyncDisposableStack());
   const opened = opening.move();
   return {
     async find(pointId, plan) {
@@ -68,7 +69,7 @@ export async function repositoryReader(world: World, url: string, key: KeyOption
           exact: over && base,
         }),
     headBackup: async (backupId) => (await repository.headBackup(backupId, world.signal)) ?? unknownBackup(backupId),
-    ...repositoryLog(repository, world.signal),
+    ...repositoryLog(repository, world.signal, held),
     cold: (backups) => repository.replicas.planThaw(backups, world.signal),
     thaw: (plan, onProgress) =>
       repository.replicas.thaw(plan, {
@@ -122,11 +123,10 @@ export async function vaultReader(world: World): Promise<PointReader> {
     headBackup: async (backupId) =>
       (await (await clientFor({ backups: [backupId] })).headBackup(backupId)) ?? unknownBackup(backupId),
     sourceLog: async (of) => (await logClient(of)).getSourceLog(of),
-    extractStretch: async (of, backupId, directory, path) => {
-      const stretch = (await logClient(of)).getBackup(backupId, path);
-      await extractTar(stretch, directory, { keepOwners: false, ...(path === undefined ? {} : { path }) });
-    },
-    readTail: async (of, id) => (await logClient(of)).getTail(id),
+    stretches: (of) => ({
+      extract: async (...to) => await vaultStretches(await logClient(of)).extract(...to),
+      readTail: async (id) => await vaultStretches(await logClient(of)).readTail(id),
+    }),
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };
 }

@@ -216,16 +216,19 @@ export const vaultApplyRetention = defineRequest(
   z.object({ deleted: z.array(uuid) }),
 );
 
+/** A stretch as it is stored, of which a restore reads a part or all. `bytes`: about as many are read; absent before it was told. */
+const aboutStretch = { range: logRange, bytes: z.number().int().nonnegative().optional() };
+const storedStretch = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("closed"), backupId, ...aboutStretch }),
+  z.object({ type: z.literal("tail"), id: z.string(), ...aboutStretch }),
+]);
+export type StoredStretch = z.infer<typeof storedStretch>;
+
 /** How the vault answers what one place of a source's log is restored from: where the base's replay begins and ends, and what is read. */
 export const logPieces = z.object({
   base: backupId,
   baseRange: logRange,
-  pieces: z.array(
-    z.discriminatedUnion("type", [
-      z.object({ type: z.literal("closed"), backupId, range: logRange }),
-      z.object({ type: z.literal("tail"), id: z.string(), range: logRange }),
-    ]),
-  ),
+  pieces: z.array(storedStretch),
 });
 
 const stored = { range: logRange, storedMs: z.number() };

@@ -3,6 +3,8 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogTarget as Wanted } from "@stillpoint/contracts/log";
 import type { Mark } from "@stillpoint/contracts/point";
 import type { DriverContext } from "@stillpoint/driver/driver";
+import { fetchedAhead } from "@stillpoint/driver/fetch-ahead";
+import { moveOver } from "@stillpoint/driver/move-over";
 import type { RecoverInput } from "@stillpoint/driver/recover";
 import { joinShippedSystemLog, layTail } from "./lay-log.ts";
 import type { LogTarget } from "./log-reach.ts";
@@ -15,11 +17,11 @@ export async function recoverLog(
 ): Promise<Mark> {
   const wanted = logTarget(target);
   const database = await databaseIn(join(directory, "data"));
-  for (const piece of log) {
+  for await (const piece of fetchedAhead(log, directory)) {
     if (piece.type === "closed") {
-      await piece.extract(directory);
+      await moveOver(piece.directory, directory);
       await joinShippedSystemLog(directory);
-    } else await layTail(directory, database, piece.range, await piece.read());
+    } else await layTail(directory, database, piece.range, piece.bytes);
   }
   const shippedTo = log.at(-1)?.range.to;
   return await markAt(directory, base, wanted, { cutId, signal, shippedTo, marked: marked?.at });

@@ -5,6 +5,8 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogTarget } from "@stillpoint/contracts/log";
 import type { Mark } from "@stillpoint/contracts/point";
 import { directoryTree } from "@stillpoint/driver/directory-tree";
+import { fetchedAhead } from "@stillpoint/driver/fetch-ahead";
+import { moveOver } from "@stillpoint/driver/move-over";
 import type { RecoverInput } from "@stillpoint/driver/recover";
 import { BASE_PATH, parseBaseFacts } from "./base-facts.ts";
 import { checkPlaces } from "./foreign-places.ts";
@@ -20,9 +22,9 @@ import { type RecoveryTarget, recoveryMark, tailEntry } from "./recovery-target.
 export async function recoverLog({ directory, base, log, target, cutId }: RecoverInput): Promise<Mark> {
   const facts = parseBaseFacts(await readFile(join(directory, BASE_PATH), "utf8"));
   const tree = directoryTree(directory);
-  for (const piece of log)
-    if (piece.type === "closed") await piece.extract(directory);
-    else await tree.add(tailEntry(piece.range, 0, facts.segmentBytes), Readable.from([await piece.read()]));
+  for await (const piece of fetchedAhead(log, directory))
+    if (piece.type === "closed") await moveOver(piece.directory, directory);
+    else await tree.add(tailEntry(piece.range, 0, facts.segmentBytes), Readable.from([piece.bytes]));
   await tree.finish();
   const last = log.at(-1)?.range ?? base;
   const { timeline, at: until } = walPositionOf({ stream: last.stream, at: last.to });

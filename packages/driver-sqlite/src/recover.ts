@@ -1,9 +1,10 @@
-import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogTarget } from "@stillpoint/contracts/log";
 import { toInstant } from "@stillpoint/contracts/names";
 import type { Mark } from "@stillpoint/contracts/point";
+import { fetchedAhead } from "@stillpoint/driver/fetch-ahead";
 import type { RecoverInput } from "@stillpoint/driver/recover";
 import { checkTreePath } from "@stillpoint/driver/tree-path";
 import { baseRecord } from "./base-record.ts";
@@ -23,15 +24,15 @@ export async function recoverShipped({ directory, log, target, marked, cutId }: 
   const paths: string[] = [];
   await mkdir(pieces, { recursive: true });
   try {
-    for (const [i, piece] of log.entries()) {
-      const path = join(pieces, String(i));
+    let taken = 0;
+    for await (const piece of fetchedAhead(log, directory)) {
+      const path = join(pieces, String(taken++));
       if (piece.type === "tail") {
-        await writeFile(path, await piece.read());
+        await writeFile(path, piece.bytes);
         paths.push(path);
         continue;
       }
-      await mkdir(path);
-      await piece.extract(path);
+      await rename(piece.directory, path);
       paths.push(...(await shippedFiles(path)));
     }
     const restored = await restoreShipped({

@@ -6,6 +6,7 @@ import { type FramesHead, type PagesHead, readExactly } from "./ship-record.ts";
 import type { ShippedAt } from "./shipped-log.ts";
 import { isSameAddress, isSameGeneration, type WalAddress } from "./wal-address.ts";
 import { type Checksum, checkFrame, FRAME_HEADER_BYTES, frameBytes, isEqual, parseWalHeader } from "./wal-format.ts";
+import { writePages } from "./write-pages.ts";
 
 const BLOCK_BYTES = 1 << 20;
 const NUMBER_BYTES = 4;
@@ -84,10 +85,12 @@ export function replayInto(
       const count = Math.min(perRead, head.count - index);
       const block = await readExactly(file, at + numbers.byteLength + index * pageSize, count * pageSize, path);
       crc = crc32(block, crc);
+      const pagesRead = new Map<number, Buffer>();
       for (let each = 0; each < count; each += 1) {
         const page = numbers.readUInt32BE((index + each) * NUMBER_BYTES);
-        await writePage(database, page, block.subarray(each * pageSize, (each + 1) * pageSize));
+        pagesRead.set(page, block.subarray(each * pageSize, (each + 1) * pageSize));
       }
+      await writePages(database, pagesRead, pageSize);
     }
     if (crc !== head.crc) throw damaged(name, path, "pages are not as their checksum says");
     [end, checksum, pages] = [head.to, head.last, head.pages];
@@ -107,14 +110,16 @@ export function replayInto(
     for (let frame = first; frame < last; frame += perBlock) {
       const count = Math.min(perBlock, last - frame);
       const block = await readExactly(file, at + (frame - head.first) * length, count * length, path);
+      const newest = new Map<number, Buffer>();
       for (let index = 0; index < count; index += 1) {
         const bytes = block.subarray(index * length, (index + 1) * length);
         const checked = checkFrame(bytes, header, checksum);
         if (checked === undefined) throw damaged(name, path, `frame ${frame + index} is not as its checksum says`);
         checksum = checked.checksum;
         if (checked.commits) pages = bytes.readUInt32BE(4);
-        await writePage(database, bytes.readUInt32BE(0), bytes.subarray(FRAME_HEADER_BYTES));
+        newest.set(bytes.readUInt32BE(0), bytes.subarray(FRAME_HEADER_BYTES));
       }
+      await writePages(database, newest, pageSize);
     }
     if (last > first || end === undefined || !isSameGeneration(end, { salts: [...header.salts], frames: 0 })) {
       end = { salts: [...header.salts], frames: Math.max(first, last) };
@@ -137,13 +142,6 @@ export function replayInto(
       if (pages !== undefined) await database.truncate(pages * pageSize);
     },
   };
-}
-
-async function writePage(database: FileHandle, page: number, bytes: Buffer): Promise<void> {
-  const at = (page - 1) * bytes.byteLength;
-  for (let from = 0; from < bytes.byteLength; ) {
-    from += (await database.write(bytes, from, bytes.byteLength - from, at + from)).bytesWritten;
-  }
 }
 
 function damaged(name: string, path: string | undefined, why: string): StillpointError {

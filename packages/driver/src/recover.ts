@@ -1,7 +1,11 @@
 import type { LogPosition, LogRange, LogTarget } from "@stillpoint/contracts/log";
 
 /** A stretch of a log that a restore is given; parts of it may be in the one before, too. */
-export type LogPiece = { range: LogRange } & (
+export type LogPiece = {
+  range: LogRange;
+  /** About as many are read to have it; absent: nobody said. */
+  bytes?: number | undefined;
+} & (
   | {
       type: "closed";
       /** Lays its tree, or one file of it, over what is in a directory. NOT_FOUND where it has no such file. */

@@ -7,6 +7,7 @@ import type { IndexLoader } from "./index/index-loader.ts";
 import type { StoredChunkIndex } from "./index/stored-chunk-index.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
 import type { LogReader } from "./log/source-log.ts";
+import type { readQueue } from "./read/read-queue.ts";
 import type { Fallback } from "./replicas/other-copies.ts";
 import type { WorkerPool } from "./workers/worker-pool.ts";
 import type { newestBackups } from "./write/find-parent.ts";
@@ -24,6 +25,8 @@ export type RepositoryContext = {
   pool: WorkerPool;
   /** Packs being stored at once, by all backups together. */
   uploads: ReturnType<typeof uploadQueue>;
+  /** Ranges of packs being restored from. */
+  reads: ReturnType<typeof readQueue>;
   /** Buffers for the bytes that came in, of all backups together. */
   slabs: ReturnType<typeof slabPool>;
   /** What was deleted, undeleted, released, promoted, tagged. */

@@ -29,16 +29,18 @@ import { deriveKey, LABELS } from "./keys/derive.ts";
 import { type KeyRing, openKeyRing } from "./keys/key-ring.ts";
 import type { Opener } from "./keys/opener.ts";
 import { confirmBackup } from "./leases/confirm-backup.ts";
-import { beginReading, underLease } from "./leases/reading.ts";
 import { LEASE_MS } from "./leases/renewed-lease.ts";
 import { leftAlone, sealPoint } from "./leases/seal-point.ts";
+import { sharedReading } from "./leases/shared-reading.ts";
 import { sealGap } from "./log/gaps.ts";
 import { logReader, type SourceLog, type SourceOfPlan } from "./log/source-log.ts";
 import { putTail, type ReadTail, readTail } from "./log/tails.ts";
 import { revokeTokens, tokenGeneration } from "./log/token-generation.ts";
 import { findPoint, type ListOptions, listPoints, listProofs, proofsOf, sealProof } from "./points.ts";
+import { LONGEST_READ } from "./read/chunk-reader.ts";
 import { type FileFinder, fileFinder } from "./read/file-finder.ts";
 import { readBackup, type TarOptions } from "./read/read-backup.ts";
+import { readQueue } from "./read/read-queue.ts";
 import { openManifest, readTree } from "./read/read-tree.ts";
 import { type RestoreFigures, type RestoreOptions, restoreFiles } from "./read/restore-files.ts";
 import { type RepairOptions, type RepairReport, repairRepository } from "./repair/repair.ts";
@@ -91,6 +93,8 @@ export interface Repository extends AsyncDisposable {
   writeBackup(head: BackupHead, tar: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<BackupFigures>;
   /** As `writeBackup`, with bodies from files of this machine, which must not become shorter meanwhile (SOURCE_CHANGED). */
   writeFiles(head: BackupHead, items: AsyncIterable<BackupItem>, options?: WriteOptions): Promise<BackupFigures>;
+  /** Backups that are about to be read, one by one: until its disposal one lease is for all of them. */
+  holdForReading(backups: readonly string[]): AsyncDisposable;
   /** A pax tar with the entries, keys and bytes that came in. Nothing of a damaged chunk is given out. */
   readBackup(backupId: string, options?: TarOptions): AsyncIterable<Uint8Array>;
   /** Into a directory that exists, over what is there. Nothing of a damaged chunk is written. */
@@ -160,6 +164,9 @@ export type PointOrder = { by: string; reason?: string | undefined };
 
 const MOST_THREADS = 4;
 const UPLOADS_AT_ONCE = 4;
+/** Reads at once: of the longest as many as two for each thread and some beside, for a remote store's answer takes its time. */
+const LONG_READS_MORE = 4;
+const READS_AT_ONCE = 64;
 /** Beside two for each thread: one that is filled, one that waits for its pack. */
 const SLABS_MORE = 2;
 
@@ -224,6 +231,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     loader,
     pool,
     uploads: uploadQueue(UPLOADS_AT_ONCE),
+    reads: readQueue(READS_AT_ONCE, (2 * threads + LONG_READS_MORE) * LONGEST_READ),
     newest: newestBackups(),
     slabs: slabPool(2 * threads + SLABS_MORE),
     sealed: sealedPoints({ store, ring, random }),
@@ -241,6 +249,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
   const identity = { name: options.target, url: store.url };
   const { guarded } = primaryGuard(context.changes, identity);
   const reading = readingContext(context, readable, close);
+  const readingLease = sharedReading();
   return {
     id: ring.repositoryId,
     formatVersion: config.version,
@@ -248,10 +257,13 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     stageCpuMs: pool.cpuMs,
     writeFiles: (head, items, writeOptions) => guarded(() => writeItems(context, head, () => items, writeOptions)),
     writeBackup: (head, tar, writeOptions) => guarded(() => writeBackup(context, head, tar, writeOptions)),
-    readBackup: (backupId, readOptions) =>
-      underLease(context, [backupId], () => readBackup(reading, backupId, readOptions)),
+    holdForReading: (backups) => readingLease(context, backups),
+    async *readBackup(backupId, readOptions) {
+      await using _lease = readingLease(context, [backupId]);
+      yield* readBackup(reading, backupId, readOptions);
+    },
     restoreFiles: async (backupId, directory, restoreOptions) => {
-      await using _lease = beginReading(context, [backupId]);
+      await using _lease = readingLease(context, [backupId]);
       return await restoreFiles(reading, backupId, directory, restoreOptions);
     },
     headBackup: async (backupId, signal) =>
@@ -271,7 +283,7 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     placeHold: (pointId, hold) => guarded(() => placeHold(context, pointId, hold)),
     releaseHold: (pointId, holdId, order) => guarded(() => releaseHold(context, pointId, holdId, order)),
     putTail: (by, range, bytes) => guarded(() => putTail(context, by, range, bytes)),
-    readTail: (id, signal) => readTail(reading, id, signal),
+    readTail: async (id, signal) => context.logs.takeTail(id) ?? (await readTail(reading, id, signal)),
     sealGap: (gap) => guarded(() => sealGap(context, gap)),
     sourceLog: (of, signal) => context.logs.read(reading, of, signal),
     tokenGeneration: (of, signal) => tokenGeneration(context, of, signal),

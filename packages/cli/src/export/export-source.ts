@@ -1,7 +1,8 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Extract, restoreTree, watched } from "@stillpoint/agent/restore-tree";
+import { type Extract, restoreTree } from "@stillpoint/agent/restore-tree";
+import { watched } from "@stillpoint/agent/watched";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { Point, PointSource } from "@stillpoint/contracts/point";
 import type { DriverContext, Tools } from "@stillpoint/driver/driver";

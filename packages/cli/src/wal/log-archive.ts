@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pieceFrom } from "@stillpoint/agent/stretch-reader";
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogPiece } from "@stillpoint/driver/recover";
 import { layHistory, laySegment } from "@stillpoint/driver-postgres/archive/lay-file";
@@ -10,7 +11,7 @@ import { refuseTakenPlaces } from "@stillpoint/driver-postgres/archive/taken-pla
 import { BASE_PATH, parseBaseFacts } from "@stillpoint/driver-postgres/base-facts";
 import { isWithinJoined, joinedRanges, type SourceLog } from "@stillpoint/repository/log/source-log";
 import type { Repository } from "@stillpoint/repository/repository";
-import { pieceFrom, repositoryLog } from "../log-pieces.ts";
+import { repositoryLog } from "../log-pieces.ts";
 
 type Of = { plan: string; source: string };
 
@@ -75,13 +76,13 @@ function ordered(files: ServedLog): { files: ServedLog; order: string[] } {
 
 /** In the order of their places, each over those before it; what closed stretches hold is not read from tails. */
 function piecesIn(repository: Repository, of: Of, { closed, tails }: SourceLog, signal: AbortSignal): LogPiece[] {
-  const source = repositoryLog(repository, signal);
+  const reader = repositoryLog(repository, signal).stretches(of);
   const joined = joinedRanges(closed.map(({ range }) => range));
   const pieces = [
-    ...closed.map((each) => pieceFrom(source, of, { type: "closed", ...each })),
+    ...closed.map((each) => pieceFrom(reader, { type: "closed", ...each })),
     ...tails
       .filter(({ range }) => !isWithinJoined(joined, range))
-      .map((each) => pieceFrom(source, of, { type: "tail", ...each })),
+      .map((each) => pieceFrom(reader, { type: "tail", ...each })),
   ];
   const key = ({ range: { stream, from, to } }: LogPiece) => `${stream} ${from} ${to}`;
   return pieces.sort((a, b) => (key(a) < key(b) ? -1 : 1));

@@ -42,13 +42,3 @@ export function beginReading(context: RepositoryContext, backups: readonly strin
     },
   };
 }
-
-/** What reads under a lease, as long as somebody takes what it gives. */
-export async function* underLease<Item>(
-  context: RepositoryContext,
-  backups: readonly string[],
-  read: () => AsyncIterable<Item>,
-): AsyncGenerator<Item> {
-  await using _lease = beginReading(context, backups);
-  yield* read();
-}

@@ -1,6 +1,7 @@
 import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogPosition, LogRange } from "@stillpoint/contracts/log";
 import type { Point } from "@stillpoint/contracts/point";
+import type { StoredStretch } from "@stillpoint/contracts/vault";
 import { objectName } from "../format/kinds.ts";
 import { findServing, type Serving } from "./serve.ts";
 import type { SourceLog, SourceOfPlan } from "./source-log.ts";
@@ -35,28 +36,25 @@ export function servePoint(log: Omit<SourceLog, "damaged">, rest: RestOnLog): Se
   });
 }
 
-/** A stretch as it is stored, of which a restore reads a part or all. */
-export type StoredStretch = { range: LogRange } & ({ type: "closed"; backupId: string } | { type: "tail"; id: string });
-
 /** What is read for one place: where the base's replay begins and ends, and the log in order. */
 export type LogPieces = { base: string; baseRange: LogRange; pieces: StoredStretch[] };
 
 /** Pure: what serves, with what each stretch holds. */
 export function piecesOf({ fulls, closed, tails }: Omit<SourceLog, "damaged" | "gaps">, serving: Serving): LogPieces {
-  const ranges = new Map<string, LogRange>(
-    [...fulls, ...closed].map(({ backupId, range }) => [objectName("backups", backupId), range]),
+  const held = new Map<string, { range: LogRange; bytes?: number }>(
+    [...fulls, ...closed].map((each) => [objectName("backups", each.backupId), each]),
   );
-  for (const { id, range } of tails) ranges.set(objectName("tails", id), range);
-  const rangeOf = (object: string) => {
-    const range = ranges.get(object);
+  for (const tail of tails) held.set(objectName("tails", tail.id), tail);
+  const aboutOf = (object: string) => {
+    const { range, bytes } = held.get(object) ?? {};
     if (range === undefined) throw new TypeError("unreachable: what serves is what is held");
-    return range;
+    return { range, bytes };
   };
   const pieces = serving.reads.map((read): StoredStretch => {
-    if (read.type === "tail") return { type: "tail", id: read.id, range: rangeOf(objectName("tails", read.id)) };
-    return { type: "closed", backupId: read.backupId, range: rangeOf(objectName("backups", read.backupId)) };
+    if (read.type === "tail") return { type: "tail", id: read.id, ...aboutOf(objectName("tails", read.id)) };
+    return { type: "closed", backupId: read.backupId, ...aboutOf(objectName("backups", read.backupId)) };
   });
-  return { base: serving.base, baseRange: rangeOf(objectName("backups", serving.base)), pieces };
+  return { base: serving.base, baseRange: aboutOf(objectName("backups", serving.base)).range, pieces };
 }
 
 /** Pure: bytes of the log that are read; of tails as they are stored. */

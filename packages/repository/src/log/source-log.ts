@@ -2,14 +2,14 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import type { LogGap, LogRange } from "@stillpoint/contracts/log";
 import type { BackupFigures } from "@stillpoint/contracts/point";
 import { getDocument } from "../documents-store.ts";
-import { manifest } from "../format/documents.ts";
+import { type Manifest, manifest } from "../format/documents.ts";
 import { objectName } from "../format/kinds.ts";
 import type { TailHead } from "../format/tail-format.ts";
 import type { CondemnedState } from "../garbage/condemned-state.ts";
 import { inParallel } from "../replicas/in-parallel.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { recordedGaps } from "./gaps.ts";
-import { readTail } from "./tails.ts";
+import { type ReadTail, readTail } from "./tails.ts";
 
 /** Names of sources are unique within a plan only. */
 export type SourceOfPlan = { plan: string; source: string };
@@ -36,9 +36,15 @@ type ReaderContext = Pick<RepositoryContext, "store" | "ring" | "random"> & {
   condemned: { load(signal?: AbortSignal): Promise<Pick<CondemnedState, "objects">> };
 };
 
-const READS_AT_ONCE = 16;
+/** Most are small, and a remote store's answer takes its time. */
+const READS_AT_ONCE = 32;
 /** What is remembered of so many objects takes some tens of MB. */
 const MOST_REMEMBERED = 100_000;
+/** Manifests that may be read from soon: of stretches of a log, whose trees are short. */
+const MOST_MANIFESTS = 2_000;
+const LONGEST_TREE = 16;
+/** Tails whose heads were looked at may be asked for soon. */
+const MOST_TAIL_BYTES = 8 * 1024 * 1024;
 
 /** Reads what never changes once, and forgets the oldest of too much. */
 function remembered<Value>() {
@@ -102,11 +108,39 @@ export function overlapsJoined(joined: JoinedRanges, { stream, from, to }: Pick<
   return joined.get(stream)?.some((each) => each.from < to && from < each.to) ?? false;
 }
 
+/** What was read lately and may be asked for again; the oldest goes first. */
+function lately<Value>(most: number, sizeOf: (value: Value) => number) {
+  const kept = new Map<string, Value>();
+  let size = 0;
+  const forget = (id: string): Value | undefined => {
+    const value = kept.get(id);
+    if (value === undefined) return undefined;
+    kept.delete(id);
+    size -= sizeOf(value);
+    return value;
+  };
+  return {
+    get: (id: string) => kept.get(id),
+    take: forget,
+    set(id: string, value: Value) {
+      forget(id);
+      kept.set(id, value);
+      size += sizeOf(value);
+      for (const [oldest] of kept) {
+        if (size <= most) return;
+        forget(oldest);
+      }
+    },
+  };
+}
+
 /** Reads what a repository holds of logs. Manifests and heads of tails are read once, as far as memory is to go. */
 export function logReader() {
   const figures = remembered<DescribedBackup>();
   const heads = remembered<TailHead>();
   const gaps = recordedGaps();
+  const manifests = lately<Manifest>(MOST_MANIFESTS, () => 1);
+  const lateTails = lately<ReadTail>(MOST_TAIL_BYTES, ({ bytes }) => bytes.length);
 
   /** Undefined: the backup is not there. */
   function describe(context: ReaderContext, backupId: string, signal?: AbortSignal) {
@@ -114,6 +148,7 @@ export function logReader() {
       const found = await getDocument(context, "backups", backupId, manifest, signal);
       if (found === undefined) return undefined;
       const { plan, source, type, startedAt, finishedAt, bytes, newBytes, storedBytes, log } = found.document.figures;
+      if (type === "log" && found.document.tree.length <= LONGEST_TREE) manifests.set(backupId, found.document);
       return {
         ...{ plan, source, type, startedAt, finishedAt, bytes },
         ...(newBytes === undefined ? {} : { fresh: { bytes: newBytes, storedBytes } }),
@@ -124,7 +159,11 @@ export function logReader() {
 
   /** Undefined: the tail is not there. */
   function headOf(context: Pick<ReaderContext, "store" | "ring">, id: string, signal?: AbortSignal) {
-    return heads(id, async () => (await readTail(context, id, signal))?.head);
+    return heads(id, async () => {
+      const tail = await readTail(context, id, signal);
+      if (tail !== undefined) lateTails.set(id, tail);
+      return tail?.head;
+    });
   }
 
   /** Calls with some at once; damage is noted by the object's name, and passed over. */
@@ -138,13 +177,16 @@ export function logReader() {
   }
 
   async function read(context: ReaderContext, of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog> {
-    const { objects: condemned } = await context.condemned.load(signal);
     const log: SourceLog = { fulls: [], closed: [], tails: [], gaps: [], damaged: [] };
     const isOf = (other: SourceOfPlan) => other.plan === of.plan && other.source === of.source;
     // Tails before backups: one that a closed stretch supersedes, and that goes meanwhile, is in a backup then.
-    const tails: TailId[] = [];
     const folder = objectName("tails", "");
-    for await (const { name, modifiedMs, size } of context.store.list(`${folder}${of.source}/`, { signal }))
+    const [listed, { objects: condemned }] = await Promise.all([
+      Array.fromAsync(context.store.list(`${folder}${of.source}/`, { signal })),
+      context.condemned.load(signal),
+    ]);
+    const tails: TailId[] = [];
+    for (const { name, modifiedMs, size } of listed)
       if (!condemned.has(name)) tails.push({ id: name.slice(folder.length), storedMs: modifiedMs, bytes: size });
 
     const backups: { backupId: string; storedMs: number }[] = [];
@@ -153,6 +195,9 @@ export function logReader() {
       const backupId = name.slice(backupFolder.length);
       if (!condemned.has(name) && !isOfAnother(backupId, of)) backups.push({ backupId, storedMs: modifiedMs });
     }
+    // Gaps last: of what goes on behind one, all is listed by now.
+    const recorded = gaps.read(context, signal);
+    recorded.catch(() => undefined); // thrown where it is awaited
     await each(backups, log.damaged, async ({ backupId, storedMs }) => {
       const found = await describe(context, backupId, signal);
       if (found?.log === undefined || !isOf(found)) return;
@@ -175,10 +220,10 @@ export function logReader() {
       const range = { stream, from, to, ...(after === undefined ? {} : { after }) };
       log.tails.push({ id, range, fenceToken, storedMs, bytes });
     });
-    for (const gap of await gaps.read(context, signal)) if (isOf(gap)) log.gaps.push(gap);
+    for (const gap of await recorded) if (isOf(gap)) log.gaps.push(gap);
     return log;
   }
 
-  return { read, describe, headOf };
+  return { read, describe, headOf, manifestOf: manifests.get, takeTail: lateTails.take };
 }
 export type LogReader = ReturnType<typeof logReader>;

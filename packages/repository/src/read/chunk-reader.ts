@@ -14,7 +14,7 @@ export type WantedChunk = { name: Uint8Array; location: ChunkLocation };
 const GAP = 65_536;
 /** What is read in vain is at most such a part of what is wanted: a restore reads no more than twice what it restores. */
 const GAPS_PART = 8;
-const LONGEST_READ = 8 * 1024 * 1024;
+export const LONGEST_READ = 8 * 1024 * 1024;
 
 /** A range of a pack that holds the chunks, of which so many bytes are theirs. */
 export type Read<Chunk extends WantedChunk = WantedChunk> = {

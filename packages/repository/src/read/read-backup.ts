@@ -8,7 +8,7 @@ import { bodyLengthOf, type TreeRecord } from "../format/tree-format.ts";
 import { toEntry } from "../format/tree-record.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { type Request, readAhead } from "./read-ahead.ts";
-import { openManifest, readTree } from "./read-tree.ts";
+import { manifestToRead, readTree } from "./read-tree.ts";
 import { paddingOf, TAR_END, tarHeader } from "./tar-header.ts";
 
 export type ReadOptions = {
@@ -85,7 +85,7 @@ export async function* readBackup(
   backupId: string,
   options: TarOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const { document } = await openManifest(context, backupId, options.signal);
+  const { document } = await manifestToRead(context, backupId, options.signal);
   const where = objectName("backups", backupId);
   const wanted = outputs(context, backupId, document, { ...options, path: normalPath(options.path) });
   for await (const { what, bytes } of readAhead(context, where, wanted, options)) {

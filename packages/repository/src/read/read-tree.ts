@@ -21,6 +21,16 @@ export async function openManifest(
   });
 }
 
+/** For who reads what the backup holds: one that was read for its log is not read again. */
+export async function manifestToRead(
+  context: RepositoryContext,
+  backupId: string,
+  signal?: AbortSignal,
+): Promise<Pick<OpenedDocument<Manifest>, "document">> {
+  const document = context.logs.manifestOf(backupId);
+  return document === undefined ? await openManifest(context, backupId, signal) : { document };
+}
+
 async function* treeRequests({ tree }: Manifest): AsyncGenerator<Request<undefined>> {
   for (const name of tree) yield { chunk: Buffer.from(name, "hex"), what: undefined };
 }

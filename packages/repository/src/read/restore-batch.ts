@@ -8,7 +8,6 @@ import { readVerified } from "../replicas/other-copies.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { ownMemory } from "../workers/own-memory.ts";
 import type { RestorePiece, RestoreResult, RestoreTask } from "../workers/tasks.ts";
-import type { uploadQueue } from "../write/upload-queue.ts";
 import { joinReads, locateChunk, type Read, type WantedChunk } from "./chunk-reader.ts";
 import { readWhereverItLies } from "./other-places.ts";
 
@@ -47,7 +46,7 @@ export function emptyBatch(): Batch {
   };
 }
 
-type Options = { compare: boolean; reads: ReturnType<typeof uploadQueue>; signal: AbortSignal };
+type Options = { compare: boolean; signal: AbortSignal };
 
 const SAME_BYTES = 4 * 1024 * 1024;
 
@@ -143,7 +142,7 @@ export async function restoreBatch(
   let writtenBytes = 0;
   const results = await Promise.allSettled(
     joinReads(planned).map((read) =>
-      options.reads.run(async () => {
+      context.reads.run(read.length, async () => {
         options.signal.throwIfAborted();
         const restore = (some: Read<Planned>) => restoreRead(context, some, options);
         const parts = await readWhereverItLies(context, read, restore, options.signal);

@@ -5,9 +5,8 @@ import { objectName } from "../format/kinds.ts";
 import type { Extent } from "../format/tree-format.ts";
 import { toEntry } from "../format/tree-record.ts";
 import type { RepositoryContext } from "../repository-context.ts";
-import { uploadQueue } from "../write/upload-queue.ts";
 import { normalPath, pathMissing, type ReadOptions } from "./read-backup.ts";
-import { openManifest, readTree } from "./read-tree.ts";
+import { manifestToRead, readTree } from "./read-tree.ts";
 import { removeOthers } from "./remove-others.ts";
 import { type Batch, emptyBatch, restoreBatch } from "./restore-batch.ts";
 
@@ -46,8 +45,6 @@ const BATCH_FILES = 128;
 const BATCHES_AT_ONCE = 2;
 /** Links that wait for what they lead to. */
 const MOST_LINKS = 10_000;
-/** Reads at once beside those that the workers hold: a remote store's answer takes its time. */
-const READS_MORE = 4;
 
 /**
  * Restores a backup, or a part of it, into a directory that exists, over what is there: each chunk is read once for all files
@@ -61,7 +58,7 @@ export async function restoreFiles(
 ): Promise<RestoreFigures> {
   const { compare = false, exact = false, onProgress } = options;
   const path = normalPath(options.path);
-  const { document } = await openManifest(context, backupId, options.signal);
+  const { document } = await manifestToRead(context, backupId, options.signal);
   const { keepOwners, refused } = options;
   const tree = directoryTree(directory, { refused, ...(keepOwners === undefined ? {} : { keepOwners }) });
   const controller = new AbortController();
@@ -71,7 +68,6 @@ export async function restoreFiles(
   const torn = new Set<string>();
   /** Every path that is there in the end; kept where it is asked for only, for there may be millions. */
   const paths = new Set<string>();
-  const reads = uploadQueue(context.pool.threads * 2 + READS_MORE);
   const running: Promise<void>[] = [];
   /** Files that lack bytes. */
   const unfinished = new Map<string, OpenFile | undefined>();
@@ -89,7 +85,7 @@ export async function restoreFiles(
     const full = batch;
     batch = emptyBatch();
     filesInBatch = 0;
-    const work = restoreBatch(context, objectName("backups", backupId), full, { compare, reads, signal: ended });
+    const work = restoreBatch(context, objectName("backups", backupId), full, { compare, signal: ended });
     const done = work.then((writtenBytes) => {
       figures.writtenBytes += writtenBytes;
       figures.bytes += full.bytes;
