@@ -12,11 +12,13 @@ import { waitFor } from "@stillpoint/testkit/wait-for";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { program } from "../src/commands.ts";
 import { startSandbox } from "../src/drivers.ts";
 import { followProof } from "../src/follow.ts";
 import { restore } from "../src/restore.ts";
 import { restoreMoment } from "../src/restore-moment.ts";
 import type { World } from "../src/world.ts";
+import { run } from "./export-fixture.ts";
 import { quietBoard, startTestSystem, type TestSystem } from "./system-fixture.ts";
 
 function rowsIn(database: DatabaseSync): Record<string, number> {
@@ -213,6 +215,22 @@ describe("a point of a source whose log is shipped", () => {
     const newest = await restoredMoment("newest");
     expect(await readdir(join(newest.directory, "pg_wal"))).toContainEqual(expect.stringMatching(/^[0-9A-F]{24}$/));
     expect(await valueIn(newest, "select count(*) from aside")).toBe(700);
+  });
+
+  it("is exported with what was shipped up to its mark, as files that pg_restore reads", async () => {
+    const to = join(system.directory, "exported");
+    const own = { STILLPOINT_POSTGRES_BIN: server.binDirectory, STILLPOINT_SERVER_USER: "postgres" };
+    const world = { ...system.world, environment: { ...system.world.environment, ...own } };
+    const work = join(system.directory, "export-work");
+    const { repository, keyFile } = system.system;
+    const where = ["--repository", repository, "--key-file", keyFile, "--to", to, "--work", work];
+    await program(world).parseAsync(["node", "stillpoint", "point", "export", second.pointId, ...where]);
+    const dump = (await readdir(to, { recursive: true })).find((name) => name.endsWith("_postgres.dump"));
+    const sql = join(system.directory, "exported.sql");
+    await run(join(server.binDirectory, "pg_restore"), ["--data-only", "--file", sql, join(to, dump ?? "")]);
+    const rows = (await readFile(sql, "utf8")).split("\n").filter((line) => /^\d+$/.test(line));
+    // 1500 of `entry` and 700 of the tablespace's table; what came after the mark is not there.
+    expect(rows).toHaveLength(2_200);
   });
 
   it("has its tablespaces where a person places them, and so has a moment", async () => {

@@ -7,6 +7,7 @@ import { ownPostgres } from "@stillpoint/testkit/postgres";
 import { temporaryDirectory } from "@stillpoint/testkit/temporary-directory";
 import { waitFor } from "@stillpoint/testkit/wait-for";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { dumpDetail } from "../src/dump-mark.ts";
 import { exportPostgres } from "../src/portable.ts";
 import { postgresDriver } from "../src/postgres-driver.ts";
 import { type Captured, laidOut, marked, started, verdictsOf } from "./captured.ts";
@@ -70,6 +71,10 @@ test("dumps hold what was committed when they were marked, whatever is written b
   });
   expect(it.mark.fuzzy).toBeUndefined();
   expect(it.capture).toMatchObject({ hasLog: false, finish: "full" });
+  // As they are: compressed, what did not change since the last dump would not be found in the repository.
+  const { databases } = dumpDetail.parse(it.mark.detail).dump;
+  const path = databases.find(({ name }) => name === "postgres")?.path ?? "";
+  expect((await readFile(join(it.directory, path))).includes("x".repeat(1_000))).toBe(true);
   await laidOut(it);
   await using sandbox = await started(it, contextFor(server, await fresh(), never));
   const verdicts = await verdictsOf(sandbox);

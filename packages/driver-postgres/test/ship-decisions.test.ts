@@ -5,6 +5,7 @@ import { layout } from "../src/layout.ts";
 import { logPositionOf, logRangeOf, walPositionOf } from "../src/log-position.ts";
 import { parseLsn } from "../src/lsn.ts";
 import { type Recovery, recoveryMark, tailEntry } from "../src/recovery-target.ts";
+import { shipSlotName } from "../src/ship-slot.ts";
 import { type SlotState, startFrom } from "../src/ship-start.ts";
 import { historyText, parentOf, parseHistory, timelineAfter, timelineAt } from "../src/timeline-history.ts";
 
@@ -44,6 +45,13 @@ describe("the segment that a busy server writes is full", () => {
     expect(next(5_000)).toBeCloseTo(1.05 * ((0.75 * MB16) / 5_000), 6);
     expect(next(1_000_000)).toBe(625);
   });
+});
+
+test("each plan that ships a server has a slot of its own, by a name that PostgreSQL takes", () => {
+  const names = ["shop/orders", "shop/stock", "ledger/orders"].map(shipSlotName);
+  expect(new Set(names).size).toBe(3);
+  for (const name of names) expect(name).toMatch(/^stillpoint_[0-9a-f]{16}$/);
+  expect(shipSlotName("shop/orders")).toBe(names[0]);
 });
 
 describe("the log goes on", () => {
