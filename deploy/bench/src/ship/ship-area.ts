@@ -9,7 +9,7 @@ import { startMeasuredPostgres } from "./measured-postgres.ts";
 import { measuredSqlite } from "./measured-sqlite.ts";
 import type { MeasuredStore, StartMeasured } from "./measured-store.ts";
 import { cpuMsOf } from "./process-time.ts";
-import { processors } from "./processors.ts";
+import { type Processors, processors } from "./processors.ts";
 import { type ShippedSystem, startShippedSystem, until, worldIn } from "./shipped-system.ts";
 
 const PARTS = fileURLToPath(new URL("../../../../.stillpoint/parts", import.meta.url));
@@ -32,21 +32,22 @@ type Way = keyof typeof WAYS;
 /** What shipping costs a store under full load: its throughput with and without, and with its maker's own tool, in turns. */
 export const ship: Area = async (options) => {
   const figures: Figure[] = [];
+  const places = processors(options.apart);
   for (const { name, kind, start } of STORES)
     if (options.stores.length === 0 || options.stores.includes(kind))
-      figures.push(...(await measureStore(name, start, options)));
+      figures.push(...(await measureStore(name, start, places, options)));
   return figures;
 };
 
 async function measureStore(
   name: string,
   start: StartMeasured,
+  { ofStore, ofOthers, besideStore }: Processors,
   { rounds, seconds, apart, log }: AreaOptions,
 ): Promise<Figure[]> {
   const base = await mkdtemp(join(tmpdir(), "stillpoint-bench-"));
   try {
     await chmod(base, 0o711); // servers that do not run as root pass through
-    const { ofStore, ofOthers, besideStore } = processors(apart);
     await ofStore();
     await using store = await start({ directory: base, partsDirectory: PARTS, besideStore, log });
     await ofOthers();
