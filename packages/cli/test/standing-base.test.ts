@@ -2,6 +2,7 @@ import { chmod, chown, mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { baseMade } from "@stillpoint/contracts/events";
+import { flushLog } from "@stillpoint/contracts/flush";
 import { mark, type Point } from "@stillpoint/contracts/point";
 import { Secret } from "@stillpoint/contracts/secret";
 import { vaultLog } from "@stillpoint/contracts/vault";
@@ -292,5 +293,35 @@ describe("a point of a source whose log is shipped", () => {
     const next = await system.backUp("ledger");
     expect(next.sources[0]?.backups[0]).not.toBe(stood);
     expect(next.sources[0]?.mark.log).toBeDefined();
+  });
+
+  it("is not needed for a base behind a gap: a slot that is lost is a record, and the base is made by itself", async () => {
+    const before = (await system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 30_000 })).replay?.base;
+    expect(before).toBeDefined();
+    await waitFor("the slot is gone", async () => {
+      await client.query("select pg_terminate_backend(active_pid) from pg_replication_slots where active");
+      const dropped = client.query("select pg_drop_replication_slot(slot_name) from pg_replication_slots");
+      return await dropped.then(
+        ({ rowCount }) => rowCount === 1,
+        () => false, // its shipper was back sooner
+      );
+    });
+    const log = () => system.bus.request(vaultLog, {}, LEDGER, { timeoutMs: 30_000 });
+    const isRecorded = ({ holes }: Awaited<ReturnType<typeof log>>) =>
+      holes.some(({ why }) => why?.includes("no replication slot"));
+    await waitFor("the gap is recorded", async () => isRecorded(await log()), 60_000);
+    await client.query("insert into entry values (10000)");
+    await system.bus.request(flushLog, LEDGER, {}, { timeoutMs: 5_000, patienceMs: 20_000 });
+    await waitFor(
+      "a base serves what is behind the gap",
+      async () => {
+        const { baseServes, replay } = await log();
+        return baseServes && replay?.base !== before;
+      },
+      60_000,
+    );
+    const rests = (await system.backUp("ledger")).sources[0];
+    expect(rests?.mark.log).toBeDefined();
+    expect(rests?.backups[0]).not.toBe(before);
   });
 });

@@ -24,6 +24,8 @@ export type BaseState = {
   replay: { storedMs: number; baseBytes: number; logBytes: number } | undefined;
   /** Of the newest base, also of one whose log is on its way; absent: there is none. */
   newestBaseMs: number | undefined;
+  /** When the newest gap was recorded. */
+  gapMs: number | undefined;
   /** Measured. */
   bytesPerSecond: number | undefined;
   rtoMs: number;
@@ -35,9 +37,9 @@ export type BaseState = {
 
 /** Pure: why a new base is due, in words; undefined: it is not. */
 export function baseDue(state: BaseState, nowMs: number): string | undefined {
-  const { kind, replay, newestBaseMs, bytesPerSecond = SUPPOSED_RATE[kind], rtoMs, baseMs, nextLongMs } = state;
-  // One that was just made serves as soon as its log has come.
-  const isOnItsWay = newestBaseMs !== undefined && newestBaseMs > (replay?.storedMs ?? 0);
+  const { kind, replay, newestBaseMs, gapMs, bytesPerSecond = SUPPOSED_RATE[kind], rtoMs, baseMs, nextLongMs } = state;
+  // One that was just made serves as soon as its log has come; over a gap none comes.
+  const isOnItsWay = newestBaseMs !== undefined && newestBaseMs > Math.max(replay?.storedMs ?? 0, gapMs ?? 0);
   if (isOnItsWay && nowMs - newestBaseMs < PATIENCE_MS) return undefined;
   if (replay === undefined) return "no base serves the log";
   const replayMs = (replay.logBytes / bytesPerSecond) * 1_000;

@@ -38,7 +38,7 @@ async function publishBase(asker: BaseAsker, plan: ScheduledPlan, source: string
   if (settings === undefined || kind === "files" || kind === "qdrant") return;
   const { bus, rates, unserved } = asker;
   const key = `${plan.name}.${source}`;
-  const { held, baseServes, replay, newestBaseAt } = await bus.request(
+  const { held, baseServes, holes, replay, newestBaseAt } = await bus.request(
     vaultLog,
     {},
     { plan: plan.name, source },
@@ -54,6 +54,10 @@ async function publishBase(asker: BaseAsker, plan: ScheduledPlan, source: string
         ? undefined
         : { storedMs: Date.parse(replay.storedAt), baseBytes: replay.bytes, logBytes: replay.logBytes },
     newestBaseMs: newestBaseAt === undefined ? undefined : Date.parse(newestBaseAt),
+    gapMs: holes
+      .flatMap(({ at }) => (at === undefined ? [] : [Date.parse(at)]))
+      .toSorted((a, b) => a - b)
+      .at(-1),
     bytesPerSecond: (await rates.get(key))?.value.bytesPerSecond,
     rtoMs: plan.rtoMs,
     baseMs: settings.baseMs,

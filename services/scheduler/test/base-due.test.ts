@@ -7,6 +7,7 @@ const state = (more: Partial<BaseState> = {}): BaseState => ({
   kind: "postgres",
   replay: { storedMs: NOW - HOUR, baseBytes: 1e12, logBytes: 1_000_000 },
   newestBaseMs: NOW - HOUR,
+  gapMs: undefined,
   bytesPerSecond: 10_000_000,
   rtoMs: 900_000,
   baseMs: 24 * HOUR,
@@ -22,6 +23,16 @@ it.each<[string, Partial<BaseState>, RegExp | undefined]>([
   [
     "not while one was just made, whose log is on its way",
     { replay: undefined, newestBaseMs: NOW - 60_000 },
+    undefined,
+  ],
+  [
+    "but where a gap came behind it, over which no log comes",
+    { replay: undefined, newestBaseMs: NOW - 60_000, gapMs: NOW - 30_000 },
+    /no base serves/,
+  ],
+  [
+    "and not where it was made behind that gap",
+    { replay: undefined, newestBaseMs: NOW - 60_000, gapMs: NOW - 90_000 },
     undefined,
   ],
   ["nor where that one will make the replay short", { replay: standing(HOUR, 9e9), newestBaseMs: NOW }, undefined],
