@@ -63,10 +63,10 @@ export async function findStanding<Spec extends SourceSpec>(
   if ((await buckets.leases.get(`ship.${plan}.${source}`)) === undefined) return undefined;
   // A vault that starts anew is back sooner than the base would be made.
   const patient = { timeoutMs: ASKED_WITHIN_MS, patienceMs: PATIENCE_MS, signal };
-  const ask = (reach?: { base: string; place: LogPosition }) =>
-    bus.request(vaultLog, {}, { plan, source, ...(reach === undefined ? {} : { reach }) }, patient);
+  const ask = (how: { waits: boolean; reach?: { base: string; place: LogPosition } }) =>
+    bus.request(vaultLog, {}, { plan, source, ...how }, patient);
 
-  const { baseServes, replay } = await ask();
+  const { baseServes, replay } = await ask({ waits: false });
   if (!baseServes || replay === undefined || !replay.mayBeSealed) return undefined;
   if (baseSince !== undefined && replay.storedAt < baseSince) return undefined;
   const { base, bytes } = replay;
@@ -85,9 +85,9 @@ export async function findStanding<Spec extends SourceSpec>(
       const since = clock.monotonicMs();
       const askFlush = flushAsker({ bus, leases: buckets.leases, clock }, { plan, source });
       for (let pauseMs = LOOK_FIRST_MS; ; pauseMs = Math.min(pauseMs * LOOK_LONGER, LOOK_FOR_PLACE_MOST_MS)) {
-        const { held } = await ask();
+        const { held } = await ask({ waits: true });
         if (held !== undefined && (await serves(held))) {
-          const { reaches } = await ask({ base, place: held });
+          const { reaches } = await ask({ waits: true, reach: { base, place: held } });
           if (reaches !== undefined) return held;
         }
         const asked = await askFlush();
@@ -103,7 +103,7 @@ export async function findStanding<Spec extends SourceSpec>(
       let movedMs = clock.monotonicMs();
       const askFlush = flushAsker({ bus, leases: buckets.leases, clock }, { plan, source });
       for (let pauseMs = LOOK_FIRST_MS; ; pauseMs = Math.min(pauseMs * LOOK_LONGER, LOOK_MOST_MS)) {
-        const { reaches, held } = await ask({ base, place });
+        const { reaches, held } = await ask({ waits: true, reach: { base, place } });
         if (reaches !== undefined) return reaches;
         const now = held === undefined ? undefined : `${held.stream} ${held.at}`;
         if (now !== heldAt) movedMs = clock.monotonicMs();

@@ -132,6 +132,11 @@ export const vaultLog = defineRequest(
     source: name,
     /** Can this place be restored from this base? Answered as `reaches`. */
     reach: z.object({ base: backupId, place: logPosition }).optional(),
+    /**
+     * Asked again and again until the log has grown: what it is replayed on is not told then, and a base or a stream that came
+     * seconds ago may be missing.
+     */
+    waits: z.boolean().default(false),
   }),
   z.object({
     plan: name,

@@ -133,6 +133,11 @@ export interface Repository extends AsyncDisposable {
   sealGap(gap: LogGap): Promise<LogGap>;
   /** All that is held of a source's log and of what it is laid over; what is condemned left out. */
   sourceLog(of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog>;
+  /**
+   * As sourceLog, for who waits until a log has grown: what a look at the whole showed seconds ago, and what came behind it since,
+   * in far fewer calls. What came elsewhere, a base or another stream, shows seconds later.
+   */
+  growingLog(of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog>;
   /** Tokens for a source's log of an older generation than this count no more. */
   tokenGeneration(of: SourceOfPlan, signal?: AbortSignal): Promise<number>;
   revokeTokens(of: SourceOfPlan, by: string): Promise<number>;
@@ -282,10 +287,16 @@ export async function openRepository(store: ObjectStore, options: OpenOptions): 
     holdsOn: (pointId) => holdsOn(context, pointId),
     placeHold: (pointId, hold) => guarded(() => placeHold(context, pointId, hold)),
     releaseHold: (pointId, holdId, order) => guarded(() => releaseHold(context, pointId, holdId, order)),
-    putTail: (by, range, bytes) => guarded(() => putTail(context, by, range, bytes)),
+    putTail: (by, range, bytes) =>
+      guarded(async () => {
+        const head = await putTail(context, by, range, bytes);
+        context.logs.stored(head);
+        return head;
+      }),
     readTail: async (id, signal) => context.logs.takeTail(id) ?? (await readTail(reading, id, signal)),
     sealGap: (gap) => guarded(() => sealGap(context, gap)),
     sourceLog: (of, signal) => context.logs.read(reading, of, signal),
+    growingLog: (of, signal) => context.logs.readGrowth(reading, of, signal),
     tokenGeneration: (of, signal) => tokenGeneration(context, of, signal),
     revokeTokens: (of, by) => guarded(() => revokeTokens(context, of, by)),
     mayBeSealed: async (backupId) => (await leftAlone(context, undefined, [backupId])) === undefined,

@@ -2,11 +2,13 @@ import { StillpointError } from "@stillpoint/contracts/errors";
 import { gapId, type LogGap, shippedBackupId } from "@stillpoint/contracts/log";
 import { backupId, uuid } from "@stillpoint/contracts/names";
 import { memoryStore } from "@stillpoint/object-store/memory";
+import type { ObjectStore } from "@stillpoint/object-store/object-store";
 import { describe, expect, it } from "vitest";
 import { sealObject } from "../src/format/sealed-object.ts";
 import { encodeTail } from "../src/format/tail-format.ts";
 import { openKeyRing } from "../src/keys/key-ring.ts";
-import { isOfAnother, type SourceLog } from "../src/log/source-log.ts";
+import { isOfAnother } from "../src/log/is-of-another.ts";
+import type { SourceLog } from "../src/log/source-log.ts";
 import { openRepository } from "../src/repository.ts";
 import { logBytes, range, SHOP, STREAM, writeLog } from "./log-trial.ts";
 import { makeRepository, NOW, namesIn, open, PASSPHRASE, randomFrom, trial } from "./trial.ts";
@@ -235,5 +237,75 @@ describe("the id of a shipped stretch", () => {
     expect(uuid.parse(gapId(gap))).toMatch(/^00000000-0000-8/);
     expect(gapId({ ...gap, why: "else", at: "2027-01-02T03:04:05.678Z" })).toBe(gapId(gap));
     expect(gapId({ ...gap, until: { stream: STREAM, at: "0200" } })).not.toBe(gapId(gap));
+  });
+});
+
+describe("a log that somebody waits for", () => {
+  /** Counts what is asked of a store, a listing as the pages of 1000 names that it has on S3. */
+  function counted(store: ObjectStore) {
+    const calls: string[] = [];
+    const counting: ObjectStore = {
+      ...store,
+      async *list(prefix, options) {
+        let names = 0;
+        for await (const each of store.list(prefix, options)) {
+          if (names++ % 1000 === 0) calls.push(`list ${prefix}`);
+          yield each;
+        }
+        if (names === 0) calls.push(`list ${prefix}`);
+      },
+      get: (name, ...how) => {
+        calls.push(`get ${name}`);
+        return store.get(name, ...how);
+      },
+    };
+    return { counting, calls };
+  }
+  const LONG = { plan: "shop", source: "orders", fenceToken: 7 };
+  const long = (from: number, to: number) => ({ stream: STREAM, from: wide(from), to: wide(to) });
+  const wide = (at: number) => String(at).padStart(6, "0");
+
+  it("of 10 000 objects is looked at in four calls, and what this process stored is not read; all the same it is found", async () => {
+    const store = memoryStore(() => NOW);
+    await makeRepository(store);
+    let nowMs = 0;
+    const opened = { passphrase: PASSPHRASE, threads: 0, monotonicMs: () => nowMs };
+    const { counting, calls } = counted(store);
+    await using repository = await openRepository(counting, opened);
+    await using other = await openRepository(store, opened);
+    for (let i = 0; i < 10_000; i += 1) await repository.putTail(LONG, long(i, i + 1), logBytes(1, 2));
+    const ends = ({ tails }: SourceLog) => tails.map((each) => each.range.to).sort();
+    const newest = (log: SourceLog) => ends(log).at(-1);
+    const growing = async () => {
+      calls.length = 0;
+      return await repository.growingLog(SHOP);
+    };
+    expect(await growing().then(newest)).toBe(wide(10_000));
+    expect(calls.filter((call) => call.startsWith("list tails/"))).toHaveLength(10);
+
+    await repository.putTail(LONG, long(10_000, 10_001), logBytes(1, 2));
+    const grown = await growing();
+    expect(grown.tails).toHaveLength(10_001);
+    expect(calls).toHaveLength(4);
+    expect(calls.every((call) => call.startsWith("list "))).toBe(true);
+
+    // Of another replica: a flush, a longer one that begins with the last, and a closed stretch.
+    await other.putTail({ ...LONG, fenceToken: 8 }, long(10_000, 10_002), logBytes(1, 2));
+    await other.putTail({ ...LONG, fenceToken: 8 }, long(10_002, 10_003), logBytes(1, 2));
+    await writeLog(other, shippedBackupId(LONG, long(0, 5)), long(0, 5));
+    const found = await growing();
+    expect(ends(found).slice(-3)).toEqual([wide(10_001), wide(10_002), wide(10_003)]);
+    expect(rangesOf(found.closed)).toEqual([`${wide(0)}-${wide(5)}`]);
+    expect(calls.filter((call) => call.startsWith("list "))).toHaveLength(4);
+    expect(calls).toHaveLength(7);
+
+    // A base lies anywhere among the names, and shows when all was listed again.
+    await writeLog(other, "base", long(3, 4), "full");
+    expect((await growing()).fulls).toEqual([]);
+    expect((await repository.sourceLog(SHOP)).fulls).toHaveLength(1);
+    expect((await growing()).fulls).toHaveLength(1);
+    await writeLog(other, "later-base", long(3, 4), "full");
+    nowMs += 10_000;
+    expect((await growing()).fulls).toHaveLength(2);
   });
 });

@@ -73,8 +73,10 @@ export async function answerLog(
 ): Promise<void> {
   resources.use(
     await bus.answer(vaultLog, queue, async ({ body }) => {
-      const log = await repository.sourceLog(body);
+      const log = await (body.waits ? repository.growingLog(body) : repository.sourceLog(body));
       const derived = derive(log);
+      // Who waits was told before what would be replayed.
+      if (body.waits) return describeLog(body, log, derived, undefined);
       const base = derived.serving?.base;
       const figures = base === undefined ? undefined : await repository.headBackup(base);
       const isThere = base !== undefined && figures !== undefined;

@@ -103,6 +103,15 @@ test("a log that is shipped is told as held, is restorable from its base on, and
   expect(log.windows).toMatchObject([
     { from: { at: place(40) }, to: { at: place(200) }, base: "base", bases: ["base"] },
   ]);
+
+  // Who waits is told as soon as it is there, and not what the newest place would be restored from.
+  const reach = { base: "base", place: { stream: "00000001", at: place(230) } };
+  const waits = () => bus.request(vaultLog, {}, { ...of("orders"), reach, waits: true }, { timeoutMs: 10_000 });
+  expect(await waits()).toMatchObject({ held: { at: place(200) } });
+  await next.client.putTail(next.by, range(200, 230), randomBytes(30));
+  const reached = await waits();
+  expect(reached).toMatchObject({ held: { at: place(230) }, baseServes: true, reaches: {} });
+  expect(reached.replay).toBeUndefined();
 });
 
 test("what is given twice is one, also when the first answer was lost", async () => {

@@ -3,12 +3,14 @@ import type { LogGap, LogRange } from "@stillpoint/contracts/log";
 import type { BackupFigures } from "@stillpoint/contracts/point";
 import { getDocument } from "../documents-store.ts";
 import { type Manifest, manifest } from "../format/documents.ts";
-import { objectName } from "../format/kinds.ts";
+import { OBJECT_IDS } from "../format/object-ids.ts";
 import type { TailHead } from "../format/tail-format.ts";
 import type { CondemnedState } from "../garbage/condemned-state.ts";
 import { inParallel } from "../replicas/in-parallel.ts";
 import type { RepositoryContext } from "../repository-context.ts";
 import { recordedGaps } from "./gaps.ts";
+import { type LogListing, logListings } from "./log-listings.ts";
+import { lately, remembered } from "./remembered.ts";
 import { type ReadTail, readTail } from "./tails.ts";
 
 /** Names of sources are unique within a plan only. */
@@ -32,51 +34,26 @@ export type SourceLog = {
   damaged: string[];
 };
 
-type ReaderContext = Pick<RepositoryContext, "store" | "ring" | "random"> & {
+export type ReaderContext = Pick<RepositoryContext, "store" | "ring" | "random" | "monotonicMs"> & {
   condemned: { load(signal?: AbortSignal): Promise<Pick<CondemnedState, "objects">> };
 };
 
 /** Most are small, and a remote store's answer takes its time. */
 const READS_AT_ONCE = 32;
-/** What is remembered of so many objects takes some tens of MB. */
-const MOST_REMEMBERED = 100_000;
 /** Manifests that may be read from soon: of stretches of a log, whose trees are short. */
 const MOST_MANIFESTS = 2_000;
 const LONGEST_TREE = 16;
 /** Tails whose heads were looked at may be asked for soon. */
 const MOST_TAIL_BYTES = 8 * 1024 * 1024;
+/** Tails stored here that somebody may wait for. */
+const MOST_STORED = 20_000;
 
-/** Reads what never changes once, and forgets the oldest of too much. */
-function remembered<Value>() {
-  const known = new Map<string, Value>();
-  return async (id: string, read: () => Promise<Value | undefined>): Promise<Value | undefined> => {
-    const before = known.get(id);
-    if (before !== undefined) return before;
-    const value = await read();
-    if (value === undefined) return undefined;
-    known.set(id, value);
-    const [oldest] = known.keys();
-    if (known.size > MOST_REMEMBERED && oldest !== undefined) known.delete(oldest);
-    return value;
-  };
-}
-
-const CAPTURED = /^[0-9a-f-]{36}_([a-z0-9-]{1,40})_\d+_[a-z]+\d+$/;
-const SHIPPED = /^([a-z0-9-]{1,40})_([a-z0-9-]{1,40})_[A-Za-z0-9]+(?:_[A-Za-z0-9]+_[A-Za-z0-9]+)?_\d+$/;
-
-/** Pure: whether an id is one that a capture or a shipper of another source gives; of any other id its manifest decides. */
-export function isOfAnother(backupId: string, { plan, source }: SourceOfPlan): boolean {
-  const captured = CAPTURED.exec(backupId);
-  if (captured !== null) return captured[1] !== source;
-  const shipped = SHIPPED.exec(backupId);
-  return shipped !== null && (shipped[1] !== plan || shipped[2] !== source);
-}
+type HeadOf = (id: string) => Promise<TailHead | undefined>;
 
 export type DescribedBackup = Pick<BackupFigures, "plan" | "source" | "type" | "startedAt" | "finishedAt" | "bytes"> & {
   fresh?: Fresh;
   log?: LogRange;
 };
-type TailId = { id: string; storedMs: number; bytes: number };
 
 /** Of a tail's name, which holds all of its head but the plan; `undefined` for another form. */
 function placesOf(id: string): { stream: string; from: string; to: string } | undefined {
@@ -108,37 +85,14 @@ export function overlapsJoined(joined: JoinedRanges, { stream, from, to }: Pick<
   return joined.get(stream)?.some((each) => each.from < to && from < each.to) ?? false;
 }
 
-/** What was read lately and may be asked for again; the oldest goes first. */
-function lately<Value>(most: number, sizeOf: (value: Value) => number) {
-  const kept = new Map<string, Value>();
-  let size = 0;
-  const forget = (id: string): Value | undefined => {
-    const value = kept.get(id);
-    if (value === undefined) return undefined;
-    kept.delete(id);
-    size -= sizeOf(value);
-    return value;
-  };
-  return {
-    get: (id: string) => kept.get(id),
-    take: forget,
-    set(id: string, value: Value) {
-      forget(id);
-      kept.set(id, value);
-      size += sizeOf(value);
-      for (const [oldest] of kept) {
-        if (size <= most) return;
-        forget(oldest);
-      }
-    },
-  };
-}
-
 /** Reads what a repository holds of logs. Manifests and heads of tails are read once, as far as memory is to go. */
 export function logReader() {
   const figures = remembered<DescribedBackup>();
   const heads = remembered<TailHead>();
+  /** Of tails that were stored here; all the same they are read by who judges what is held. */
+  const stored = lately<TailHead>(MOST_STORED, () => 1);
   const gaps = recordedGaps();
+  const listings = logListings();
   const manifests = lately<Manifest>(MOST_MANIFESTS, () => 1);
   const lateTails = lately<ReadTail>(MOST_TAIL_BYTES, ({ bytes }) => bytes.length);
 
@@ -176,25 +130,25 @@ export function logReader() {
     );
   }
 
-  async function read(context: ReaderContext, of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog> {
+  async function whole(context: ReaderContext, of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog> {
+    const head: HeadOf = (id) => headOf(context, id, signal);
+    return await interpreted(context, of, await listings.whole(context, of, signal), head, signal);
+  }
+
+  async function growth(context: ReaderContext, of: SourceOfPlan, signal?: AbortSignal): Promise<SourceLog> {
+    const head: HeadOf = async (id) => stored.get(id) ?? (await headOf(context, id, signal));
+    return await interpreted(context, of, await listings.growth(context, of, signal), head, signal);
+  }
+
+  async function interpreted(
+    context: ReaderContext,
+    of: SourceOfPlan,
+    { tails, backups }: LogListing,
+    headOf: HeadOf,
+    signal?: AbortSignal,
+  ): Promise<SourceLog> {
     const log: SourceLog = { fulls: [], closed: [], tails: [], gaps: [], damaged: [] };
     const isOf = (other: SourceOfPlan) => other.plan === of.plan && other.source === of.source;
-    // Tails before backups: one that a closed stretch supersedes, and that goes meanwhile, is in a backup then.
-    const folder = objectName("tails", "");
-    const [listed, { objects: condemned }] = await Promise.all([
-      Array.fromAsync(context.store.list(`${folder}${of.source}/`, { signal })),
-      context.condemned.load(signal),
-    ]);
-    const tails: TailId[] = [];
-    for (const { name, modifiedMs, size } of listed)
-      if (!condemned.has(name)) tails.push({ id: name.slice(folder.length), storedMs: modifiedMs, bytes: size });
-
-    const backups: { backupId: string; storedMs: number }[] = [];
-    const backupFolder = objectName("backups", "");
-    for await (const { name, modifiedMs } of context.store.list(backupFolder, { signal })) {
-      const backupId = name.slice(backupFolder.length);
-      if (!condemned.has(name) && !isOfAnother(backupId, of)) backups.push({ backupId, storedMs: modifiedMs });
-    }
     // Gaps last: of what goes on behind one, all is listed by now.
     const recorded = gaps.read(context, signal);
     recorded.catch(() => undefined); // thrown where it is awaited
@@ -214,7 +168,7 @@ export function logReader() {
       return places === undefined || !isWithinJoined(closed, places);
     });
     await each(open, log.damaged, async ({ id, storedMs, bytes }) => {
-      const head = await headOf(context, id, signal);
+      const head = await headOf(id);
       if (head === undefined || !isOf(head)) return;
       const { stream, from, to, after, fenceToken } = head;
       const range = { stream, from, to, ...(after === undefined ? {} : { after }) };
@@ -224,6 +178,17 @@ export function logReader() {
     return log;
   }
 
-  return { read, describe, headOf, manifestOf: manifests.get, takeTail: lateTails.take };
+  return {
+    /** All that is held. */
+    read: whole,
+    /** The same for who asks again and again: what was listed as a whole lately, and what came behind it since. */
+    readGrowth: growth,
+    /** A tail that was stored here need not be read to know what it is. */
+    stored: (head: TailHead) => stored.set(OBJECT_IDS.tail(head), head),
+    describe,
+    headOf,
+    manifestOf: manifests.get,
+    takeTail: lateTails.take,
+  };
 }
 export type LogReader = ReturnType<typeof logReader>;
