@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { SOURCE_KINDS } from "@stillpoint/contracts/names";
 import { sharedS3 } from "@stillpoint/testkit/s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { commandIn } from "./command-in.ts";
 import { runCommand, startTestSystem, type TestSystem } from "./system-fixture.ts";
 
 describe("the command", () => {
@@ -12,48 +13,51 @@ describe("the command", () => {
   });
   afterAll(() => test[Symbol.asyncDispose]());
 
-  const stillpoint = (args: string[], environment?: Record<string, string>) => runCommand(test, args, environment);
+  /** As a person starts it, in a process of its own. */
+  const started = (args: string[], environment?: Record<string, string>) => runCommand(test, args, environment);
+  const stillpoint = (args: string[], environment: Record<string, string> = {}, directory = test.directory) =>
+    commandIn(directory, { ...test.world.environment, ...environment })(...args);
 
   it("backs up, lists, shows, validates and restores, and what it says as JSON agrees", async () => {
-    const backup = await stillpoint(["backup", "--json"]);
+    const backup = await started(["backup", "--json"]);
     expect(backup).toMatchObject({ code: 0 });
     const { point } = JSON.parse(backup.out);
     expect(point.cut.consistency).toBe("fenced");
     expect(backup.err).toMatch(/sessions \(sqlite\): base stored/);
 
-    const points = JSON.parse((await stillpoint(["points", "--json"])).out);
+    const points = JSON.parse((await started(["points", "--json"])).out);
     expect(points.points.map((each: { point: { pointId: string } }) => each.point.pointId)).toContain(point.pointId);
 
-    const validated = await stillpoint(["validate", point.pointId]);
+    const validated = await started(["validate", point.pointId]);
     expect(validated.out).toMatch(/proof: pass, \d+ checks .*RTO measured/);
     expect(validated.code).toBe(0);
-    const shown = JSON.parse((await stillpoint(["show", point.pointId, "--json"])).out);
+    const shown = JSON.parse((await started(["show", point.pointId, "--json"])).out);
     expect(shown.proofs.at(-1)).toMatchObject({ verdict: "pass" });
 
     const to = join(test.directory, "restored-by-vault");
-    const restored = await stillpoint(["restore", point.pointId, "--to", to]);
+    const restored = await started(["restore", point.pointId, "--to", to]);
     expect(restored.code).toBe(0);
     expect((await readdir(to)).sort()).toEqual(["sessions", "uploads"]);
     expect((await readdir(join(to, "uploads", "uploads"))).length).toBeGreaterThan(0);
-    const refused = await stillpoint(["restore", point.pointId, "--to", to]);
+    const refused = await started(["restore", point.pointId, "--to", to]);
     expect(refused).toMatchObject({ code: 4, err: expect.stringMatching(/RESTORE|holds sessions/) });
   });
 
   it("restores from the repository alone: a whole point, one source, one file; dry first", async () => {
     const { repository, keyFile } = test.system;
     const from = ["--repository", repository, "--key-file", keyFile];
-    const alone = { STILLPOINT_HOME: join(test.directory, "nothing-runs-here") };
+    const alone = (args: string[]) => stillpoint([...args, ...from], {}, join(test.directory, "nothing-runs-here"));
     const to = join(test.directory, "restored-alone");
-    const dry = await stillpoint(["restore", "--to", to, "--dry-run", ...from], alone);
+    const dry = await alone(["restore", "--to", to, "--dry-run"]);
     expect(dry).toMatchObject({ code: 0, out: expect.stringMatching(/nothing was written/) });
     await expect(readdir(to)).rejects.toThrow("ENOENT");
-    expect(await stillpoint(["restore", "--to", to, "--source", "uploads", ...from], alone)).toMatchObject({ code: 0 });
+    expect(await alone(["restore", "--to", to, "--source", "uploads"])).toMatchObject({ code: 0 });
     expect(await readdir(to)).toEqual(["uploads"]);
     const [config = ""] = await readdir(join(to, "uploads", "config"));
     const one = join(test.directory, "restored-one");
-    expect(
-      await stillpoint(["restore", "--to", one, "--source", "uploads", "--path", `config/${config}`, ...from], alone),
-    ).toMatchObject({ code: 0 });
+    expect(await alone(["restore", "--to", one, "--source", "uploads", "--path", `config/${config}`])).toMatchObject({
+      code: 0,
+    });
     expect(await readFile(join(one, "uploads", "config", config))).toEqual(
       await readFile(join(to, "uploads", "config", config)),
     );
@@ -61,19 +65,24 @@ describe("the command", () => {
     const kept = await readFile(join(to, "uploads", "config", config));
     await writeFile(join(to, "uploads", "config", config), "overwritten since");
     await writeFile(join(to, "uploads", "stray"), "not of the point");
-    const again = ["restore", "--to", to, "--source", "uploads", ...from];
-    expect(await stillpoint(again, alone)).toMatchObject({ code: 4 });
-    expect(await stillpoint([...again, "--over"], alone)).toMatchObject({ code: 0 });
+    const again = ["restore", "--to", to, "--source", "uploads"];
+    expect(await alone(again)).toMatchObject({ code: 4 });
+    expect(await alone([...again, "--over"])).toMatchObject({ code: 0 });
     expect(await readFile(join(to, "uploads", "config", config))).toEqual(kept);
     expect(await readdir(join(to, "uploads"))).not.toContain("stray");
     expect(await stillpoint(["restore", "--to", to, "--over"])).toMatchObject({
       code: 2,
       err: expect.stringMatching(/--repository/),
     });
-    const nowhere = await stillpoint(
-      ["restore", "--to", join(test.directory, "none"), "--source", "uploads", "--path", "config/none", ...from],
-      alone,
-    );
+    const nowhere = await alone([
+      "restore",
+      "--to",
+      join(test.directory, "none"),
+      "--source",
+      "uploads",
+      "--path",
+      "config/none",
+    ]);
     expect(nowhere).toMatchObject({ code: 5, err: expect.stringMatching(/config\/none/) });
   });
 
@@ -96,11 +105,11 @@ describe("the command", () => {
       [["status"], 7, /npm start|STILLPOINT_NATS_URL/, { STILLPOINT_HOME: join(test.directory, "nothing-runs-here") }],
     ];
     for (const [args, code, says, environment] of cases) {
-      const done = await stillpoint(args, environment);
+      const done = await started(args, environment);
       expect({ args, code: done.code, err: done.err }).toMatchObject({ code, err: expect.stringMatching(says) });
     }
     await chmod(wrong, 0o644);
-    expect(await stillpoint(["restore", ...to, "--repository", repository, "--key-file", wrong])).toMatchObject({
+    expect(await started(["restore", ...to, "--repository", repository, "--key-file", wrong])).toMatchObject({
       code: 4,
       err: expect.stringMatching(/chmod 600/),
     });
