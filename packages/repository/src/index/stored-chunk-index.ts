@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { isChunkType } from "../format/chunk-type.ts";
 import type { IndexedPack } from "../format/index-format.ts";
 import { objectName } from "../format/kinds.ts";
@@ -37,10 +37,16 @@ function toLocation(row: unknown): ChunkLocation | undefined {
 
 /** The chunk index in a database whose tables are there (chunk-database.ts). The caller closes it. */
 export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): StoredChunkIndex {
+  // Prepared when it is first asked: most open an index for few questions, and all of these take a millisecond.
   const rows = (sql: string) => {
-    const statement = database.prepare(sql);
-    statement.setReturnArrays(true);
-    return statement;
+    let prepared: StatementSync | undefined;
+    return () => {
+      if (prepared === undefined) {
+        prepared = database.prepare(sql);
+        prepared.setReturnArrays(true);
+      }
+      return prepared;
+    };
   };
   const find = rows(`select p.id, p.epoch, c.position, c.offset, c.length, c.type
     from chunks c join packs p on p.number = c.pack where c.name = ?`);
@@ -82,7 +88,9 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
 
   /** Those that are in no condemned pack first. */
   function places(name: Uint8Array): ChunkLocation[] {
-    const all = find.all(name).flatMap((row) => toLocation(row) ?? []);
+    const all = find()
+      .all(name)
+      .flatMap((row) => toLocation(row) ?? []);
     return all.sort((a, b) => Number(condemned.has(a.packId)) - Number(condemned.has(b.packId)));
   }
 
@@ -104,62 +112,62 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
 
   function addPack(by: number, { packId, epoch, length, entries }: IndexedPack): number {
     const id = idOf(packId);
-    arrived.run(id);
+    arrived().run(id);
     here.delete(packId);
-    const there = numberOf(packNumber.get(id));
+    const there = numberOf(packNumber().get(id));
     if (there !== undefined) {
-      list.run(by, there);
+      list().run(by, there);
       return 0;
     }
-    const number = numberOf(newPack.get(id, epoch, length, entries.length)) ?? 0;
-    list.run(by, number);
+    const number = numberOf(newPack().get(id, epoch, length, entries.length)) ?? 0;
+    list().run(by, number);
     if (gather !== undefined) gather(number, entries);
     else
       entries.forEach(({ name, type, offset, length: sealed }, position) => {
-        newChunk.run(name, number, position, offset, sealed, type);
+        newChunk().run(name, number, position, offset, sealed, type);
       });
     return entries.length;
   }
 
   /** A pack that an object still lists stays. */
   function dropPackOf(number: number): void {
-    const chunks = numberOf(dropPack.get(number, number));
+    const chunks = numberOf(dropPack().get(number, number));
     if (chunks === undefined) return;
-    count.run(chunks, "dead");
-    count.run(-chunks, "chunks");
+    count().run(chunks, "dead");
+    count().run(-chunks, "chunks");
   }
 
   /** Packs that no other object lists go with it. */
   function dropListing(of: number): void {
-    const packs = listedBy.all(of).map(numberOf);
-    unlist.run(of);
+    const packs = listedBy().all(of).map(numberOf);
+    unlist().run(of);
     for (const pack of packs) if (pack !== undefined) dropPackOf(pack);
   }
 
   /** What the replaced one listed is listed by the other too, or is meant to go. */
   function replace(name: string, by: number): void {
-    const there = numberOf(object.get(name));
-    if (there === undefined) newObject.run(name, by);
+    const there = numberOf(object().get(name));
+    if (there === undefined) newObject().run(name, by);
     else {
       dropListing(there);
-      supersede.run(by, there);
+      supersede().run(by, there);
     }
   }
 
   return {
     get chunks() {
-      return numberOf(state.get("chunks")) ?? 0;
+      return numberOf(state().get("chunks")) ?? 0;
     },
     get packs() {
-      return numberOf(packCount.get()) ?? 0;
+      return numberOf(packCount().get()) ?? 0;
     },
     locate(name) {
-      const first = toLocation(find.get(name));
+      const first = toLocation(find().get(name));
       return first !== undefined && condemned.has(first.packId) ? (sound(name) ?? first) : first;
     },
     places,
     leanOn(name) {
-      const first = toLocation(find.get(name));
+      const first = toLocation(find().get(name));
       return first !== undefined && condemned.has(first.packId) ? sound(name) : first;
     },
     condemn(packs) {
@@ -169,69 +177,75 @@ export function storedChunkIndex(database: DatabaseSync, gather?: RecordSink): S
     forget(packIds) {
       atOnce(() => {
         for (const packId of packIds) {
-          const number = numberOf(packNumber.get(idOf(packId)));
+          const number = numberOf(packNumber().get(idOf(packId)));
           if (number === undefined) continue;
-          unlistPack.run(number);
+          unlistPack().run(number);
           dropPackOf(number);
         }
       });
     },
-    chunksIn: (packId) => numberOf(packChunks.get(idOf(packId))) ?? 0,
-    objectsOf: (packId) => objectsOf.all(idOf(packId)).map((row) => String(Array.isArray(row) ? row[0] : "")),
-    packLength: (packId) => numberOf(packLength.get(idOf(packId))),
+    chunksIn: (packId) => numberOf(packChunks().get(idOf(packId))) ?? 0,
+    objectsOf: (packId) =>
+      objectsOf()
+        .all(idOf(packId))
+        .map((row) => String(Array.isArray(row) ? row[0] : "")),
+    packLength: (packId) => numberOf(packLength().get(idOf(packId))),
     *packIds() {
-      for (const row of rows("select id from packs order by number").iterate())
+      for (const row of rows("select id from packs order by number")().iterate())
         if (Array.isArray(row)) yield Buffer.from(row[0] as unknown as Uint8Array).toString("hex"); // the column is a blob
     },
     add(name, { supersedes, packs }) {
       atOnce(() => {
         // Another process has read it, or it was replaced meanwhile.
-        if (object.get(name) !== undefined) return;
-        const number = numberOf(newObject.get(name, null)) ?? 0;
+        if (object().get(name) !== undefined) return;
+        const number = numberOf(newObject().get(name, null)) ?? 0;
         let chunks = 0;
         for (const pack of packs) chunks += addPack(number, pack);
-        count.run(chunks, "chunks");
+        count().run(chunks, "chunks");
         for (const id of supersedes) replace(objectName("index", id), number);
       });
     },
-    knows: (name) => object.get(name) !== undefined,
-    objects: () => live.all().map((row) => String(Array.isArray(row) ? row[0] : "")),
+    knows: (name) => object().get(name) !== undefined,
+    objects: () =>
+      live()
+        .all()
+        .map((row) => String(Array.isArray(row) ? row[0] : "")),
     unlist(name) {
       atOnce(() => {
-        const number = numberOf(object.get(name));
+        const number = numberOf(object().get(name));
         if (number === undefined) return;
         dropListing(number);
-        dropObject.run(number);
+        dropObject().run(number);
       });
     },
     expect: (packId) => {
       here.add(packId);
-      newExpected.run(idOf(packId));
+      newExpected().run(idOf(packId));
     },
     release(packIds) {
       for (const packId of packIds) here.delete(packId);
     },
     isExpectedHere: (packId) => here.has(packId),
     expected: () =>
-      expected
+      expected()
         .all()
         .map((row) => Buffer.from(Array.isArray(row) ? (row[0] as unknown as Uint8Array) : []).toString("hex"))
         .filter((packId) => !here.has(packId)),
     giveUp: (packId) => {
-      arrived.run(idOf(packId));
+      arrived().run(idOf(packId));
     },
     *sweep() {
-      const [dead = 0, chunks = 0] = [numberOf(state.get("dead")), numberOf(state.get("chunks"))];
+      const [dead = 0, chunks = 0] = [numberOf(state().get("dead")), numberOf(state().get("chunks"))];
       if (dead < DEAD_CHUNKS || dead < chunks / 4) return;
-      setState.run("dead", 0);
+      setState().run("dead", 0);
       for (let part = 0; part < 256; part++) {
-        deleteDead.run(Buffer.from([part]), part === 255 ? Buffer.alloc(33, 255) : Buffer.from([part + 1]));
+        deleteDead().run(Buffer.from([part]), part === 255 ? Buffer.alloc(33, 255) : Buffer.from([part + 1]));
         yield;
       }
     },
     note(key, value) {
-      if (value !== undefined) setState.run(key, value);
-      return numberOf(state.get(key));
+      if (value !== undefined) setState().run(key, value);
+      return numberOf(state().get(key));
     },
   };
 }
