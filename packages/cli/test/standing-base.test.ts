@@ -126,11 +126,16 @@ describe("a point of a source whose log is shipped", () => {
     await chmod(system.directory, 0o711);
     await client.query(`create tablespace fast location '${await placeFor("fast")}'`);
     await client.query("create table aside tablespace fast as select generate_series(1, 700) as n");
+    await client.query(`create tablespace gone location '${await placeFor("gone")}'`);
+    await client.query("create table left_behind (n int) tablespace gone");
     await client.query("create table entry (id int primary key)");
     await client.query("insert into entry select generate_series(1, 1000)");
     first = await system.backUp("ledger");
     await untilBaseServes(LEDGER);
     await client.query("insert into entry select generate_series(1001, 1500)");
+    // The base has it, and what is restored replays that it went.
+    await client.query("drop table left_behind");
+    await client.query("drop tablespace gone");
     after = await system.bus.lastEventSequence();
     second = await system.backUp("ledger");
     await client.query("insert into entry values (9999)");
@@ -216,6 +221,7 @@ describe("a point of a source whose log is shipped", () => {
     const newest = await restoredMoment("newest");
     expect(await readdir(join(newest.directory, "pg_wal"))).toContainEqual(expect.stringMatching(/^[0-9A-F]{24}$/));
     expect(await valueIn(newest, "select count(*) from aside")).toBe(700);
+    expect(await readdir(join(newest.directory, "pg_tblspc"))).toHaveLength(1);
   });
 
   it("is exported with what was shipped up to its mark, as files that pg_restore reads", async () => {
