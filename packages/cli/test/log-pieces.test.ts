@@ -46,10 +46,11 @@ function farStore(store: ObjectStore) {
   return { far, calls, mostAtOnce: () => most };
 }
 
-it("a log is read many pieces at once, each object once, under one lease, and is laid in its order", async () => {
-  await using directory = await temporaryDirectory("log-pieces");
+/** `packs`: of each closed stretch its own. A base, closed stretches from there on, and tails behind them. */
+async function filledStore(): Promise<{ store: ObjectStore; packs: string[] }> {
   const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
   const store = memoryStore(Date.now);
+  const packs: string[] = [];
   const scryptCost = { n: 1024, r: 8, p: 1 };
   await initRepository(store, { passphrase: PASSPHRASE, random, now: Date.now, scryptCost });
   {
@@ -71,10 +72,21 @@ it("a log is read many pieces at once, each object once, under one lease, and is
     };
     await storeBackup(writing, of, "base", "full", oneFile("base"), { ...range(0), to: "0000" });
     const by = { ...OF, fenceToken: 1 };
-    for (let i = 0; i < CLOSED; i += 1)
+    const known = new Set((await Array.fromAsync(store.list("packs/"))).map(({ name }) => name));
+    for (let i = 0; i < CLOSED; i += 1) {
       await storeBackup(writing, of, shippedBackupId(by, range(i)), "log", oneFile(`log/${range(i).from}`), range(i));
+      const all = (await Array.fromAsync(store.list("packs/"))).map(({ name }) => name);
+      packs.push(...all.filter((name) => !known.has(name)));
+      for (const name of all) known.add(name);
+    }
     for (let i = CLOSED; i < CLOSED + TAILS; i += 1) await writing.putTail(by, range(i), Buffer.from(`tail ${i}`));
   }
+  return { store, packs };
+}
+
+it("a log is read many pieces at once, each object once, under one lease, and is laid in its order", async () => {
+  await using directory = await temporaryDirectory("log-pieces");
+  const { store } = await filledStore();
   const { far, calls, mostAtOnce } = farStore(store);
   await using repository = await openRepository(far, { passphrase: PASSPHRASE, threads: 0 });
   calls.length = 0;
@@ -112,4 +124,42 @@ it("a log is read many pieces at once, each object once, under one lease, and is
     expect.stringMatching("^list records/"),
     "list tails/sessions/",
   ]);
+});
+
+it("a stretch that is damaged is named where its turn is, one that is missing is a gap, and nothing fetched behind it stays", async () => {
+  await using directory = await temporaryDirectory("log-pieces");
+  const { store, packs } = await filledStore();
+  const layAll = async () => {
+    await using repository = await openRepository(store, { passphrase: PASSPHRASE, threads: 0 });
+    const source = repositoryLog(repository, new AbortController().signal);
+    const log = await source.sourceLog(OF);
+    const { log: pieces } = piecesFrom(source, OF, log, serve(log, { stream: "00000001", at: "0024" }));
+    const laid: string[] = [];
+    try {
+      for await (const { range } of fetchedAhead(pieces, directory.path)) laid.push(range.from);
+    } catch (error) {
+      return { laid, error };
+    }
+    return { laid, error: undefined };
+  };
+  expect((await layAll()).laid).toHaveLength(CLOSED + TAILS);
+
+  expect(packs).toHaveLength(CLOSED);
+  const pack = packs[5] ?? "";
+  const bytes = await store.get(pack);
+  await store.put(
+    pack,
+    bytes.map((byte) => byte ^ 1),
+  );
+  const { laid, error } = await layAll();
+  expect(error).toMatchObject({ code: "OBJECT_DAMAGED", where: pack });
+  expect(laid).toHaveLength(5);
+  expect(await readdir(directory.path)).toEqual([]);
+  await store.put(pack, bytes);
+  expect((await layAll()).error).toBeUndefined();
+
+  await store.delete(
+    `backups/${shippedBackupId({ ...OF, fenceToken: 1 }, { stream: "00000001", from: "0005", to: "0006" })}`,
+  );
+  await expect(layAll()).rejects.toMatchObject({ code: "LOG_GAP" });
 });
