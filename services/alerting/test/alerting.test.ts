@@ -205,7 +205,7 @@ test("a message that was buried is told with its reason, once for two replicas",
 
 test("a notice that waited for its channel is delivered by the next process when this one is killed", async () => {
   await using nats = await ownNats();
-  await using bus = await testBus(nats, { leaseTtlMs: 1_000 });
+  await using bus = await testBus(nats, { leaseTtlMs: 4_000 });
   const closed = await webhookReceiver();
   const { port, url } = closed;
   await closed[Symbol.asyncDispose]();
@@ -216,7 +216,7 @@ test("a notice that waited for its channel is delivered by the next process when
         ...PROCESS_ENVIRONMENT,
         ...SETTINGS,
         STILLPOINT_NATS_URL: nats.url,
-        STILLPOINT_LEASE_TTL_MS: "1000",
+        STILLPOINT_LEASE_TTL_MS: "4000",
         SLACK_WEBHOOK: url,
       },
       stdio: ["ignore", "ignore", "pipe"],
