@@ -1,21 +1,8 @@
 """The vectors of shipped logs, against restore.py and what docs/repository-format.md says: log-vectors.py RESTORE_PY VECTORS."""
 
-import base64, hashlib, importlib.util, json, os, sys, tempfile, uuid
+import base64, hashlib, os, tempfile, uuid
 from pathlib import Path
-
-restore_py, vectors_json = sys.argv[1:3]
-spec = importlib.util.spec_from_file_location("restore", restore_py)
-restore = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(restore)
-vectors = json.load(open(vectors_json))
-checked = 0
-
-
-def equal(what, actual, expected):
-    global checked
-    checked += 1
-    if actual != expected:
-        sys.exit(f"{what}: {actual!r}, and not {expected!r}")
+from judged import equal, restore, say_all_fit, vectors
 
 
 def gap_id(gap):
@@ -73,4 +60,4 @@ with tempfile.TemporaryDirectory() as directory:
         equal(f"what {read['place']} is read from", names, read["objects"])
         if way is not None:
             equal(f"what is laid for {read['place']}", laid(repository, os.path.join(directory, str(n)), read), read["laid"])
-print(f"{checked} vectors fit")
+say_all_fit()

@@ -1,31 +1,9 @@
 """Every vector of the format, against restore.py and what docs/repository-format.md says: vectors.py RESTORE_PY VECTORS."""
 
-import base64, hashlib, hmac, importlib.util, json, os, struct, sys, tempfile
+import base64, hashlib, hmac, json, os, struct, tempfile
+from judged import equal, refused, restore, say_all_fit, vectors
 
-restore_py, vectors_json = sys.argv[1:3]
-spec = importlib.util.spec_from_file_location("restore", restore_py)
-restore = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(restore)
-vectors = json.load(open(vectors_json))
 derived = vectors["derived"]
-checked = 0
-
-
-def equal(what, actual, expected):
-    global checked
-    checked += 1
-    if actual != expected:
-        sys.exit(f"{what}: {actual!r}, and not {expected!r}")
-
-
-def refused(what, call):
-    global checked
-    checked += 1
-    try:
-        call()
-    except restore.Problem:
-        return
-    sys.exit(f"{what} was taken")
 
 
 def put(root, name, data):
@@ -167,4 +145,4 @@ with tempfile.TemporaryDirectory() as root:
             hashing[2].update(repository.chunk("backups/vector", name)[offset:offset + length])
     close()
     equal("what is restored", restored, vectors["restored"])
-print(f"{checked} vectors fit")
+say_all_fit()
