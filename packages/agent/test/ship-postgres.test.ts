@@ -58,7 +58,7 @@ test("PostgreSQL's WAL is shipped through a killed agent without a hole, and its
 
   const secret = { PG_SECRET: server.password };
   await using first = await installation.agentProcess("agent-postgres", secret);
-  const held = () => installation.bus.request(vaultLog, {}, of, { timeoutMs: 10_000 });
+  const held = () => installation.bus.request(vaultLog, {}, of, { timeoutMs: 30_000 });
   await waitFor("something is held", async () => (await held()).held !== undefined);
   const notes: string[] = [];
   const write = async () => {

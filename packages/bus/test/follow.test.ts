@@ -22,7 +22,7 @@ test("a follower whose last pending message is removed before it comes is curren
     stream: "EVT",
     filters: [">"],
     start: { from: "first" } as const,
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(90_000),
   };
   const seen: string[] = [];
   for await (const step of followed(raced, options)) {

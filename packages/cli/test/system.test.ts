@@ -57,7 +57,7 @@ describe("the system on one machine", () => {
     const notes = join(test.directory, "notes");
     await writeFile(join(notes, "one"), "first");
     const sealed = async (after: number) => {
-      const { points } = await test.bus.request(queryPoints, {}, { plan: "notes" }, { timeoutMs: 10_000 });
+      const { points } = await test.bus.request(queryPoints, {}, { plan: "notes" }, { timeoutMs: 30_000 });
       return points.map(({ point }) => point).find(({ startedAt }) => Date.parse(startedAt) > after);
     };
     // What was there when the watch began asks for one, too.

@@ -17,7 +17,7 @@ afterEach(async () => {
   resources = new AsyncDisposableStack();
 });
 
-const PATIENCE = { timeoutMs: 10_000 };
+const PATIENCE = { timeoutMs: 30_000 };
 const countPoints = async (bus: Bus) => (await bus.request(queryPoints, {}, {}, PATIENCE)).points.length;
 
 async function tell(bus: Bus, number: number): Promise<void> {

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway[Symbol.asyncDispose]());
 
-const PATIENCE = { timeoutMs: 10_000 };
+const PATIENCE = { timeoutMs: 30_000 };
 const ask = (verb: string, body: unknown) => gateway.bus.requestJson(`stillpoint.v1.request.${verb}`, body, 10_000);
 const shop = { plan: "shop" };
 

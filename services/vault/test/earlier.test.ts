@@ -28,7 +28,7 @@ function sender(run: number) {
     runId: `${RUN}${run}`,
     source: "uploads",
     fenceToken: 3,
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(90_000),
     streams: slots(1),
     usesEarlier: true,
     pausesMs: [0, 0],

@@ -16,7 +16,7 @@ import { installation } from "./installation.ts";
 const all = new AsyncDisposableStack();
 afterAll(() => all.disposeAsync());
 const signal = new AbortController().signal;
-const patience = { timeoutMs: 10_000 };
+const patience = { timeoutMs: 30_000 };
 const range = (from: number, to: number): LogRange => ({
   stream: "00000001",
   from: String(from).padStart(8, "0"),

@@ -127,7 +127,7 @@ test("what a reader finds damaged on the primary is served by a replica, and rep
   damaged[100] = (damaged[100] ?? 0) ^ 1;
   await writeFile(join(primary, pack), damaged);
   const claims = { purpose: "restore" as const, pointId: randomUUID(), backups: ["one"] };
-  const { vaultUrl, ticket } = await all.bus.request(vaultTicket, {}, claims, { timeoutMs: 10_000 });
+  const { vaultUrl, ticket } = await all.bus.request(vaultTicket, {}, claims, { timeoutMs: 30_000 });
   let bytes = 0;
   for await (const piece of vaultClient(vaultUrl, ticket, new AbortController().signal).getBackup("one"))
     bytes += piece.length;

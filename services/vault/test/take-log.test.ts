@@ -43,7 +43,7 @@ async function shipper(source: string) {
 }
 
 async function clientOf(claims: TicketClaims) {
-  const { vaultUrl, ticket } = await bus.request(vaultTicket, {}, claims, { timeoutMs: 10_000 });
+  const { vaultUrl, ticket } = await bus.request(vaultTicket, {}, claims, { timeoutMs: 30_000 });
   return vaultClient(vaultUrl, ticket, signal);
 }
 
@@ -75,7 +75,7 @@ function tarOf(bytes: Buffer, fill: (tree: TreeWriter) => Promise<unknown> = asy
   return { tar: tar.stream, written };
 }
 
-const told = (source: string) => bus.request(vaultLog, {}, of(source), { timeoutMs: 10_000 });
+const told = (source: string) => bus.request(vaultLog, {}, of(source), { timeoutMs: 30_000 });
 
 test("a log that is shipped is told as held, is restorable from its base on, and goes on from there with the next shipper", async () => {
   expect(await told("orders")).toEqual({ ...of("orders"), windows: [], holes: [], baseServes: false, damaged: [] });
@@ -106,7 +106,7 @@ test("a log that is shipped is told as held, is restorable from its base on, and
 
   // Who waits is told as soon as it is there, and not what the newest place would be restored from.
   const reach = { base: "base", place: { stream: "00000001", at: place(230) } };
-  const waits = () => bus.request(vaultLog, {}, { ...of("orders"), reach, waits: true }, { timeoutMs: 10_000 });
+  const waits = () => bus.request(vaultLog, {}, { ...of("orders"), reach, waits: true }, { timeoutMs: 30_000 });
   expect(await waits()).toMatchObject({ held: { at: place(200) } });
   await next.client.putTail(next.by, range(200, 230), randomBytes(30));
   const reached = await waits();

@@ -46,7 +46,7 @@ export async function startTrialVault() {
   });
   const client = (claims: TicketClaims) => {
     const { vaultUrl, ticket } = address(claims);
-    return vaultClient(vaultUrl, ticket, AbortSignal.timeout(30_000));
+    return vaultClient(vaultUrl, ticket, AbortSignal.timeout(90_000));
   };
   return { faulty, memory, address, client, repository, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
