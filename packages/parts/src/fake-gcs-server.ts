@@ -31,7 +31,7 @@ export async function startFakeGcs({ part, dir, port: given }: FakeGcsOptions): 
     user: undefined,
     deathSignal: "SIGKILL",
     stop: [{ signal: "SIGTERM", waitMs: 10_000 }],
-    readyWithinMs: 30_000,
+    readyWithinMs: 60_000,
     isReady: () =>
       fetch(`${endpoint}/_internal/healthcheck`).then(
         ({ ok }) => ok,

@@ -34,7 +34,7 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     user: undefined,
     deathSignal: "SIGKILL",
     stop: [{ signal: "SIGTERM", waitMs: 10_000 }],
-    readyWithinMs: 20_000,
+    readyWithinMs: 60_000,
     // Written when the server listens, under its own pid: a greeting on the port could be somebody else's.
     isReady: (pid) => exists(join(ports, `nats-server_${pid}.ports`)),
   });

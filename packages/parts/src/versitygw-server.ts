@@ -60,7 +60,7 @@ export async function startVersitygw(options: VersitygwOptions): Promise<Versity
     user: undefined,
     deathSignal: "SIGKILL",
     stop: [{ signal: "SIGTERM", waitMs: 10_000 }],
-    readyWithinMs: 30_000,
+    readyWithinMs: 60_000,
     isReady: () => answers(endpoint),
   });
   return Object.assign(server, {
