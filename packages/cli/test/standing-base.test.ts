@@ -220,8 +220,9 @@ describe("a point of a source whose log is shipped", () => {
   it("can be gone past: a running vault gives the newest moment of its log, with what lies in tablespaces", async () => {
     const newest = await restoredMoment("newest");
     expect(await readdir(join(newest.directory, "pg_wal"))).toContainEqual(expect.stringMatching(/^[0-9A-F]{24}$/));
-    expect(await valueIn(newest, "select count(*) from aside")).toBe(700);
-    expect(await readdir(join(newest.directory, "pg_tblspc"))).toHaveLength(1);
+    // Its directory may stay for a while: a server that replays the drop and finds a file in it only says so.
+    const gone = "select from pg_tablespace where spcname = 'gone'";
+    expect(await valueIn(newest, `select count(*) from aside where not exists (${gone})`)).toBe(700);
   });
 
   it("is exported with what was shipped up to its mark, as files that pg_restore reads", async () => {
