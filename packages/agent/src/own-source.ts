@@ -82,10 +82,8 @@ export function ownSource<Spec extends SourceSpec>(
       });
       // A base serves the next point once its log is held up to where it ended.
       const isShipped = driver.ship !== undefined && shipSettings(spec) !== undefined;
-      const baseMade = isShipped
-        ? { baseMade: flushAsker({ bus, leases: buckets.leases, clock }, { plan, source }) }
-        : {};
-      const steps = captureSession(capture, send, { standing, ...baseMade });
+      const baseMade = isShipped ? flushAsker({ bus, leases: buckets.leases, clock }, { plan, source }) : undefined;
+      const steps = captureSession(capture, send, { standing, baseMade });
       const end = (reason: string) =>
         ended.abort(new StillpointError("CANCELLED", { what: "The session has ended", where: source, why: reason }));
       const mine = { parameters: { session } };

@@ -31,21 +31,17 @@ export type StandingBase = {
 
 type Finished = { backups: BackupFigures[]; logBytes: number };
 
+export type SessionOptions = {
+  standing?: StandingBase | undefined;
+  /** A base of its own is stored. */
+  baseMade?: (() => Promise<unknown>) | undefined;
+};
+
 /**
  * The steps of one capture, each idempotent by its cut: asked twice, a step runs once. A newer cut replaces what an
  * older one fixed; an older one is refused. Knows no bus and no HTTP.
  */
-export function captureSession(
-  capture: Capture,
-  send: SendBackup,
-  {
-    standing,
-    baseMade,
-  }: {
-    standing?: StandingBase | undefined /** A base of its own is stored. */;
-    baseMade?: () => Promise<unknown>;
-  } = {},
-) {
+export function captureSession(capture: Capture, send: SendBackup, { standing, baseMade }: SessionOptions = {}) {
   let base: Task<BackupFigures[]> | undefined;
   let settling: { cutId: string; task: Task<void> } | undefined;
   let finishing: { cutId: string; task: Task<Finished> } | undefined;

@@ -11,7 +11,11 @@ import { pushSettings } from "./push-settings.ts";
 import { type LogOf, logOf } from "./wal-fetch.ts";
 import { pushFile } from "./wal-push.ts";
 
-export type ServeWalOptions = LogOf & { directory: string /** Of the server that is given the log. */; data?: string };
+export type ServeWalOptions = LogOf & {
+  directory: string;
+  /** Of the server that is given the log. */
+  data?: string;
+};
 
 const [AHEAD, AT_ONCE] = [8, 3];
 /** A file that is asked for and cannot be fetched is tried for so long before the server is ended. */
